@@ -1,0 +1,278 @@
+"""The nouns that flow between the stages, in the order in which a run makes them.
+
+Frozen, plain, free of libraries' types where they are written to disk: `as_json` turns any of them into plain values.
+Read this file and run.py, and you know the system.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from search_spaces.spec import Route, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+# --- load ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the user brought, as one table of features and, for training, one column of answers."""
+
+    name: str
+    frame: pd.DataFrame  # features; unique string column names, a plain RangeIndex
+    target: pd.Series | None  # answers as read, same rows; None where only features were given
+    target_name: str = "target"
+    weight: np.ndarray | None = None  # one positive number per row
+    modality: str = "table"
+    notes: tuple[str, ...] = ()  # what reading had to guess or mend, one line each
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+# --- profile ---------------------------------------------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """What a column holds."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TEXT = "text"
+    IDENTIFIER = "identifier"  # left out of the features
+    CONSTANT = "constant"  # left out of the features
+
+
+USED_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATE, Kind.TEXT)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature column and why it was read as it was."""
+
+    name: str
+    kind: Kind
+    why: str  # the rule that decided the kind, with its values
+    missing: float  # share of rows, 0 .. 1
+    unique: int  # distinct values, missing left out
+    examples: tuple[str, ...] = ()
+    decimal: str = "."  # for numbers that came as text
+    date_format: str | None = None  # for dates that came as text; None: mixed or native
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The facts about a data set that later stages decide on."""
+
+    modality: str
+    rows: int
+    columns: tuple[Column, ...]
+    task: Task
+    task_rule: str  # why this task, and the option that overrides it
+    metric: str
+    metric_rule: str
+    classes: tuple[Any, ...] = ()  # the labels as users spell them, in code order; empty for regression
+    class_counts: tuple[int, ...] = ()
+    duplicates: int = 0  # rows whose features repeat an earlier row
+    facts: Mapping[str, float] = field(default_factory=dict)  # further measured numbers for the router
+
+    def of_kind(self, *kinds: Kind) -> list[str]:
+        """Names of the columns of these kinds, in order."""
+        return [column.name for column in self.columns if column.kind in kinds]
+
+    @property
+    def used(self) -> list[str]:
+        """Names of the columns that models see."""
+        return self.of_kind(*USED_KINDS)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a model gives per row: classes, or one."""
+        return max(1, len(self.classes))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One odd thing about the data, with its evidence."""
+
+    code: str  # stable, for machines: "leak", "identifier", "duplicates", "imbalance", "group_hint", ...
+    severity: str  # "info" | "warning" | "danger"
+    message: str  # one line: what, the value seen, what to do
+    column: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything odd about the data."""
+
+    findings: tuple[Finding, ...] = ()
+
+    def of(self, code: str) -> list[Finding]:
+        """The findings of one code."""
+        return [finding for finding in self.findings if finding.code == code]
+
+
+# --- route -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the prior that fired, with the values that made it fire."""
+
+    name: str
+    because: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A family that does not take part, and why."""
+
+    family: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How the budget is split between the routes before anything is tried."""
+
+    shares: Mapping[Route, float]  # of the search seconds, summing to one
+    families: tuple[str, ...]  # in the order of their first look
+    rules: tuple[Rule, ...] = ()
+    skipped: tuple[Skip, ...] = ()
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+
+class TrialStatus(StrEnum):
+    """How a trial ended."""
+
+    DONE = "done"  # all folds
+    PARTIAL = "partial"  # some folds, or a fold cut by its deadline
+    FAILED = "failed"
+    LATE = "late"  # killed at the deadline before its first fold was done
+    LOST = "lost"  # its worker died
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One configuration to try, and why it is its turn."""
+
+    number: int
+    family: str
+    params: Mapping[str, Any]
+    seed: int
+    because: str  # "default", "portfolio 2 of 5", "search", ...
+    features: Mapping[str, Any] = field(default_factory=dict)  # options of the in-fold features
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What one fold of a trial gave."""
+
+    fold: int
+    predictions: np.ndarray  # of the fold's held-out rows
+    parts: Mapping[str, bytes]  # the fitted learner
+    features: Mapping[str, bytes]  # the fitted in-fold features
+    error: float  # metric, lower is better
+    is_cut: bool  # stopped by its deadline
+    fit_s: float
+    predict_s: float  # per 1,000 rows, in one batch
+    row_s: float  # one row alone, model only
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What work cost, summed over its jobs."""
+
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_mb: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.cpu_s + other.cpu_s, self.wall_s + other.wall_s, max(self.peak_mb, other.peak_mb))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration after it was tried: an outcome, whatever happened."""
+
+    plan: Plan
+    status: TrialStatus
+    folds: Mapping[int, Fold] = field(default_factory=dict)
+    spent: Spent = Spent()
+    message: str = ""  # one line, where something went wrong
+
+    @property
+    def error(self) -> float:
+        """Mean error over the finished folds; infinite without one."""
+        return sum(fold.error for fold in self.folds.values()) / len(self.folds) if self.folds else math.inf
+
+
+# --- ensemble, refit -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Score:
+    """A value of the metric with the interval that chance leaves."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    higher_is_better: bool
+    level: float = 0.95
+    optimism: float = 0.0  # what searching added to the naive value, already removed; in units of the metric, >= 0 if any
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value:.5g} [{self.low:.5g}, {self.high:.5g}]"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that the run could return: one trial or a weighted blend of several."""
+
+    name: str
+    weights: Mapping[int, float]  # trial number -> weight, summing to one
+    score: Score
+    fit_s: float  # CPU seconds that its members cost
+    row_ms: float  # predicting one row
+    batch_ms: float  # predicting 1,000 rows
+    size_mb: float
+    on_frontier: bool = False
+    picks: tuple[str, ...] = ()  # "best", "cheapest tied", "fastest", ...
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def as_json(value: Any) -> Any:
+    """Plain JSON values of a record: dataclasses as objects, NumPy scalars as numbers, NaN and infinity as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_json(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float | bool):
+        return str(value) if isinstance(value, StrEnum) else value
+    if hasattr(value, "tolist"):
+        return as_json(value.tolist())
+    return str(value)

@@ -1,0 +1,175 @@
+"""The words in which a family says what it is: its space, its needs, its learner.
+
+Everything here is data or a protocol. This package knows nothing of runs, budgets or workers; a learner is told its
+threads and its last moment through `Run` and must obey both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Task = Literal["binary", "multiclass", "regression"]
+Route = Literal["classical", "neural"]
+Params = Mapping[str, Any]
+
+ALL_TASKS: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole number between two bounds; `start` is tried first."""
+
+    low: int
+    high: int
+    start: int
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Float:
+    """A real number between two bounds; `start` is tried first."""
+
+    low: float
+    high: float
+    start: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several plain values; `start` is tried first."""
+
+    options: tuple[Any, ...]
+    start: Any
+
+
+Knob = Int | Float | Choice
+Space = Mapping[str, Knob]
+
+
+def starts(space: Space) -> dict[str, Any]:
+    """The default configuration of a space."""
+    return {name: knob.start for name, knob in space.items()}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a family asks of the data and the machine; data, so that a refusal can be printed."""
+
+    tasks: frozenset[Task] = ALL_TASKS
+    rows: tuple[int, int] = (1, 1_000_000_000)
+    columns: tuple[int, int] = (1, 1_000_000)
+    classes: int = 1_000_000  # at most
+    package: str | None = None  # an import that must succeed
+    extra: str | None = None  # the extra that brings that package
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Encoded rows of a table.
+
+    `numbers` is float32, NaN where missing. `codes` is int32, 0 where missing or never seen in training, and column j
+    holds values in 0 .. sizes[j] - 1. Either block may have no columns, never both.
+    """
+
+    numbers: np.ndarray
+    codes: np.ndarray
+    sizes: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return int(self.numbers.shape[0])
+
+    def take(self, rows: np.ndarray) -> Matrix:
+        """The given rows, copied."""
+        return Matrix(self.numbers[rows], self.codes[rows], self.sizes)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows with their answers: float64 for regression, class numbers (int64, 0 .. classes - 1) otherwise."""
+
+    X: Matrix
+    y: np.ndarray
+    weight: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one fit is granted and what it is for."""
+
+    task: Task
+    classes: int  # 1 for regression
+    metric: str  # what early stopping should watch, by its name in automl.metrics
+    seed: int
+    threads: int = 1
+    until: float = field(default=float("inf"))  # time.monotonic() of the last moment; stop there with what there is
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time granted has run out."""
+        return time.monotonic() >= self.until
+
+
+class Learner(Protocol):
+    """A model of one family, before and after its fit.
+
+    The contract, checked for every family by search_spaces.contracts:
+    - `fit` stops by itself soon after `run.until` and is then still usable; `is_cut` says that it happened.
+    - `predict` gives (rows,) floats for regression, else (rows, classes) probabilities that sum to one.
+    - `dump` gives the whole fitted state as named bytes in formats that run no code when read.
+    - the same seed, threads and rows give the same model; a loaded model predicts bit-equally.
+    """
+
+    is_cut: bool
+
+    def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
+        """Learn from `train`; `valid`, where given, may be used to stop early."""
+
+    def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
+        """Predict encoded rows."""
+
+    def dump(self) -> dict[str, bytes]:
+        """The fitted state."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a bare network must know of its input and output before it is built."""
+
+    edges: tuple[tuple[float, ...], ...]  # per numeric column: rising bin edges found on the training rows
+    sizes: tuple[int, ...]  # per categorical column: number of codes, 0 (missing) included
+    outputs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One kind of model: what it needs, what can be tuned, how to build and read it.
+
+    Classical: `build(params) -> Learner` and `load(parts) -> Learner`.
+    Neural: `build(params, shape) -> torch.nn.Module`; the training loop and the file format are automl's.
+    """
+
+    name: str
+    title: str
+    route: Route
+    space: Space
+    build: Callable[..., Any]
+    load: Callable[[Mapping[str, bytes]], Learner] | None = None
+    eats: str = "table"
+    needs: Needs = Needs()
+    portfolio: tuple[Params, ...] = ()  # strong configurations, each over `starts`, tried in this order after it
+    cost: float = 1.0  # seconds of one default fit relative to LightGBM on the same rows; refined by what a run measures
+
+    def configs(self) -> list[dict[str, Any]]:
+        """The default, then the portfolio, as full configurations."""
+        default = starts(self.space)
+        return [default, *({**default, **entry} for entry in self.portfolio)]
