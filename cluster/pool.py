@@ -90,7 +90,7 @@ class Pool(Protocol):
         """Queue a job; it starts when its threads are free."""
 
     def wait(self, timeout_s: float) -> list[Outcome]:
-        """The outcomes since the last call, as soon as there is one; empty when the time runs out or nothing is queued."""
+        """The outcomes since the last call, as soon as there is one; empty when time or jobs run out."""
 
     def cancel(self, job_id: str) -> None:
         """End a queued or running job now; its outcome (LATE) comes through `wait`. Unknown ids are ignored."""

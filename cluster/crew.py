@@ -1,0 +1,166 @@
+"""The processes of a local pool as the driver sees them: a nursery, the workers it forks, the shelf they read from.
+
+Knows nothing of queues and outcomes; local.py keeps those. What runs inside the processes is in nursery.py.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection
+from pathlib import Path
+
+from cluster import share
+from cluster.nursery import NEWS, Begun, kill
+from cluster.pool import Job
+
+_BOOT = (
+    "import json, sys; start = json.loads(sys.argv[1]); sys.path[:] = start['path']; "
+    "from cluster.nursery import main; main(start['control'], start['preload'], start['folders'])"
+)
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_PIPE_BYTES = 128 * 1024  # what we ask the system to hold for a worker that does not read yet
+_NEWS_S = 0.5  # how long to wait for the nursery's word on a death; only while it imports does it need longer
+_GOODBYE_S = 0.1  # how long the nursery may take to end by itself
+_LONGEST_LISTEN_S = 3600.0  # the system's own limit is about 24 days; infinity is beyond it
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker process as the driver sees it."""
+
+    name: str
+    pipe: connection.Connection
+    is_warm: bool  # asked for when all modules were loaded
+    pid: int = 0  # 0 until it says that it is born
+    job: Job | None = None
+    begun: Begun | None = None
+
+    @property
+    def deadline_s(self) -> float:
+        """When its job must be killed; never, as long as it has not begun."""
+        return self.begun.at_s + self.job.hard_s if self.begun and self.job else math.inf
+
+
+class Crew:
+    """The processes: a nursery, its workers, the shelf they read from."""
+
+    def __init__(self, size: int, preload: Sequence[str], env: Mapping[str, str]) -> None:
+        self.workers: list[Worker] = []
+        self._size = size
+        self._preload = list(preload)
+        self._env = {**os.environ, **_ONE_THREAD, **env}
+        self._owner = os.getpid()
+        self._restarts_left = 1
+        self._numbers = itertools.count(1)
+        self.shelf = share.Shelf()
+        self._control: socket.socket
+        self._start()
+
+    def listen(self, timeout_s: float) -> None:
+        """Block until there is something to read, or the time is over."""
+        connection.wait([self._control, *(worker.pipe for worker in self.workers)], min(timeout_s, _LONGEST_LISTEN_S))
+
+    def replace(self, worker: Worker) -> None:
+        """End a worker and ask for another in its place."""
+        self._dismiss(worker)
+        self.workers[self.workers.index(worker)] = self._hire()
+
+    def read_news(self) -> bool:
+        """Take in what the nursery says; False if it is dead."""
+        try:
+            while news := self._control.recv(NEWS.size, socket.MSG_DONTWAIT):
+                pid, status, cpu_s, peak_mb = NEWS.unpack(news)
+                if pid:
+                    self._deaths[pid] = (_how_it_ended(status), cpu_s, peak_mb)
+                else:
+                    self.is_warm = True
+        except BlockingIOError:
+            return True
+        except OSError:  # reset, or closed after the last restart
+            return False
+        return False
+
+    def death_of(self, pid: int) -> tuple[str, float, float]:
+        """How a worker ended, its CPU seconds and peak memory, as far as the nursery can tell by now."""
+        ends_s = time.monotonic() + _NEWS_S
+        while self.read_news() and pid not in self._deaths and (left_s := ends_s - time.monotonic()) > 0:
+            connection.wait([self._control], left_s)
+        return self._deaths.pop(pid, ("died", 0.0, 0.0))
+
+    def restart(self) -> bool:
+        """Replace a dead nursery and all workers; False, and an empty crew, if that was done before."""
+        self._end_processes()
+        if not self._restarts_left:
+            return False
+        self._restarts_left -= 1
+        self._start()
+        return True
+
+    def close(self) -> None:
+        """End all processes and remove the shelf; nothing in a fork of the driver, whose crew this is not."""
+        if os.getpid() == self._owner:
+            self._end_processes()
+            self.shelf.close()
+
+    def _start(self) -> None:
+        self._deaths: dict[int, tuple[str, float, float]] = {}
+        self.is_warm = len(self._preload) < 2  # no worker is born before the first import
+        self._control, theirs = socket.socketpair()
+        start = {
+            "path": [entry or str(Path.cwd()) for entry in sys.path],
+            "control": theirs.fileno(),
+            "preload": self._preload,
+            "folders": self.shelf.folders,
+        }
+        with theirs:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-u", "-c", _BOOT, json.dumps(start)],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # what libraries print in workers must not mix with the output of the program
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C in the terminal reaches the driver only
+            )
+        self.workers = [self._hire() for _ in range(self._size)]
+
+    def _hire(self) -> Worker:
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIPE_BYTES)
+        with theirs, suppress(OSError):  # from a dead nursery; the end of this pipe then tells
+            socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+        return Worker(f"worker {next(self._numbers)}", connection.Connection(ours.detach()), self.is_warm)
+
+    def _dismiss(self, worker: Worker) -> None:
+        if worker.pid:
+            kill(worker.pid)
+        worker.pipe.close()  # one that is not born yet ends when it finds this
+
+    def _end_processes(self) -> None:
+        for worker in self.workers:
+            self._dismiss(worker)
+        self.workers = []
+        self._control.close()
+        try:
+            self._nursery.wait(_GOODBYE_S)
+        except subprocess.TimeoutExpired:
+            self._nursery.kill()  # it was importing
+            self._nursery.wait()
+
+
+def _how_it_ended(status: int) -> str:
+    """The words for a wait status."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"ended by itself (exit code {code})"
+    return f"died (signal {-code})" + ("; out of memory?" if -code == signal.SIGKILL else "")

@@ -1,0 +1,242 @@
+"""A pool of processes on this machine: LocalPool keeps the books, crew.py holds the processes.
+
+One thread and no locks: everything happens inside the caller's calls. So deadlines are kept while somebody waits, and a
+job that ended in time but is heard late has ended in time. Jobs start in the order of their submission, so a job that
+wants many threads is never overtaken for ever.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import signal
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any, Self
+
+from cluster.crew import Crew, Worker
+from cluster.meter import used_by
+from cluster.nursery import Begun, Born, Task
+from cluster.pool import Cost, Job, Outcome, Ref, Status
+
+_EAGER_BYTES = 32 * 1024  # a task of this size is sent before the worker is born: sending it cannot block
+
+
+class LocalPool:
+    """Runs jobs in `workers` processes; `preload` names the modules they are born with, the most needed first.
+
+    Returns at once: workers come up meanwhile. Functions must be importable by name; the caller's main module is
+    never run again. Use it as a context manager, from one thread.
+    """
+
+    def __init__(self, workers: int, preload: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+        if workers < 1:
+            raise ValueError(f"workers must be 1 or more, got {workers!r}. Use for instance workers=os.cpu_count().")
+        self.slots = workers
+        self._queue: deque[_Queued] = deque()
+        self._outcomes: list[Outcome] = []
+        self._crew = Crew(workers, preload, env or {})
+        self._finalizer = weakref.finalize(self, self._crew.close)  # also at the end of the interpreter
+
+    @property
+    def running(self) -> int:
+        """Jobs that were handed to a worker."""
+        return sum(worker.job is not None for worker in self._crew.workers)
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait for their threads."""
+        return len(self._queue)
+
+    def put(self, value: Any) -> Ref:
+        """Place a value where every worker can read it without a copy of its arrays; they arrive read-only."""
+        self._check_open()
+        return self._crew.shelf.put(value)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; it starts now if its threads are free, else within `submit` or `wait` once they are."""
+        self._check_open()
+        with _interrupts_held():
+            job = replace(job, threads=max(1, min(job.threads, self.slots)))
+            try:
+                self._queue.append(_Queued(job, _message(job)))
+            except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as problem:
+                self._end(job, Status.FAILED, f"the payload cannot be sent to a worker: {problem}")
+            self._turn()
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        """The outcomes since the last call, as soon as there is one; empty when the time runs out or no job is left."""
+        ends_s = time.monotonic() + timeout_s
+        while True:
+            with _interrupts_held():
+                self._turn()
+            left_s = ends_s - time.monotonic()
+            if self._outcomes or left_s <= 0 or not (self._queue or self.running):
+                break
+            self._crew.listen(min(left_s, self._next_deadline_s()))
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def cancel(self, job_id: str) -> None:
+        """End a queued or running job now; its outcome (LATE) comes through `wait`. Unknown ids are ignored."""
+        with _interrupts_held():
+            for queued in [queued for queued in self._queue if queued.job.id == job_id]:
+                self._queue.remove(queued)
+                self._end(queued.job, Status.LATE, "cancelled before it started")
+            self._hear_all()  # it may just have ended by itself
+            for worker in self._crew.workers:
+                if worker.job is not None and worker.job.id == job_id:
+                    self._kill(worker, "cancelled")
+            self._turn()
+
+    def close(self) -> None:
+        """End every worker at once and free what `put` holds. Safe to call twice."""
+        with _interrupts_held():
+            self._queue.clear()
+            self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- books: every method below runs with interrupts held and never blocks for long ---
+
+    def _turn(self) -> None:
+        """Hear what has arrived, keep the deadlines, hand out what fits."""
+        if not self._finalizer.alive:
+            return
+        self._hear_all()
+        now_s = time.monotonic()
+        for worker in self._crew.workers:
+            if worker.job is not None and worker.deadline_s <= now_s:
+                self._kill(worker, f"killed {worker.job.hard_s:g} s after its start, its hard deadline")
+        self._hand_out()
+
+    def _hear_all(self) -> None:
+        for worker in self._crew.workers:
+            try:
+                while worker.pipe.poll():
+                    self._hear(worker, worker.pipe.recv())
+            except (EOFError, OSError):
+                if not worker.pid:  # dead before it was born: so would the next one be
+                    self._outlive_nursery()
+                    return
+                self._bury(worker)
+        if not self._crew.read_news():
+            self._outlive_nursery()
+        for worker in self._crew.workers:
+            if worker.job is None and self._crew.is_warm and not worker.is_warm:
+                self._crew.replace(worker)  # born before the last import; a fork now costs less than importing later
+
+    def _hear(self, worker: Worker, message: Born | Begun | Outcome) -> None:
+        if isinstance(message, Born):
+            worker.pid = message.pid
+        elif isinstance(message, Begun):
+            worker.begun = message
+        elif worker.job is not None:
+            try:
+                outcome = replace(message, value=pickle.loads(message.value), worker=worker.name)  # noqa: S301 - our worker's
+            except Exception as problem:  # noqa: BLE001 - unpickling runs the value's own code
+                error = f"the value cannot be read here: {type(problem).__name__}: {problem}"
+                outcome = replace(message, status=Status.FAILED, value=None, error=error, worker=worker.name)
+            self._outcomes.append(outcome)
+            worker.job = worker.begun = None
+
+    def _hand_out(self) -> None:
+        while self._queue:
+            job, message = self._queue[0].job, self._queue[0].message
+            taken = sum(worker.job.threads for worker in self._crew.workers if worker.job is not None)
+            idle = [worker for worker in self._crew.workers if worker.job is None]
+            able = [worker for worker in idle if worker.pid or len(message) <= _EAGER_BYTES]
+            if taken + job.threads > self.slots or not able:
+                return
+            worker = max(able, key=lambda worker: worker.pid > 0)  # one that is there already, if any
+            try:
+                worker.pipe.send_bytes(message)
+            except OSError:
+                return  # dead while idle: the next turn hears of it, and finds the job still first in the queue
+            self._queue.popleft()
+            worker.job = job
+
+    def _kill(self, worker: Worker, why: str) -> None:
+        cpu_s, peak_mb = used_by(worker.pid)
+        self._end_in(worker, Status.LATE, why, (cpu_s, peak_mb))
+        self._crew.replace(worker)
+
+    def _bury(self, worker: Worker) -> None:
+        """A worker died by itself."""
+        if worker.job is not None:
+            how, cpu_s, peak_mb = self._crew.death_of(worker.pid)
+            self._end_in(worker, Status.LOST, f"{worker.name} {how}", (cpu_s, peak_mb))
+        self._crew.replace(worker)
+
+    def _outlive_nursery(self) -> None:
+        """Without the nursery there are no workers: end what is left, start over once, then give up."""
+        why = "the process that starts workers failed"
+        for worker in self._crew.workers:
+            self._end_in(worker, Status.LOST, why, used_by(worker.pid))
+        if self._crew.restart():
+            return
+        while self._queue:
+            self._end(self._queue.popleft().job, Status.LOST, f"{why} twice; its last words are on stderr")
+
+    def _end_in(self, worker: Worker, status: Status, error: str, used: tuple[float, float]) -> None:
+        """End a worker's job, if it has one, charging it what its worker used since it began."""
+        if worker.job is None:
+            return
+        cost = Cost()
+        if worker.begun is not None:
+            cpu_s = max(0.0, used[0] - worker.begun.cpu_s)
+            cost = Cost(cpu_s, time.monotonic() - worker.begun.at_s, used[1])
+        self._outcomes.append(Outcome(worker.job.id, status, error=error, cost=cost, worker=worker.name))
+        worker.job = worker.begun = None
+
+    def _end(self, job: Job, status: Status, error: str) -> None:
+        """End a job that never had a worker."""
+        self._outcomes.append(Outcome(job.id, status, error=error))
+
+    def _next_deadline_s(self) -> float:
+        deadlines = [worker.deadline_s for worker in self._crew.workers if worker.job is not None]
+        return max(0.0, min(deadlines, default=math.inf) - time.monotonic())
+
+    def _check_open(self) -> None:
+        if not self._finalizer.alive:
+            raise RuntimeError("this pool is closed. Open another one with LocalPool(workers).")
+
+
+@dataclass(frozen=True)
+class _Queued:
+    job: Job
+    message: bytes
+
+
+def _message(job: Job) -> bytes:
+    """The job as its worker reads it. Pickled now: what the caller changes later does not reach the job."""
+    keys = tuple(ref.key for ref in job.data)
+    payload = pickle.dumps(job.payload, protocol=5)
+    return pickle.dumps(Task(job.id, job.function, payload, keys, job.threads, job.soft_s), protocol=5)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C takes effect when the books are closed again, so it tears no message and loses no outcome."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield  # nobody interrupts here
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(*held[0])

@@ -1,0 +1,299 @@
+"""Pools: the contract over every backend, and what only processes of this machine can promise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from cluster import contracts, share
+from cluster.local import LocalPool
+from cluster.meter import Meter
+from cluster.pool import Grant, Job, Outcome, Pool, Status
+
+REPOSITORY = Path(__file__).parent.parent
+PATIENCE_S = 20.0
+
+BACKENDS: dict[str, contracts.OpenPool] = {
+    "local": lambda slots: LocalPool(slots, preload=("cluster.contracts", "numpy")),
+}
+
+
+@pytest.fixture(params=BACKENDS)
+def open_pool(request: pytest.FixtureRequest) -> contracts.OpenPool:
+    return BACKENDS[request.param]
+
+
+@pytest.mark.parametrize("check", contracts.CHECKS, ids=lambda check: check.__name__)
+def test_pool_keeps_its_contract(check: Callable[[contracts.OpenPool], None], open_pool: contracts.OpenPool) -> None:
+    """Every backend keeps every clause of the contract."""
+    check(open_pool)
+
+
+@pytest.fixture
+def pool() -> Iterator[LocalPool]:
+    with LocalPool(1, preload=("cluster.contracts",)) as opened:
+        yield opened
+
+
+def run(pool: Pool, function: str, payload: object = None, **options: object) -> Outcome:
+    pool.submit(Job("it", function, payload, **options))  # type: ignore[arg-type] # options of Job
+    return contracts.gather(pool, 1)["it"]
+
+
+def nursery_of(pool: LocalPool) -> psutil.Process:
+    return next(child for child in psutil.Process().children() if child.pid == pool._crew._nursery.pid)
+
+
+def is_gone(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    return True
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    ends_s = time.monotonic() + PATIENCE_S
+    while not condition() and time.monotonic() < ends_s:
+        time.sleep(0.02)
+    return condition()
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+
+def drive(code: str, *, session: bool = False) -> subprocess.Popen[str]:
+    """Start another driver on some code; it prints what the test waits for."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=session
+    )
+
+
+def line_of(driver: subprocess.Popen[str]) -> str:
+    assert driver.stdout is not None
+    return driver.stdout.readline()
+
+
+def test_killing_the_driver_leaves_no_process_and_no_file() -> None:
+    """Workers deep in native code, the nursery and the shared files all go when the driver is killed."""
+    driver = drive(
+        "import psutil; from cluster.local import LocalPool; from cluster.pool import Job\n"
+        "pool = LocalPool(2); ref = pool.put(bytes(1000))\n"
+        "pool.submit(Job('a', 'cluster.contracts:spin')); pool.submit(Job('b', 'cluster.contracts:spin'))\n"
+        "pool.wait(1.0); print(ref.key, *[p.pid for p in psutil.Process().children(recursive=True)], flush=True)\n"
+        "pool.wait(60)"
+    )
+    with driver:
+        key, *pids = line_of(driver).split()
+        assert len(pids) == 3
+        assert not any(is_gone(int(pid)) for pid in pids)
+        driver.kill()
+    assert wait_for(lambda: all(is_gone(int(pid)) for pid in pids))
+    assert wait_for(lambda: not Path(key).parent.exists())
+
+
+def test_leaving_a_pool_open_leaves_no_process_and_no_file() -> None:
+    """A program that ends without closing its pool takes everything along."""
+    driver = drive(
+        "import psutil; from cluster.local import LocalPool; from cluster.pool import Job\n"
+        "pool = LocalPool(1); ref = pool.put(bytes(1000)); pool.submit(Job('a', 'cluster.contracts:spin'))\n"
+        "pool.wait(0.5); print(ref.key, *[p.pid for p in psutil.Process().children(recursive=True)], flush=True)"
+    )
+    with driver:
+        key, *pids = line_of(driver).split()
+        assert driver.wait(PATIENCE_S) == 0
+    assert len(pids) == 2
+    assert wait_for(lambda: all(is_gone(int(pid)) for pid in pids))
+    assert not Path(key).parent.exists()
+
+
+def test_ctrl_c_reaches_the_driver_only() -> None:
+    """An interrupt of the whole foreground group ends the driver's wait, not the job."""
+    driver = drive(
+        "from cluster.local import LocalPool; from cluster.pool import Job\n"
+        "with LocalPool(1) as pool:\n"
+        "    pool.submit(Job('a', 'cluster.contracts:nap', 1.5)); pool.wait(0.5); print('waits', flush=True)\n"
+        "    try: pool.wait(20)\n"
+        "    except KeyboardInterrupt: print('interrupted', pool.wait(20)[0].status, flush=True)",
+        session=True,
+    )
+    with driver:
+        assert line_of(driver) == "waits\n"
+        time.sleep(0.2)  # from the printed line into the wait
+        os.killpg(driver.pid, signal.SIGINT)
+        assert line_of(driver) == "interrupted done\n"
+
+
+def test_the_main_module_is_never_run_again(tmp_path: Path) -> None:
+    """A script without a main guard opens a pool, and its own lines run once."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from cluster.local import LocalPool\nfrom cluster.pool import Job\nprint('ran')\n"
+        "with LocalPool(1) as pool:\n"
+        "    pool.submit(Job('a', 'cluster.contracts:square', 7))\n"
+        "    print(pool.wait(20)[0].value)\n"
+    )
+    for command in ([str(script)], ["-c", script.read_text()]):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True, text=True, timeout=PATIENCE_S,
+        )  # fmt: skip
+        assert (done.stdout, done.stderr) == ("ran\n49\n", "")
+
+
+def test_a_fork_of_the_driver_cannot_end_its_pool() -> None:
+    """A pool belongs to the process that opened it; a forked copy that closes it, or ends, changes nothing."""
+    driver = drive(
+        "import os; from cluster.local import LocalPool; from cluster.pool import Job\n"
+        "pool = LocalPool(1); ref = pool.put(b'shared'); child = os.fork()\n"
+        "if not child: pool.close(); raise SystemExit\n"
+        "os.waitpid(child, 0); pool.submit(Job('a', 'cluster.contracts:size', data=(ref,)))\n"
+        "print(pool.wait(20)[0].value)"
+    )
+    with driver:
+        assert line_of(driver) == "6\n"
+
+
+def test_a_dead_nursery_is_replaced_once(pool: LocalPool) -> None:
+    """Its running job is LOST, the next one runs; after a second death jobs are LOST at once instead of waiting."""
+    pool.submit(Job("victim", "cluster.contracts:spin"))
+    pool.wait(0.5)
+    nursery_of(pool).kill()
+    assert contracts.gather(pool, 1)["victim"].status is Status.LOST
+    assert run(pool, "cluster.contracts:square", 3).value == 9
+    nursery_of(pool).kill()
+    assert wait_for(lambda: run(pool, "cluster.contracts:square", 3).status is Status.LOST)
+    assert "twice" in run(pool, "cluster.contracts:square", 3).error
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="names of threads are read from /proc")
+def test_the_nursery_starts_no_thread() -> None:
+    """Forking is safe only without threads; Arrow's allocator has one, and looks after it around a fork."""
+    with LocalPool(1, preload=("pandas", "sklearn.linear_model")) as pool:
+        run(pool, "cluster.contracts:square", 1)
+        assert wait_for(lambda: pool._crew.read_news() and pool._crew.is_warm)
+        threads = Path("/proc", str(nursery_of(pool).pid), "task").glob("*/comm")
+        names = [path.read_text().strip() for path in threads]
+        assert len([name for name in names if name != "jemalloc_bg_thd"]) == 1, names
+
+
+def test_workers_born_early_are_replaced_by_warm_ones() -> None:
+    """Once everything is preloaded, jobs find it loaded, and a module that cannot be preloaded hurts nobody."""
+    with LocalPool(1, preload=("json", "no_such_module_at_all", "wave")) as pool:
+        run(pool, "cluster.contracts:square", 1)
+        assert wait_for(lambda: pool._crew.read_news() and pool._crew.is_warm)
+        assert run(pool, f"{__name__}:loaded", "wave").value is True
+        assert run(pool, f"{__name__}:loaded", "chunk_of_nothing").value is False
+
+
+def loaded(_: object, module: str) -> bool:
+    return module in sys.modules
+
+
+def test_a_killed_job_takes_its_own_processes_along(pool: LocalPool) -> None:
+    """What a job started ends with the job."""
+    pool.submit(Job("it", f"{__name__}:start_a_sleeper"))
+    nursery = nursery_of(pool)
+    assert wait_for(lambda: any(child.name() == "sleep" for child in nursery.children(recursive=True)))
+    sleeper = next(child for child in nursery.children(recursive=True) if child.name() == "sleep")
+    pool.cancel("it")
+    assert wait_for(lambda: is_gone(sleeper.pid))
+
+
+def start_a_sleeper(_: object, __: None) -> None:
+    subprocess.run(["sleep", "60"], check=True)
+
+
+def test_large_payloads_and_values_travel(pool: LocalPool) -> None:
+    """Megabytes pass both ways, even to a worker that is not there yet."""
+    payload = np.arange(3_000_000)
+    value = run(pool, f"{__name__}:double", payload).value
+    assert (value == payload * 2).all()
+    value[0] = 1  # an own copy: only what `put` shares is read-only
+
+
+def double(_: object, array: np.ndarray) -> np.ndarray:
+    return array * 2
+
+
+def test_threads_of_native_libraries_follow_the_grant() -> None:
+    """Workers start with one thread each, and a job that was granted two has two."""
+    with LocalPool(2, preload=("numpy",)) as pool:
+        assert run(pool, f"{__name__}:blas_threads").value in ([], [1])
+        assert run(pool, f"{__name__}:blas_threads", threads=2).value in ([], [2])
+
+
+def blas_threads(_: object, __: None) -> list[int]:
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped] # has no stubs
+
+    return sorted({library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"})
+
+
+def test_a_closed_pool_says_so(pool: LocalPool) -> None:
+    """After closing, submitting is an error and waiting returns at once."""
+    pool.close()
+    assert (pool.wait(PATIENCE_S), pool.running, pool.queued) == ([], 0, 0)
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit(Job("a", "cluster.contracts:square", 1))
+
+
+def test_a_pool_needs_a_worker() -> None:
+    """No workers is refused with the value seen."""
+    with pytest.raises(ValueError, match="got 0"):
+        LocalPool(0)
+
+
+# --- share, meter ----------------------------------------------------------------------------------------------------
+
+
+def test_shared_values_come_back_as_they_were() -> None:
+    """Frames with text and gaps, empty and Fortran-ordered arrays survive; their arrays are aligned."""
+    frame = pd.DataFrame({"x": [1.5, np.nan], "text": ["a", None], "kind": pd.Categorical(["u", "v"])})
+    arrays = {
+        "empty": np.empty((0, 3)),
+        "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "odd": np.ones(3, "i1"),
+    }
+    shelf = share.Shelf()
+    try:
+        key = shelf.put((frame, arrays)).key
+        back_frame, back = share.take(key)
+        pd.testing.assert_frame_equal(back_frame, frame)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(back[name], array)
+            assert back[name].ctypes.data % 64 == 0 or not array.size
+    finally:
+        shelf.close()
+    assert not Path(key).exists()
+    assert back["fortran"].sum() == 15  # what is mapped outlives its file
+
+
+def test_values_too_large_for_memory_go_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared memory is used only while it would stay half empty."""
+    shelf = share.Shelf()
+    try:
+        monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+        assert Path(shelf.put(bytes(10_000)).key).parent == Path(shelf.folders[-1])
+        assert Path(shelf.put(b"small").key).parent == Path(shelf.folders[0])
+    finally:
+        shelf.close()
+
+
+def test_the_meter_counts_every_thread_and_this_job_only(pool: LocalPool) -> None:
+    """CPU is counted while it burns; the peak of one job is not charged to the next."""
+    meter = Meter()
+    contracts.spin_until(Grant(1, float("inf")), 0.1)
+    assert 0.0 < meter.read().cpu_s <= meter.read().wall_s * 1.5
+    large = run(pool, "cluster.contracts:allocate", 300).cost.peak_mb
+    small = run(pool, "cluster.contracts:square", 1).cost.peak_mb
+    assert large > 300
+    assert small < large - 200 or not Path("/proc/self/clear_refs").exists()
