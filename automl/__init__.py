@@ -1,0 +1,52 @@
+"""AutoML that chooses classical, deep or hybrid models on evidence, within a budget that holds.
+
+The public names are loaded when they are first used: importing this package loads none of the learning libraries.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automl.artifact import load as load
+    from automl.errors import AutomlError as AutomlError
+    from automl.model import Model as Model
+    from automl.options import Budget as Budget
+    from automl.options import Options as Options
+    from automl.result import Result as Result
+    from automl.run import fit as fit
+    from automl.run import profile as profile
+    from automl.sklearn_api import AutoMLClassifier as AutoMLClassifier
+    from automl.sklearn_api import AutoMLRegressor as AutoMLRegressor
+
+_HOME = {
+    "AutoMLClassifier": "automl.sklearn_api",
+    "AutoMLRegressor": "automl.sklearn_api",
+    "AutomlError": "automl.errors",
+    "Budget": "automl.options",
+    "Model": "automl.model",
+    "Options": "automl.options",
+    "Result": "automl.result",
+    "fit": "automl.run",
+    "load": "automl.artifact",
+    "profile": "automl.run",
+}
+
+__all__ = [*_HOME, "__version__"]  # noqa: PLE0604 - the names of the table, which are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("automl-frontier")
+    if name not in _HOME:
+        raise AttributeError(f"module 'automl' has no attribute {name!r}. Public names: {', '.join(sorted(_HOME))}.")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -85,7 +85,9 @@ class Options:
     max_latency_ms: float | None = _knob(None, "the model must predict one row within this many milliseconds")
     max_model_mb: float | None = _knob(None, "the saved model must not be larger than this many megabytes")
     min_score: float | None = _knob(None, "below this score the verdict is that no model is worth using")
-    prefer: str = _knob("balanced", "which point of the cost frontier to return", choices=("cheap", "balanced", "accurate"))
+    prefer: str = _knob(
+        "balanced", "which point of the cost frontier to return", choices=("cheap", "balanced", "accurate")
+    )
     cluster: str = _knob("local", "where trials run", choices=("local",))
     workers: int | None = _knob(None, "trials side by side; one per core when not given")
     run_dir: str | Path | None = _knob(None, "folder for the run; runs/<name>-<time> when not given")
@@ -103,7 +105,9 @@ class Options:
             allowed = spec.metadata.get("choices")
             value = getattr(self, spec.name)
             if allowed and value is not None and value not in allowed:
-                raise OptionError(f"{spec.name} must be one of {', '.join(allowed)}, got {value!r}.{near(value, allowed)}")
+                raise OptionError(
+                    f"{spec.name} must be one of {', '.join(allowed)}, got {value!r}.{near(value, allowed)}"
+                )
         for name in ("max_latency_ms", "max_model_mb", "workers"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -124,7 +128,9 @@ class Options:
         """Plain values, to be read back with `of`."""
         plain = {spec.name: getattr(self, spec.name) for spec in fields(self)}
         plain["budget"] = str(self.budget)
-        plain["test"] = None if self.test is None else str(self.test) if isinstance(self.test, str | Path) else "(in memory)"
+        plain["test"] = (
+            None if self.test is None else str(self.test) if isinstance(self.test, str | Path) else "(in memory)"
+        )
         plain["run_dir"] = None if self.run_dir is None else str(self.run_dir)
         return plain
 

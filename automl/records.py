@@ -181,17 +181,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Fold:
-    """What one fold of a trial gave."""
+    """What one fold of a trial gave. The fitted model itself lies in the run folder, not in memory."""
 
     fold: int
-    predictions: np.ndarray  # of the fold's held-out rows
-    parts: Mapping[str, bytes]  # the fitted learner
-    features: Mapping[str, bytes]  # the fitted in-fold features
+    predictions: np.ndarray  # of the fold's held-out rows, in their order
     error: float  # metric, lower is better
     is_cut: bool  # stopped by its deadline
     fit_s: float
-    predict_s: float  # per 1,000 rows, in one batch
-    row_s: float  # one row alone, model only
+    batch_s: float  # predicting 1,000 rows at once
+    row_s: float  # predicting one row
+    size_mb: float
+    rounds: int | None = None  # boosting rounds or epochs that early stopping chose
 
 
 @dataclass(frozen=True)
@@ -215,6 +215,7 @@ class Trial:
     folds: Mapping[int, Fold] = field(default_factory=dict)
     spent: Spent = Spent()
     message: str = ""  # one line, where something went wrong
+    ended_s: float = 0.0  # seconds after the start of the run
 
     @property
     def error(self) -> float:
@@ -235,7 +236,9 @@ class Score:
     high: float
     higher_is_better: bool
     level: float = 0.95
-    optimism: float = 0.0  # what searching added to the naive value, already removed; in units of the metric, >= 0 if any
+    optimism: float = (
+        0.0  # what searching added to the naive value, already removed; in units of the metric, >= 0 if any
+    )
 
     def __str__(self) -> str:
         return f"{self.metric} {self.value:.5g} [{self.low:.5g}, {self.high:.5g}]"

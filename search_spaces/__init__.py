@@ -1,0 +1,44 @@
+"""What could be built: one file per family of models, found through the table below.
+
+Adding a family is one new file plus one line here; its tests come from `search_spaces.contracts`. Family files are
+imported on demand, and import no heavy library until a model is built.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from search_spaces.spec import Family
+
+_FAMILIES = {
+    "constant": "search_spaces.classical.constant:FAMILY",
+    "linear": "search_spaces.classical.linear:FAMILY",
+    "lightgbm": "search_spaces.classical.lightgbm_:FAMILY",
+    "xgboost": "search_spaces.classical.xgboost_:FAMILY",
+    "catboost": "search_spaces.classical.catboost_:FAMILY",
+    "extra_trees": "search_spaces.classical.extra_trees:FAMILY",
+    "forest": "search_spaces.classical.forest:FAMILY",
+    "neighbors": "search_spaces.classical.neighbors:FAMILY",
+    "mlp": "search_spaces.neural.mlp:FAMILY",
+}
+
+
+def names() -> list[str]:
+    """Every family's name."""
+    return list(_FAMILIES)
+
+
+def get(name: str) -> Family:
+    """The family of that name; ValueError for an unknown one."""
+    if name not in _FAMILIES:
+        raise ValueError(f"unknown family {name!r}. Known families: {', '.join(_FAMILIES)}.")
+    module, attribute = _FAMILIES[name].split(":")
+    family: Family = getattr(import_module(module), attribute)
+    return family
+
+
+def all_families() -> list[Family]:
+    """Every family, in the order of `names`."""
+    return [get(name) for name in _FAMILIES]

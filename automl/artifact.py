@@ -1,0 +1,169 @@
+"""A model on disk: JSON, arrays and the libraries' own formats. Reading one runs no code and imports no pickle.
+
+manifest.json names every other file with its SHA-256; a file that is missing, altered or not named is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import search_spaces
+from automl.errors import ArtifactError
+from automl.folder import RunFolder, write_whole
+from automl.modalities.table.encode import Schema, schema_from_json
+from automl.modalities.table.features import load_features
+from automl.model import Model, Part
+from automl.records import Profile, as_json
+from automl.refit import Member
+from automl.training import learners
+
+FORMAT = 1
+LIBRARIES = (
+    "automl-frontier",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "lightgbm",
+    "xgboost-cpu",
+    "xgboost",
+    "catboost",
+    "torch",
+)
+
+
+def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapping[str, Any]) -> Path:
+    """Write the model made of these members. `facts` are further entries of the manifest (see `describe`)."""
+    target.mkdir(parents=True, exist_ok=True)
+    files: dict[str, str] = {}
+    entries = []
+    for member in members:
+        parts = []
+        for fold in member.folds:
+            features = folder.read_parts(member.plan.number, fold, "features")
+            key = _digest(b"".join(name.encode() + content for name, content in sorted(features.items())))[:16]
+            place = f"members/{member.plan.number:04d}/{'all' if fold < 0 else f'fold{fold}'}"
+            files |= _write(target, place, folder.read_parts(member.plan.number, fold, "learner"))
+            files |= _write(target, f"features/{key}", features)
+            parts.append({"learner": place, "features": key})
+        plan = member.plan
+        entries.append(
+            {
+                "trial": plan.number,
+                "family": plan.family,
+                "params": dict(plan.params),
+                "weight": member.weight,
+                "parts": parts,
+            }
+        )
+    manifest = {"format": FORMAT, **facts, "members": entries, "versions": versions(), "files": files}
+    write_whole(target / "manifest.json", json.dumps(as_json(manifest), indent=1, ensure_ascii=False).encode())
+    return target
+
+
+def describe(profile: Profile, schema: Schema, target_name: str) -> dict[str, Any]:
+    """The manifest's account of what is predicted from what."""
+    return {
+        "task": profile.task,
+        "target": target_name,
+        "classes": list(profile.classes),
+        "metric": profile.metric,
+        "schema": schema.as_json(),
+    }
+
+
+def load(path: str | Path) -> Model:
+    """Read a saved model: a model folder, or a run folder that holds one."""
+    folder = Path(path)
+    if not (folder / "manifest.json").is_file() and (folder / "model" / "manifest.json").is_file():
+        folder = folder / "model"
+    manifest = _manifest(folder)
+    content = _checked_files(folder, manifest["files"])
+    schema = schema_from_json(manifest["schema"])
+    keys = {part["features"] for member in manifest["members"] for part in member["parts"]}
+    features = {key: load_features(_under(content, f"features/{key}")) for key in keys}
+    parts = []
+    for member in manifest["members"]:
+        family = search_spaces.get(member["family"])
+        for part in member["parts"]:
+            learner = learners.load(family, _under(content, part["learner"]))
+            parts.append(Part(part["features"], learner, member["weight"] / len(member["parts"])))
+    return Model(schema, features, tuple(parts), manifest)
+
+
+def copy(source: Path, target: Path) -> Path:
+    """A saved model in another place; a folder that holds something is refused."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ArtifactError(f"{str(target)!r} exists and is not empty. Name another folder for the model.")
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    return target
+
+
+def size_mb(folder: Path) -> float:
+    """Megabytes of a saved model on disk."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the libraries a model depends on."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # an optional library, or the other of the two xgboost builds
+    return found
+
+
+def _write(target: Path, place: str, parts: Mapping[str, bytes]) -> dict[str, str]:
+    folder = target / place
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in parts.items():
+        write_whole(folder / name, content)
+    return {f"{place}/{name}": _digest(content) for name, content in parts.items()}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise ArtifactError(
+            f"no saved model in {str(folder)!r}: manifest.json is not there. Give a model or run folder."
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        found = manifest["format"]
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{str(path)!r} is damaged: {error}. Save the model again.") from error
+    if found != FORMAT:
+        raise ArtifactError(
+            f"{str(path)!r} has format {found!r}, this version reads {FORMAT}. Install the version that saved it "
+            f"({manifest.get('versions', {}).get('automl-frontier', 'unknown')})."
+        )
+    return dict(manifest)
+
+
+def _checked_files(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]:
+    """Every file the manifest names, as it was saved."""
+    content = {}
+    for name, digest in files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            raise ArtifactError(f"the saved model in {str(folder)!r} lacks {name!r}. Copy the whole folder again.")
+        content[name] = path.read_bytes()
+        if _digest(content[name]) != digest:
+            raise ArtifactError(f"{name!r} in {str(folder)!r} is not what was saved. Copy the whole folder again.")
+    return content
+
+
+def _under(content: Mapping[str, bytes], place: str) -> dict[str, bytes]:
+    """The files below one place, by their bare names."""
+    return {name.rsplit("/", 1)[1]: data for name, data in content.items() if name.rsplit("/", 1)[0] == place}

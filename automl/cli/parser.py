@@ -1,0 +1,132 @@
+"""The command line's grammar. Options of a run are read from the fields of Options, so they are declared only once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from typing import Any, NoReturn
+
+from automl.options import Options, near
+
+EPILOG = """examples:
+  automl fit churn.csv --target churn --budget 5m
+  automl fit churn.csv --target churn --test holdout.csv --metric f1 --out runs/churn
+  automl predict runs/churn new.csv -o predictions.csv
+  automl profile churn.csv --target churn
+  automl report runs/churn
+"""
+_OTHER_NAMES = {"run_dir": "--out"}  # what people type, where it differs from the option's name
+_OWN = ("target", "verbose")  # declared by hand below
+
+
+class OneLine(argparse.ArgumentParser):
+    """A parser whose complaints are one line with the value seen and what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and leave with exit code 2."""
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0] if "unrecognized" in message else ""
+        known = [name for action in self._actions for name in action.option_strings]
+        print(f"error: {message}.{near(unknown, known) if unknown else ''} See: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; an unknown option is reported by the sub-command it was given to, which knows the close ones."""
+        given, rest = self.parse_known_args(args, namespace)
+        if rest:
+            verbs = next(a for a in self._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001 - no public way
+            verbs.choices[given.verb].error(f"unrecognized arguments: {' '.join(rest)}")
+        return given
+
+
+def build() -> OneLine:
+    """The whole grammar."""
+    top = OneLine(
+        prog="automl",
+        description="Find the best model for a table within a budget, and see what each step up in quality costs.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=_Version())
+    verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=OneLine)
+    _fit(verbs)
+    _predict(verbs)
+    _profile(verbs)
+    _report(verbs)
+    _doctor(verbs)
+    return top
+
+
+class _Version(str):
+    """The version, looked up only when it is printed."""
+
+    __slots__ = ()
+
+    def __mod__(self, _: Any) -> str:
+        from importlib.metadata import version
+
+        return f"automl {version('automl-frontier')}"
+
+
+def _fit(verbs: Any) -> None:
+    fit = verbs.add_parser(
+        "fit", help="find the best model for a table", description="Find the best model for a table."
+    )
+    fit.add_argument("data", help="a .csv, .tsv, .parquet or .jsonl file, also .gz")
+    fit.add_argument("--target", "-t", help="column to predict")
+    for spec in fields(Options):
+        if spec.name not in _OWN:
+            fit.add_argument(_OTHER_NAMES.get(spec.name, f"--{spec.name.replace('_', '-')}"), **_argument(spec))
+    _add_json(fit)
+    fit.add_argument("--quiet", "-q", action="store_true", help="no progress, only the result")
+    fit.add_argument("--verbose", "-v", action="store_true", help="a line for every trial")
+
+
+def _argument(spec: Any) -> dict[str, Any]:
+    """How argparse reads one option: numbers as numbers, the rest as text that Options checks."""
+    kind = float if "float" in str(spec.type) else int if "int" in str(spec.type) else str
+    shown = "" if spec.default in (None, (), "") else f" (default: {spec.default})"
+    made: dict[str, Any] = {"dest": spec.name, "type": kind, "help": spec.metadata["help"] + shown}
+    if spec.metadata.get("choices"):
+        made["choices"] = spec.metadata["choices"]
+    else:
+        made["metavar"] = {float: "NUMBER", int: "N"}.get(kind, spec.name.upper())
+    return {**made, "default": argparse.SUPPRESS}
+
+
+def _predict(verbs: Any) -> None:
+    predict = verbs.add_parser("predict", help="predict new rows with a model", description="Predict new rows.")
+    predict.add_argument("model", help="a run folder, or a saved model")
+    predict.add_argument("data", help="a table with the columns of the training data; - reads CSV from standard input")
+    predict.add_argument("--output", "-o", help="where to write; .csv, .parquet or .jsonl (default: standard output)")
+    predict.add_argument("--proba", action="store_true", help="a column per class with its probability")
+    _add_json(predict)
+
+
+def _profile(verbs: Any) -> None:
+    profile = verbs.add_parser(
+        "profile", help="see how a table is understood", description="Show columns, task and findings; fits nothing."
+    )
+    profile.add_argument("data", help="a .csv, .tsv, .parquet or .jsonl file, also .gz")
+    profile.add_argument("--target", "-t", help="column to predict")
+    _add_json(profile)
+
+
+def _report(verbs: Any) -> None:
+    report = verbs.add_parser("report", help="show a run's result", description="Show a run's result and its report.")
+    report.add_argument("run", help="a run folder")
+    report.add_argument("--output", "-o", help="write the HTML report there")
+    _add_json(report)
+
+
+def _doctor(verbs: Any) -> None:
+    doctor = verbs.add_parser(
+        "doctor",
+        help="check this installation",
+        description="Check the machine and the installation, and say what to fix.",
+    )
+    _add_json(doctor)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, for machines")

@@ -1,0 +1,166 @@
+"""What each command does, by the same public functions that Python users call."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from automl.errors import InputError
+from automl.options import Options
+from automl.records import as_json
+
+INTERRUPTED, NOT_GOOD_ENOUGH = 130, 3
+
+
+def fit(given: Namespace) -> int:
+    """Run, and print the verdict."""
+    from automl.progress import Silence
+    from automl.run import run
+    from automl.terminal import Terminal
+
+    names = [spec.name for spec in fields(Options) if hasattr(given, spec.name) and spec.name != "verbose"]
+    options = Options.of({name: getattr(given, name) for name in names})
+    is_silent = given.quiet or given.json
+    listener = Silence() if is_silent else Terminal(sys.stderr, 2 if given.verbose else 1)
+    result = run(given.data, options, listener, _started())
+    if isinstance(listener, Terminal):
+        listener.close()
+    report = result.folder / "report.json"
+    if given.json:
+        told = json.loads(report.read_text(encoding="utf-8"))
+        _print({**told["verdict"], "folder": str(result.folder), "interrupted": result.interrupted})
+    else:
+        print(_verdict(result.folder))
+    if result.interrupted:
+        print(f"interrupted; the best model so far is in {result.folder / 'model'}", file=sys.stderr)
+        return INTERRUPTED
+    if result.meets_min_score is False:
+        print(f"no model reached min_score={options.min_score}", file=sys.stderr)
+        return NOT_GOOD_ENOUGH
+    return 0
+
+
+def predict(given: Namespace) -> int:
+    """Predict a file with a saved model."""
+    from automl.artifact import load
+    from automl.reading import load_features
+
+    model = load(given.model)
+    rows = load_features(_input(given.data))
+    predictions = model.predict_proba(rows) if given.proba else model.predict(rows).to_frame()
+    if given.json:
+        _print({"rows": len(predictions), "predictions": predictions.to_dict(orient="list")})
+    elif given.output is None:
+        predictions.to_csv(sys.stdout, index=False)
+    else:
+        _write(predictions, Path(given.output))
+        print(f"{len(predictions):,} predictions in {given.output}", file=sys.stderr)
+    return 0
+
+
+def profile(given: Namespace) -> int:
+    """Show how a table is understood."""
+    from automl.profiler import examine
+    from automl.reading import load
+
+    options = Options.of({"target": given.target})
+    dataset = load(given.data, options)
+    facts, audit = examine(dataset, options)
+    if given.json:
+        _print({"profile": as_json(facts), "audit": as_json(audit.findings), "notes": list(dataset.notes)})
+        return 0
+    print(f"{dataset.name}: {facts.rows:,} rows, {len(facts.columns)} columns")
+    print(f"task    {facts.task}: {facts.task_rule}")
+    print(f"metric  {facts.metric}: {facts.metric_rule}")
+    for note in dataset.notes:
+        print(f"note    {note}")
+    width = max(len(column.name) for column in facts.columns)
+    for column in facts.columns:
+        print(
+            f"  {column.name:<{min(width, 40)}}  {column.kind.value:<10}  {column.missing:>6.1%} missing  {column.why}"
+        )
+    for finding in audit.findings:
+        print(f"{finding.severity:<8}{finding.message}")
+    return 0
+
+
+def report(given: Namespace) -> int:
+    """Show a run's result."""
+    from automl.result import Result
+
+    result = Result(given.run)
+    if given.output:
+        try:
+            result.report(given.output)
+        except OSError as error:
+            raise InputError(f"{given.output!r} cannot be written: {error.strerror}. Name another file.") from error
+    if given.json:
+        _print(json.loads((result.folder / "report.json").read_text(encoding="utf-8")))
+    else:
+        print(_verdict(result.folder))
+        print(result.leaderboard().head(15).to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+    return 0
+
+
+def doctor(given: Namespace) -> int:
+    """Check the installation."""
+    from automl.doctor import examine
+
+    checks = examine()
+    if given.json:
+        _print({"checks": as_json(checks)})
+    else:
+        for check in checks:
+            print(f"{'ok ' if check.is_fine else '-- '} {check.name:<12} {check.found}")
+            if check.remedy:
+                print(f"    {'':<12} {check.remedy}")
+    return 0 if all(check.is_fine or not check.is_needed for check in checks) else 1
+
+
+def _verdict(folder: Path) -> str:
+    from automl.report.words import verdict
+
+    told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return f"{verdict(told)}\nreport  {folder / 'report.html'}\nmodel   {folder / 'model'}"
+
+
+def _print(value: Mapping[str, Any]) -> None:
+    print(json.dumps(as_json(value), ensure_ascii=False))
+
+
+def _started() -> float:
+    """When this process began, on the clock of time.monotonic: the budget counts from the command, not from here."""
+    import time
+
+    import psutil
+
+    return time.monotonic() - max(0.0, time.time() - float(psutil.Process().create_time()))
+
+
+def _input(path: str) -> Any:
+    if path != "-":
+        return path
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(suffix=".csv", delete=False) as kept:
+        kept.write(sys.stdin.buffer.read())
+    return kept.name
+
+
+def _write(predictions: Any, target: Path) -> None:
+    writers = {".csv": predictions.to_csv, ".parquet": predictions.to_parquet, ".jsonl": predictions.to_json}
+    writer = writers.get(target.suffix.lower())
+    if writer is None:
+        raise InputError(f"output must end in {', '.join(writers)}, got {target.name!r}.")
+    try:
+        if target.suffix.lower() == ".jsonl":
+            writer(target, orient="records", lines=True)
+        else:
+            writer(target, index=False)
+    except OSError as error:
+        raise InputError(f"{str(target)!r} cannot be written: {error.strerror or error}. Name another file.") from error

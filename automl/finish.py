@@ -1,0 +1,147 @@
+"""From candidates to the saved model: mark the frontier, choose, refit what is unfinished, save, measure, test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automl import artifact, metrics
+from automl.candidates import BASELINE, Arena, mixture
+from automl.errors import OptionError
+from automl.folder import RunFolder
+from automl.frontier import Pick, choose, mark
+from automl.modalities.table.encode import Schema
+from automl.model import Model
+from automl.options import Options
+from automl.reading import load
+from automl.records import Candidate, Dataset, Profile, Score, Trial
+from automl.refit import Refitter, as_bags
+from automl.search.budget import Clock
+from automl.search.trial import Shared
+from automl.target import encode_target
+from cluster.pool import Pool
+
+MEASURED_ROWS = 1_000
+ROW_REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the end of a run works with."""
+
+    dataset: Dataset
+    profile: Profile
+    schema: Schema
+    shared: Shared
+    trials: Sequence[Trial]
+    arena: Arena
+    pool: Pool
+    clock: Clock
+    folder: RunFolder
+
+
+@dataclass(frozen=True)
+class End:
+    """The marked candidates, the chosen one, and what was measured on its saved model."""
+
+    candidates: Sequence[Candidate]
+    chosen: Candidate
+    because: str
+    tied: Sequence[tuple[str, str]]  # pairs of names that cannot be told apart: the best and each of these
+    measured: Mapping[str, float]
+    test: Score | None
+
+
+def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
+    """Choose a candidate, save it as the run's model and measure what was saved."""
+    baseline = next(c for c in field if c.name == BASELINE)
+    ties = _ties(bench, field)
+
+    def tied(a: Candidate, b: Candidate) -> bool:
+        return (a.name, b.name) in ties or (b.name, a.name) in ties
+
+    marked = mark(field, tied, baseline.score)
+    pick = choose(
+        [c for c in marked if c.name != BASELINE] or marked,
+        tied,
+        prefer=options.prefer,
+        max_latency_ms=options.max_latency_ms,
+        max_model_mb=options.max_model_mb,
+    )
+    if pick is None:
+        pick = _nearest(marked, options)
+    model = _save(bench, pick.candidate, options)
+    measured = _measure(model, bench)
+    test = _test(model, bench, options)
+    for trial in bench.trials:
+        if not any(trial.plan.number in c.weights for c in marked):
+            bench.folder.drop_trial(trial.plan.number)
+    return End(marked, pick.candidate, pick.because, sorted(ties), measured, test)
+
+
+def _nearest(field: Sequence[Candidate], options: Options) -> Pick:
+    """Nothing meets the limits: the fastest model, or the smallest, saying so."""
+    fastest = min(field, key=lambda c: (c.row_ms, c.size_mb))
+    limits = f"max_latency_ms={options.max_latency_ms}, max_model_mb={options.max_model_mb}"
+    return Pick(
+        fastest, f"no model meets {limits}; this is the fastest, {fastest.row_ms:.3g} ms, {fastest.size_mb:.3g} MB"
+    )
+
+
+def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
+    """The best candidate paired with each one whose paired interval on the same rows holds zero."""
+    metric = metrics.get(bench.profile.metric)
+    best = min(field, key=lambda c: -c.score.value if metric.higher_is_better else c.score.value)
+    ours = mixture(best, bench.arena)
+    ties = set()
+    for other in field:
+        theirs = mixture(other, bench.arena)
+        if other is best:
+            continue
+        low, _ = metrics.paired_interval(metric, bench.arena.y, theirs, ours, weight=bench.arena.weight)
+        if low <= 0:
+            ties.add((best.name, other.name))
+    return ties
+
+
+def _save(bench: Bench, chosen: Candidate, options: Options) -> Model:
+    members = as_bags(chosen, bench.trials, bench.arena.folds)
+    members = Refitter(bench.trials, bench.shared, bench.pool, bench.clock, bench.folder).refit(members)
+    facts = artifact.describe(bench.profile, bench.schema, bench.dataset.target_name)
+    target = artifact.save(bench.folder.path / "model", members, bench.folder, {**facts, "name": chosen.name})
+    return artifact.load(target)
+
+
+def _measure(model: Model, bench: Bench) -> dict[str, float]:
+    """Milliseconds and megabytes of the saved model, as a user meets them: a DataFrame in, predictions out."""
+    frame = bench.dataset.frame
+    one, many = frame.iloc[:1], frame.iloc[:MEASURED_ROWS]
+    model.predict(one)  # the first call loads libraries
+    row_ms = np.median([_ms(model, one) for _ in range(ROW_REPEATS)])
+    size = artifact.size_mb(bench.folder.path / "model")
+    return {"row_ms": float(row_ms), "batch_ms": _ms(model, many) * 1000 / len(many), "size_mb": size}
+
+
+def _ms(model: Model, frame: Any) -> float:
+    started = time.perf_counter()
+    model.predict(frame)
+    return 1e3 * (time.perf_counter() - started)
+
+
+def _test(model: Model, bench: Bench, options: Options) -> Score | None:
+    """The saved model's score on the held-out data the user gave."""
+    if options.test is None:
+        return None
+    held = load(options.test, options, min_rows=1)
+    if held.target is None:
+        raise OptionError(f"test data has no column {bench.dataset.target_name!r}. Give rows with their answers.")
+    metric = metrics.get(bench.profile.metric)
+    y = encode_target(held.target, bench.profile)
+    predictions = np.asarray(model.predict_proba(held.frame) if model.classes else model.predict(held.frame))
+    value = metric.score(y, predictions, held.weight)
+    low, high = metrics.interval(metric, y, predictions, weight=held.weight)
+    return Score(metric.name, value, low, high, metric.higher_is_better)

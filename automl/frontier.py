@@ -1,0 +1,134 @@
+"""Which candidates are worth their cost, and which one to return.
+
+Two axes decide: the error and the milliseconds to predict one row, the cost that stays for as long as a model is used.
+Training seconds and size are reported and size can be limited, but with more axes nearly every model is undominated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from automl.records import Candidate, Score
+
+Tied = Callable[[Candidate, Candidate], bool]  # cannot be told apart on the same rows: their paired interval holds zero
+
+FAST_LOSS = 0.05  # of the gain over the baseline that the "fastest" pick may give up
+EVERYDAY_MS, EVERYDAY_MB = 20.0, 100.0  # a row and a model that any service can live with: what "balanced" may cost
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The candidate to return and why, in one line."""
+
+    candidate: Candidate
+    because: str
+
+
+def error(score: Score) -> float:
+    """A score as something to minimise; what was not measured is infinitely bad."""
+    if not math.isfinite(score.value):
+        return math.inf
+    return -score.value if score.higher_is_better else score.value
+
+
+def dominates(a: Candidate, b: Candidate) -> bool:
+    """Whether `a` has no more error and costs no more per row than `b`, and less of at least one of the two."""
+    mine, theirs = _axes(a), _axes(b)
+    return mine != theirs and mine[0] <= theirs[0] and mine[1] <= theirs[1]
+
+
+def mark(candidates: Sequence[Candidate], tied: Tied, baseline: Score | None = None) -> list[Candidate]:
+    """The candidates in their order, with `on_frontier` and `picks` set.
+
+    "best" has the least error. "cheapest tied" is the cheapest per row of those on the frontier that are tied with the
+    best. "fastest" is the cheapest per row that keeps 95 % of the best one's gain over the baseline, if one is given.
+    """
+    frontier = _frontier(candidates)
+    if not frontier:
+        return []
+    best = _best(frontier)
+    picks = {"best": best, "cheapest tied": _cheapest(_tied_with(best, frontier, tied))}
+    if baseline is not None:
+        allowed = error(best.score) + FAST_LOSS * max(0.0, error(baseline) - error(best.score))
+        if math.isfinite(allowed):
+            picks["fastest"] = _cheapest([one for one in frontier if error(one.score) <= allowed])
+    return [
+        replace(
+            one,
+            on_frontier=any(one is member for member in frontier),
+            picks=tuple(name for name, picked in picks.items() if picked is one),
+        )
+        for one in candidates
+    ]
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    tied: Tied,
+    *,
+    prefer: str = "balanced",
+    max_latency_ms: float | None = None,
+    max_model_mb: float | None = None,
+) -> Pick | None:
+    """The candidate to return; None where none is within the limits.
+
+    The limits come first. Of the frontier that is left, "accurate" takes the least error, "cheap" the cheapest per row
+    that is tied with it, and "balanced" the least error that a service can live with: 20 ms a row and 100 MB.
+    """
+    if prefer not in ("cheap", "balanced", "accurate"):
+        raise ValueError(f"prefer must be cheap, balanced or accurate, got {prefer!r}.")
+    allowed = [one for one in candidates if _is_within(one, max_latency_ms, max_model_mb)]
+    frontier = _frontier(allowed)
+    if not frontier:
+        return None
+    best = _best(frontier)
+    if prefer == "balanced":
+        chosen = _best([one for one in allowed if _is_within(one, EVERYDAY_MS, EVERYDAY_MB)] or [_cheapest(frontier)])
+    else:
+        chosen = best if prefer == "accurate" else _cheapest(_tied_with(best, frontier, tied))
+    return Pick(chosen, _because(chosen, best, tied(best, chosen), (len(allowed), len(candidates))))
+
+
+def _because(chosen: Candidate, best: Candidate, is_tied: bool, counts: tuple[int, int]) -> str:
+    allowed, tried = counts
+    among = f"{allowed} of {tried} models within the limits" if allowed < tried else f"{tried} models"
+    if allowed == 1:
+        return f"the only one of {tried} models within the limits" if allowed < tried else "the only model"
+    if chosen is best:
+        return f"the best score of {among}"
+    cost = f"takes {chosen.row_ms:.3g} ms a row and {chosen.size_mb:.3g} MB instead of {best.row_ms:.3g} ms and {best.size_mb:.3g} MB"
+    told = "cannot be told apart from" if is_tied else "is behind"
+    return f"{told} the best of {among}, {best.name}, and {cost}"
+
+
+def _is_within(one: Candidate, max_latency_ms: float | None, max_model_mb: float | None) -> bool:
+    """Whether both limits hold; what was not measured (NaN) meets no limit."""
+    is_fast = max_latency_ms is None or one.row_ms <= max_latency_ms
+    is_small = max_model_mb is None or one.size_mb <= max_model_mb
+    return is_fast and is_small
+
+
+def _cost(one: Candidate) -> float:
+    return one.row_ms if math.isfinite(one.row_ms) else math.inf
+
+
+def _axes(one: Candidate) -> tuple[float, float]:
+    return error(one.score), _cost(one)
+
+
+def _frontier(candidates: Sequence[Candidate]) -> list[Candidate]:
+    return [one for one in candidates if not any(dominates(other, one) for other in candidates)]
+
+
+def _best(candidates: Sequence[Candidate]) -> Candidate:
+    return min(candidates, key=_axes)
+
+
+def _cheapest(candidates: Sequence[Candidate]) -> Candidate:
+    return min(candidates, key=lambda one: (_cost(one), error(one.score)))
+
+
+def _tied_with(best: Candidate, frontier: Sequence[Candidate], tied: Tied) -> list[Candidate]:
+    return [one for one in frontier if one is best or tied(best, one)]

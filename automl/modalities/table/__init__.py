@@ -1,0 +1,1 @@
+"""Tables: reading files, finding what each column holds, turning rows into numbers."""

@@ -1,0 +1,223 @@
+"""A table as plain arrays, by a schema that is fixed at training and saved with the model.
+
+Nothing here looks at the answers, so it is done once per run and its arrays are shared by all trials; what must be
+learned inside a fold is in features.py. Values are looked up by their text, never by a category's position in memory,
+so codes cannot drift between training and prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.errors import SchemaError
+from automl.modalities.table.parse import distinct, is_numeric, to_dates, to_number
+from automl.options import near
+from automl.records import Column, Kind, Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CATEGORIES = 20_000  # of one column; the rarest beyond it count as unseen
+DATE_PARTS = ("days", "year", "month", "day", "weekday", "hour")
+FLOAT32_EXACT = 2**24  # whole numbers beyond it lose digits in float32, so such columns are centred first
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Encoded feature columns before anything was learned: numbers (NaN: missing), codes (0: missing), texts."""
+
+    numbers: np.ndarray
+    codes: np.ndarray
+    texts: tuple[np.ndarray, ...] = ()
+
+    def __len__(self) -> int:
+        return int(self.numbers.shape[0])
+
+    def take(self, rows: np.ndarray) -> Raw:
+        """The given rows, copied."""
+        return Raw(self.numbers[rows], self.codes[rows], tuple(text[rows] for text in self.texts))
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How one column becomes numbers, codes or texts."""
+
+    column: Column
+    labels: tuple[str, ...] = ()  # of a category: the values seen, in code order
+    offset: float = 0.0  # taken off numbers too large for float32
+    has_time: bool = False  # a date column whose values differ in their hours
+
+    @cached_property
+    def lookup(self) -> dict[str | None, int]:
+        """Code of each label; 0 stays for missing and unseen."""
+        return {label: code for code, label in enumerate(self.labels, start=1)}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the numbers this column gives."""
+        if self.column.kind is Kind.DATE:
+            parts = DATE_PARTS if self.has_time else DATE_PARTS[:-1]
+            return tuple(f"{self.column.name}.{part}" for part in parts)
+        return (self.column.name,) if self.column.kind in (Kind.NUMBER, Kind.BOOLEAN) else ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns a model was trained on and how each is encoded."""
+
+    codings: tuple[Coding, ...]
+    ignored: tuple[str, ...] = field(default=())  # columns of the training data that models do not see
+
+    @property
+    def number_names(self) -> list[str]:
+        """Names of the columns of `Raw.numbers`."""
+        return [name for coding in self.codings for name in coding.names]
+
+    @property
+    def category_names(self) -> list[str]:
+        """Names of the columns of `Raw.codes`."""
+        return [coding.column.name for coding in self.codings if coding.column.kind is Kind.CATEGORY]
+
+    @property
+    def text_names(self) -> list[str]:
+        """Names of the columns of `Raw.texts`."""
+        return [coding.column.name for coding in self.codings if coding.column.kind is Kind.TEXT]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of codes of each category column, 0 included."""
+        return tuple(len(coding.labels) + 1 for coding in self.codings if coding.column.kind is Kind.CATEGORY)
+
+    def encode(self, frame: pd.DataFrame) -> Raw:
+        """Arrays of a frame; extra and reordered columns are fine, missing and unreadable ones refused by name."""
+        self._check(frame)
+        numbers: list[np.ndarray] = []
+        codes: list[np.ndarray] = []
+        texts: list[np.ndarray] = []
+        for coding in self.codings:
+            series = frame[coding.column.name]
+            if coding.column.kind is Kind.CATEGORY:
+                codes.append(_codes(series, coding.lookup))
+            elif coding.column.kind is Kind.TEXT:
+                texts.append(_texts(series))
+            else:
+                numbers.extend(_numbers(series, coding))
+        rows = len(frame)
+        return Raw(
+            np.stack(numbers, axis=1) if numbers else np.empty((rows, 0), dtype=np.float32),
+            np.stack(codes, axis=1) if codes else np.empty((rows, 0), dtype=np.int32),
+            tuple(texts),
+        )
+
+    def _check(self, frame: pd.DataFrame) -> None:
+        present = set(frame.columns)
+        missing = [coding.column.name for coding in self.codings if coding.column.name not in present]
+        if missing:
+            known = [str(name) for name in frame.columns]
+            raise SchemaError(
+                f"{len(missing)} column{'s' if len(missing) > 1 else ''} of the training data not found: "
+                f"{', '.join(map(repr, missing[:5]))}.{near(missing[0], known)} "
+                "Add the column, empty where nothing is known."
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, read back by `schema_from_json`."""
+        from automl.records import as_json
+
+        return {"ignored": list(self.ignored), "codings": [as_json(coding) for coding in self.codings]}
+
+
+def schema_from_json(plain: Mapping[str, Any]) -> Schema:
+    """The schema written by `Schema.as_json`."""
+    codings = []
+    for entry in plain["codings"]:
+        column = dict(entry["column"])
+        column["kind"] = Kind(column["kind"])
+        column["examples"] = tuple(column["examples"])
+        codings.append(Coding(Column(**column), tuple(entry["labels"]), entry["offset"], entry["has_time"]))
+    return Schema(tuple(codings), tuple(plain["ignored"]))
+
+
+def learn_schema(frame: pd.DataFrame, profile: Profile) -> Schema:
+    """Fix the encoding of every used column of the training data."""
+    used = set(profile.used)
+    codings = [_learn(frame[column.name], column) for column in profile.columns if column.name in used]
+    return Schema(tuple(codings), tuple(column.name for column in profile.columns if column.name not in used))
+
+
+def _learn(series: pd.Series, column: Column) -> Coding:
+    if column.kind is Kind.CATEGORY:
+        return Coding(column, labels=_labels(series))
+    if column.kind is Kind.NUMBER:
+        values = to_number(series, column)
+        finite = values[np.isfinite(values)]
+        if finite.size and np.abs(finite).max() > FLOAT32_EXACT and np.ptp(finite) < np.abs(finite).max() / 2:
+            return Coding(column, offset=float(np.median(finite)))
+    if column.kind is Kind.DATE:
+        dates = to_dates(series, column)
+        seconds = dates[~np.isnat(dates)].astype("datetime64[s]").astype(np.int64) % 86_400
+        return Coding(column, has_time=bool(seconds.size and (seconds != seconds[0]).any()))
+    return Coding(column)
+
+
+def _labels(series: pd.Series) -> tuple[str, ...]:
+    """Distinct values as text, the most frequent first, ties by their spelling."""
+    codes, texts = distinct(series)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))
+    return tuple(texts[i] for i in order[:MAX_CATEGORIES])
+
+
+def _codes(series: pd.Series, lookup: Mapping[str | None, int]) -> np.ndarray:
+    codes, texts = distinct(series)
+    table = np.fromiter((lookup.get(text, 0) for text in [*texts, None]), dtype=np.int32, count=len(texts) + 1)
+    return np.asarray(table[codes])  # -1, missing, picks the last entry
+
+
+def _texts(series: pd.Series) -> np.ndarray:
+    codes, texts = distinct(series)
+    return np.asarray(np.array([*texts, ""], dtype=object)[codes])
+
+
+def _numbers(series: pd.Series, coding: Coding) -> Sequence[np.ndarray]:
+    if coding.column.kind is Kind.DATE:
+        return _date_parts(to_dates(series, coding.column), coding.has_time)
+    values = to_number(series, coding.column)
+    _refuse_unreadable(series, values, coding.column)
+    limit = np.finfo(np.float32).max
+    return [np.clip(values - coding.offset, -limit, limit).astype(np.float32)]
+
+
+def _refuse_unreadable(series: pd.Series, values: np.ndarray, column: Column) -> None:
+    """A number column in which nothing reads as a number is another column under the same name."""
+    if values.size == 0 or np.isfinite(values).any() or is_numeric(series):
+        return
+    given = series.dropna()
+    if len(given) and column.missing < 1:
+        raise SchemaError(
+            f"column {column.name!r} was a number in training, got {given.iloc[0]!r}. "
+            "Give numbers, or leave the cells empty."
+        )
+
+
+def _date_parts(dates: np.ndarray, has_time: bool) -> list[np.ndarray]:
+    seconds = dates.astype("datetime64[s]")
+    known = ~np.isnat(seconds)
+    whole = seconds.astype("datetime64[D]")
+    month = seconds.astype("datetime64[M]")
+    year = seconds.astype("datetime64[Y]")
+    parts = [
+        seconds.astype(np.int64) / 86_400.0,
+        year.astype(np.int64) + 1970,
+        month.astype(np.int64) % 12 + 1,
+        (whole - month.astype("datetime64[D]")).astype(np.int64) + 1,
+        (whole.astype(np.int64) + 3) % 7,  # 1970-01-01 was a Thursday; Monday is 0
+    ]
+    if has_time:
+        parts.append((seconds.astype(np.int64) % 86_400) / 3600.0)
+    return [np.where(known, part, np.nan).astype(np.float32) for part in parts]

@@ -1,0 +1,152 @@
+"""Dataset -> Profile (facts and guesses, each with its rule) and Audit (what is odd, with evidence).
+
+Nothing is fitted and nothing is changed. Whatever was guessed can be overridden by the option that the rule names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from automl import metrics
+from automl.errors import InputError, OptionError
+from automl.modalities.table.audit import inspect, repeats, survey
+from automl.modalities.table.kinds import describe
+from automl.modalities.table.parse import is_numeric, to_number
+from automl.options import Options, near
+from automl.records import USED_KINDS, Audit, Column, Dataset, Kind, Profile
+from automl.target import COMMA_FACT, Answers, encode_target, infer
+from search_spaces.spec import Task
+
+__all__ = ["encode_target", "examine"]
+
+FACT_ROWS = 10_000  # the shape of the numbers is measured on so many rows
+FACT_COLUMNS = 200
+
+
+def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
+    """What the data holds, which task it makes, and what is odd about it."""
+    if dataset.target is None:
+        raise InputError(f"{dataset.name} has no column to learn from. Name one, for instance target='price'.")
+    with np.errstate(all="ignore"):  # sums of huge numbers may overflow; every use checks for it
+        answers = infer(dataset.target, dataset.target_name, options.task)
+        columns = describe(dataset.frame, options.group_column)
+        _refuse_bare(dataset, columns)
+        _check_time(dataset, columns, options)
+        metric, metric_rule = _metric(answers.task, options.metric)
+        profile = Profile(
+            modality=dataset.modality,
+            rows=len(dataset),
+            columns=columns,
+            task=answers.task,
+            task_rule=answers.rule,
+            metric=metric,
+            metric_rule=metric_rule,
+            classes=answers.classes,
+            class_counts=answers.counts,
+            facts=_facts(dataset, columns, answers),
+        )
+        y = encode_target(dataset.target, profile)
+        found = survey(dataset.frame, columns, y, profile.task)
+        profile = replace(profile, duplicates=repeats(found.rows))
+        return profile, Audit(inspect(dataset, profile, y, found, options))
+
+
+def _refuse_bare(dataset: Dataset, columns: tuple[Column, ...]) -> None:
+    if any(column.kind in USED_KINDS for column in columns):
+        return
+    if not columns:
+        raise InputError(f"{dataset.name} has no column besides the target. Add columns to predict from.")
+    shown = "; ".join(f"{column.name!r}: {column.why}" for column in columns[:3])
+    raise InputError(
+        f"no column varies in a way to learn from, {len(columns):,} looked at ({shown}). Add columns to predict from."
+    )
+
+
+def _check_time(dataset: Dataset, columns: tuple[Column, ...], options: Options) -> None:
+    """The columns that options name exist, and the time column can be sorted."""
+    names = [column.name for column in columns]
+    for option in ("time_column", "group_column"):
+        name = getattr(options, option)
+        if name is not None and name not in names:
+            raise OptionError(f"{option}={name!r} is not a column of the data.{near(name, names)}")
+    if options.time_column is None:
+        return
+    column = next(column for column in columns if column.name == options.time_column)
+    if column.kind not in (Kind.DATE, Kind.NUMBER) and not is_numeric(dataset.frame[column.name]):
+        raise OptionError(
+            f"time_column={column.name!r} must hold dates or numbers, got {column.kind} ({column.why}). "
+            "Write its dates as 2024-12-31."
+        )
+
+
+def _metric(task: Task, given: str | None) -> tuple[str, str]:
+    if given is None:
+        name, why = metrics.default(task)
+        return name, f"{why}; override with metric=..."
+    known = metrics.names(task)
+    if given not in known:
+        raise OptionError(
+            f"metric={given!r} does not score {task}.{near(given, known)} Choose from {', '.join(known)}."
+        )
+    return given, f"metric={given!r} was given"
+
+
+def _facts(dataset: Dataset, columns: tuple[Column, ...], answers: Answers) -> dict[str, float]:
+    """Plain numbers for the router."""
+    used = [column for column in columns if column.kind in USED_KINDS]
+    rows = len(dataset)
+    counts = {kind: sum(column.kind is kind for column in used) for kind in USED_KINDS}
+    categories = [column.unique for column in used if column.kind is Kind.CATEGORY]
+    facts = {
+        "rows": float(rows),
+        "columns": float(len(used)),
+        "columns_per_row": len(used) / rows,
+        **{f"share_{kind}": counts[kind] / len(used) for kind in USED_KINDS},
+        "max_cardinality": float(max(categories, default=0)),
+        "missing": float(np.mean([column.missing for column in used])),
+        **dict(_shape(dataset, used)),
+    }
+    if answers.counts:
+        facts["rows_of_rarest_class"] = float(min(answers.counts))
+        facts["imbalance"] = max(answers.counts) / min(answers.counts)
+    if answers.has_decimal_comma:
+        facts[COMMA_FACT] = 1.0
+    return facts
+
+
+def _shape(dataset: Dataset, used: list[Column]) -> Iterator[tuple[str, float]]:
+    """How irregular the numeric columns are: unlike kurtoses, spreads and ranges favour trees over nets."""
+    numeric = [column for column in used if column.kind is Kind.NUMBER]
+    random = np.random.default_rng(0)
+    if len(numeric) > FACT_COLUMNS:
+        numeric = [numeric[index] for index in np.sort(random.choice(len(numeric), FACT_COLUMNS, replace=False))]
+    rows = np.arange(len(dataset))
+    if len(dataset) > FACT_ROWS:
+        rows = np.sort(random.choice(len(dataset), FACT_ROWS, replace=False))
+    kurtoses, spreads, ranges = [], [], []
+    for column in numeric:
+        values = to_number(dataset.frame[column.name].iloc[rows], column)
+        values = values[np.isfinite(values)]
+        spread = float(values.std()) if values.size > 3 else 0.0
+        if not np.isfinite(spread) or spread == 0:
+            continue
+        kurtoses.append(float((((values - values.mean()) / spread) ** 4).mean()) - 3)
+        spreads.append(spread)
+        ranges.append(float(np.ptp(values)))
+    measured = {
+        "kurtosis_std": float(np.std(kurtoses or [0.0])),
+        "spread_skew": _skew(spreads),
+        "range_skew": _skew(ranges),
+    }
+    for name, value in measured.items():
+        if np.isfinite(value):
+            yield name, value
+
+
+def _skew(values: list[float]) -> float:
+    if len(values) < 3 or not np.std(values) > 0:
+        return 0.0
+    return float((((np.array(values) - np.mean(values)) / np.std(values)) ** 3).mean())

@@ -1,0 +1,385 @@
+"""What the user brought -> a Dataset: one table of features and the answers.
+
+Every source becomes a DataFrame first (files: modalities/table/read.py); names, roles of columns and cells are then
+checked by the same rules, at training and at prediction. What was mended is a note, what cannot be is an InputError.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.errors import InputError, SchemaError
+from automl.modalities.table.read import Table, one_line, read_file, shown
+from automl.modalities.table.sniff import NAMED
+from automl.options import Options, near
+from automl.records import Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_ROWS = 10  # below it no fold could hold both something to learn from and something to check on
+
+_NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What was brought, as a table, before its columns have names and roles."""
+
+    name: str
+    table: Table
+    labels: pd.Series | None = None  # the y of an (X, y) pair
+    labels_name: str = "target"
+    has_names: bool = True  # False: an array, whose columns are numbered
+
+
+def load(data: Any, options: Options, min_rows: int = MIN_ROWS) -> Dataset:
+    """Read data to learn from: a table with a target column, or an (X, y) pair. Rows without a target are left out."""
+    source = _open(data, options.target)
+    frame, notes = _named(source.table)
+    roles = _find_roles(source, list(frame.columns), options)
+    name = roles["target"]
+    target = frame[name] if source.labels is None else source.labels
+    kept = _labelled(target, name, min_rows)
+    if not kept.all():
+        frame, target = frame[kept], target[kept]
+        notes.append(f"{(~kept).sum()} of {len(kept)} rows have no {shown(name)} and were left out")
+    weight = _weights(frame[roles["weight"]]) if "weight" in roles else None
+    taken = {roles.get("weight"), None if source.labels is not None else name}
+    frame = frame[[column for column in frame.columns if column not in taken]]
+    if not frame.shape[1]:
+        raise InputError(f"no column is left to learn from beside {shown(name)}. Give at least one feature.")
+    if source.table.decimal:
+        target, mended = _labels_from_text(target, source.table.decimal)
+        notes += mended
+    frame, mended = _mended(frame.reset_index(drop=True))
+    target = target.reset_index(drop=True).rename(name)
+    return Dataset(source.name, frame, target, target_name=name, weight=weight, notes=(*notes, *mended))
+
+
+def load_features(data: Any, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read rows to predict, any number of them; with `columns` exactly these, in this order, others left out."""
+    source = _open(data, None)
+    frame, _ = _named(source.table)
+    if columns is not None:
+        if not source.has_names and len(columns) == frame.shape[1]:
+            frame.columns = list(columns)
+        present = set(frame.columns)
+        absent = [name for name in columns if name not in present]
+        if absent:
+            raise SchemaError(
+                f"{len(absent)} of the {len(columns)} columns the model learned from are not in the data, first "
+                f"{shown(absent[0])}.{_hint(absent[0], list(frame.columns))} {_listed(list(frame.columns))}"
+            )
+        frame = frame[list(columns)]
+    return _mended(frame)[0]
+
+
+# --- sources to tables -----------------------------------------------------------------------------------------------
+
+
+def _open(data: Any, target: str | None) -> _Source:
+    """The table of any source that is accepted, its index left behind."""
+    if isinstance(data, str | Path):
+        path = Path(data)
+        return _Source(path.name.partition(".")[0] or "data", read_file(path, target))
+    if not isinstance(data, tuple):
+        frame, has_names = _as_frame(data)
+        return _Source("data", Table(frame), has_names=has_names)
+    if len(data) != 2:
+        raise InputError(f"a tuple must be a pair (X, y), got {len(data)} items. Give (X, y), or one table.")
+    frame, has_names = _as_frame(data[0])
+    labels, name = _as_labels(data[1])
+    if len(labels) != len(frame):
+        raise InputError(f"X has {len(frame)} rows, but y has {len(labels)}. Give one answer for each row.")
+    return _Source("data", Table(frame), labels, str(target or name or "target"), has_names)
+
+
+def _as_frame(data: Any) -> tuple[pd.DataFrame, bool]:
+    """Any table in memory as a DataFrame, and whether its columns have names."""
+    import pandas as pd
+
+    try:
+        data = _from_arrow(data)
+        if isinstance(data, pd.DataFrame):
+            return data.reset_index(drop=True), True
+        if isinstance(data, pd.Series):
+            return data.reset_index(drop=True).to_frame(), data.name is not None
+        if isinstance(data, Mapping):
+            return pd.DataFrame(dict(data)).reset_index(drop=True), True
+        if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
+            return pd.DataFrame(data), True
+        if isinstance(data, list):
+            widths = {len(row) if isinstance(row, Sequence | np.ndarray) else 1 for row in data}
+            if len(widths) > 1:
+                raise InputError(f"rows have from {min(widths)} to {max(widths)} values. Give each row equally many.")
+            return pd.DataFrame(data), False
+        if isinstance(data, np.ndarray):
+            if data.ndim not in (1, 2):
+                raise InputError(f"an array must have rows and columns, got the shape {data.shape}. Reshape it to 2-d.")
+            return pd.DataFrame(data).infer_objects(), data.dtype.names is not None
+    except (ValueError, TypeError, NotImplementedError) as error:  # Arrow's errors are among them
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"this {type(data).__name__} is not a table: {one_line(error)}. Give a DataFrame.") from error
+    raise InputError(
+        f"data of type {type(data).__name__} cannot be read. Give a DataFrame (pandas, polars, pyarrow), "
+        "a dict of columns, an (X, y) pair or the path of a table."
+    )
+
+
+def _from_arrow(data: Any) -> Any:
+    """A polars or pyarrow object as its pandas twin; anything else as it is. Neither library is imported for this."""
+    if type(data).__module__.partition(".")[0] not in ("polars", "pyarrow"):
+        return data
+    if type(data).__name__ == "LazyFrame":
+        data = data.collect()
+    return data.to_pandas() if hasattr(data, "to_pandas") else data
+
+
+def _as_labels(y: Any) -> tuple[pd.Series, Any]:
+    """The answers of an (X, y) pair and the name they bring along."""
+    import pandas as pd
+
+    y = _from_arrow(y)
+    if isinstance(y, pd.DataFrame):
+        if y.shape[1] != 1:
+            raise InputError(f"y must be one column, got {y.shape[1]}. Give one answer for each row.")
+        y = y.iloc[:, 0]
+    if isinstance(y, pd.Series | pd.Index):
+        return pd.Series(y.array), y.name
+    if isinstance(y, list | tuple) and any(isinstance(item, _NESTED) for item in y):
+        try:
+            y = np.asarray(y)
+        except ValueError as error:
+            raise InputError(f"y must be one value for each row: {one_line(error)}. Give a flat list.") from error
+    if isinstance(y, np.ndarray):
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        if y.ndim != 1:
+            raise InputError(f"y must be one column, got the shape {y.shape}. Give one answer for each row.")
+        return pd.Series(y).infer_objects(), None
+    if isinstance(y, list | tuple):
+        return pd.Series(list(y)), None
+    raise InputError(f"y of type {type(y).__name__} cannot be read. Give an array, a Series or a list.")
+
+
+# --- names and roles -------------------------------------------------------------------------------------------------
+
+
+def _named(table: Table) -> tuple[pd.DataFrame, list[str]]:
+    """The table with unique text names, as pandas spells them: a, a.1 for repeated ones, Unnamed: 3 for none."""
+    notes = list(table.notes)
+    raw = list(table.frame.columns)
+    names = _spelled(raw)
+    unique: list[str] = []
+    taken, copies = set(names), dict.fromkeys(names, 0)
+    for name in names:
+        spelled = name
+        while copies[name] and spelled in taken:
+            spelled = f"{name}.{copies[name]}"
+            copies[name] += 1
+        copies[name] = copies[name] or 1
+        taken.add(spelled)
+        unique.append(spelled)
+    if other := [name for name in raw if not isinstance(name, str | int | np.integer)]:
+        notes.append(f"{len(other)} column names were not text, for instance {shown(other[0])}")
+    if repeated := [(a, b) for a, b in zip(names, unique, strict=True) if a != b]:
+        first, new = repeated[0]
+        notes.append(
+            f"{len(repeated)} repeated column names were numbered, for instance {shown(first)} is {shown(new)}"
+        )
+    frame = table.frame.copy(deep=False)
+    frame.columns = unique
+    return frame, notes
+
+
+def _spelled(raw: Sequence[Any]) -> list[str]:
+    """Column names as text without blanks around them; the levels of a tuple are joined."""
+    names = []
+    for at, name in enumerate(raw):
+        parts = [_part(part) for part in (name if isinstance(name, tuple) else (name,))]
+        names.append("_".join(part for part in parts if part) or f"Unnamed: {at}")
+    return names
+
+
+def _part(part: Any) -> str:
+    is_nothing = part is None or (isinstance(part, float) and math.isnan(part))
+    return "" if is_nothing else str(part).strip()
+
+
+def _find_roles(source: _Source, names: Sequence[str], options: Options) -> dict[str, str]:
+    """The columns that the options name, by role; "target" is always among them."""
+    roles: dict[str, str] = {}
+    if source.labels is not None:
+        roles["target"] = source.labels_name
+        if source.labels_name in names:
+            raise InputError(f"X still holds the column {shown(source.labels_name)} that y answers. Take it out of X.")
+    elif options.target is None:
+        raise InputError(f"which column to predict? Give target='...'. {_listed(names)}")
+    for role in ("target", "weight", "time_column", "group_column"):
+        wanted = getattr(options, role)
+        if wanted is None or role in roles:
+            continue
+        name = str(wanted).strip()
+        if name not in names:
+            doubt = _doubt(source.table, names)
+            raise InputError(f"{role} {shown(wanted)} is not in the data.{_hint(name, names)} {_listed(names)}{doubt}")
+        if _spelled(list(source.table.frame.columns)).count(name) > 1:
+            raise InputError(f"{role} {shown(name)} is the name of several columns. Rename or remove all but one.")
+        roles[role] = name
+    for role in ("weight", "time_column", "group_column"):
+        for other in ("target", "weight"):
+            if role != other and role in roles and roles[role] == roles.get(other):
+                raise InputError(f"{role} and {other} are both {shown(roles[role])}. Give each a column of its own.")
+    return roles
+
+
+def _hint(name: str, names: Sequence[str]) -> str:
+    """The closest name, that which differs only in capitals first."""
+    same = [known for known in names if known.casefold() == name.casefold()]
+    return (
+        f" Did you mean {shown(same[0])}?" if same else near(name[:60], [known for known in names if len(known) <= 60])
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"Columns: {', '.join(shown(name) for name in names[:8])}{more}." if names else "There are no columns."
+
+
+def _doubt(table: Table, names: Sequence[str]) -> str:
+    """What may be wrong with a delimited file in which a column is not found."""
+    if table.decimal is None:
+        return ""
+    if len(names) == 1:
+        return f" There is only one column: its delimiter may be wrong, use {', '.join(NAMED.values())}."
+    numbers = sum(re.fullmatch(r"[-+]?\d*\.?\d+(\.\d+)?", name) is not None for name in names)
+    return " The first line looks like data, but it must hold the column names." if numbers * 2 >= len(names) else ""
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+
+def _labelled(target: pd.Series, name: str, min_rows: int) -> np.ndarray:
+    """Which rows have an answer; refused where they are too few or where an answer is none that a task can have."""
+    kept: np.ndarray = target.notna().to_numpy(dtype=bool)
+    if not len(kept):
+        raise InputError(f"the data has no rows. Give at least {min_rows} with a target.")
+    if not kept.any():
+        raise InputError(f"target {shown(name)} is missing in all {len(kept)} rows. Choose another column.")
+    if target.dtype == object and (nested := [cell for cell in target if isinstance(cell, _NESTED)]):
+        raise InputError(f"target {shown(name)} holds {shown(nested[0])}. Give one value for each row.")
+    if target.dtype.kind == "c":
+        raise InputError(f"target {shown(name)} holds complex numbers. Give real ones.")
+    _refuse_infinite(target, name)
+    if kept.sum() < min_rows:
+        have = f"{kept.sum()} of {len(kept)} rows have a target in {shown(name)}"
+        raise InputError(f"{have}, at least {min_rows} are needed. Give more rows.")
+    return kept
+
+
+def _refuse_infinite(target: pd.Series, name: str) -> None:
+    infinite = _infinite(target)
+    if infinite.any():
+        raise InputError(
+            f"target {shown(name)} is infinite in {infinite.sum()} rows, first in row "
+            f"{target.index[int(infinite.argmax())] + 1}. Remove these rows or give finite values."
+        )
+
+
+def _infinite(column: pd.Series) -> np.ndarray:
+    if column.dtype == object:
+        return np.array([isinstance(cell, float) and np.isinf(cell) for cell in column], dtype=bool)
+    if column.dtype.kind != "f":
+        return np.zeros(len(column), dtype=bool)
+    values: np.ndarray = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    infinite: np.ndarray = np.isinf(values)
+    return infinite
+
+
+def _labels_from_text(text: pd.Series, decimal: str) -> tuple[pd.Series, list[str]]:
+    """Labels of a delimited file as numbers or booleans where nothing of their spelling is lost (007 stays text)."""
+    import pandas as pd
+
+    bare = text.str.strip()
+    if bare.isin(("True", "False")).all():
+        return bare == "True", []
+    if bare.str.match(r"[-+]?0[0-9]").any():
+        return text, []
+    for mark, groups in ((".", ","), (",", ".")) if decimal == "." else ((",", "."), (".", ",")):
+        digits = rf"(?:[0-9]+|[0-9]{{1,3}}(?:[{groups}][0-9]{{3}})+)(?:[{mark}][0-9]*)?|[{mark}][0-9]+"
+        number = rf"[-+]?(?:(?:{digits})(?:[eE][-+]?[0-9]+)?|(?i:inf|infinity))"
+        if bare.head(100).str.fullmatch(number).all() and bare.str.fullmatch(number).all():
+            plain = bare.str.replace(groups, "", regex=False).str.replace(mark, ".", regex=False)
+            numbers = pd.to_numeric(plain)
+            _refuse_infinite(numbers, str(text.name))
+            mended = f"{shown(text.name)}: read {shown(bare.iloc[0])} as {numbers.iloc[0]}"
+            return numbers, [] if plain.equals(bare) else [mended]
+    return text, []
+
+
+def _weights(column: pd.Series) -> np.ndarray:
+    """One positive finite number per row, or a refusal that shows the first value that is none."""
+    import pandas as pd
+
+    if column.dtype.kind in "Mmcb":
+        raise InputError(
+            f"weight {shown(column.name)} holds {column.dtype}, not numbers. Give a number above 0 per row."
+        )
+    weight = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64)
+    bad = ~(np.isfinite(weight) & (weight > 0))
+    if bad.any():
+        first = int(bad.argmax())
+        raise InputError(
+            f"weight {shown(column.name)} must be a number above 0 in every row, got {shown(str(column.iloc[first]))} "
+            f"in row {column.index[first] + 1} ({bad.sum()} such rows). Mend or remove them."
+        )
+    return weight
+
+
+def _mended(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Feature cells that later stages can hold: infinities made missing, lists and objects made text."""
+    import pandas as pd
+
+    columns: dict[str, pd.Series] = {}
+    infinite, nested = [], []
+    for name, column in frame.items():
+        spelled = str(name)
+        columns[spelled] = column
+        if column.dtype.kind == "c":
+            raise InputError(f"column {shown(spelled)} holds complex numbers. Give real and imaginary parts apart.")
+        if _is_nested(column):
+            nested.append(spelled)
+            columns[spelled] = column.astype(object).map(_flat)
+        gone = _infinite(column)
+        if gone.any():
+            infinite.append(spelled)
+            columns[spelled] = columns[spelled].mask(gone)
+    notes = []
+    if infinite:
+        notes.append(f"infinite values were made missing in {len(infinite)} columns, first {shown(infinite[0])}")
+    if nested:
+        notes.append(f"lists or objects were made text in {len(nested)} columns, first {shown(nested[0])}")
+    return (pd.DataFrame(columns, index=frame.index, copy=False) if notes else frame), notes
+
+
+def _is_nested(column: pd.Series) -> bool:
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return str(column.dtype).startswith(("list", "large_list", "fixed_size_list", "struct", "map"))
+    return column.dtype == object and any(issubclass(kind, _NESTED) for kind in set(map(type, column)))
+
+
+def _flat(cell: Any) -> Any:
+    if isinstance(cell, np.ndarray):
+        cell = cell.tolist()
+    return str(cell) if isinstance(cell, _NESTED) else cell

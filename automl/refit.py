@@ -1,0 +1,90 @@
+"""From chosen trials to the members of the final model.
+
+A finished bag is kept as it is: its fold models together have seen every row and average better than one refit. A trial
+that finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from automl.folder import RunFolder
+from automl.records import Candidate, Plan, Trial
+from automl.search.budget import Clock
+from automl.search.trial import ALL_ROWS, FoldJob, Shared
+from cluster.pool import Job, Pool, Status
+
+SAVE_S = 1.0  # kept for writing the model and the report
+SLACK = 1.5  # a refit is started only when this many times its predicted seconds are left
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trial's part in the final model: the fitted folds to average, and its weight."""
+
+    plan: Plan
+    weight: float
+    folds: tuple[int, ...]  # (ALL_ROWS,) after a refit
+
+
+def as_bags(candidate: Candidate, trials: Sequence[Trial], folds: Sequence[int]) -> list[Member]:
+    """The candidate's members with the fold models they competed with."""
+    chosen = [t for t in trials if t.plan.number in candidate.weights]
+    return [Member(t.plan, candidate.weights[t.plan.number], tuple(folds)) for t in chosen]
+
+
+@dataclass(frozen=True)
+class Refitter:
+    """Fits members with unfinished bags once more, on all rows."""
+
+    trials: Sequence[Trial]
+    shared: Shared
+    pool: Pool
+    clock: Clock
+    folder: RunFolder
+
+    def refit(self, members: Sequence[Member]) -> list[Member]:
+        """The members, those with unfinished bags refitted where it fits into the time left."""
+        if not self.clock.is_timed:
+            return list(members)
+        trials = {t.plan.number: t for t in self.trials}
+        wanted = [m.plan.number for m in members if self._fits(m, trials[m.plan.number])]
+        refitted = self._run([self._job(trials[number]) for number in wanted]) if wanted else set()
+        return [replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in members]
+
+    def _left(self) -> float:
+        return self.clock.until - time.monotonic() - SAVE_S
+
+    def _fits(self, member: Member, trial: Trial) -> bool:
+        folds = self.shared.folds
+        if len(member.folds) == folds.count:
+            return False
+        grown = len(self.shared.y) / max(1, len(folds.train(member.folds[0])))
+        return max(trial.folds[k].fit_s for k in member.folds) * grown * SLACK < self._left()
+
+    def _job(self, trial: Trial) -> Job:
+        """The same configuration on every row, stopping where early stopping stopped on average."""
+        plan = trial.plan
+        rounds = [fold.rounds for fold in trial.folds.values() if fold.rounds is not None]
+        params = {**plan.params, "rounds": max(1, round(sum(rounds) / len(rounds)))} if rounds else plan.params
+        payload = FoldJob(plan.family, params, plan.features, plan.seed, ALL_ROWS)
+        return Job(str(plan.number), "automl.search.trial:run_fold", payload, (), hard_s=max(0.1, self._left()))
+
+    def _run(self, jobs: Sequence[Job]) -> set[int]:
+        """Numbers of the trials whose refit was done in time and is on disk."""
+        ref = self.pool.put(self.shared)
+        for job in jobs:
+            self.pool.submit(replace(job, data=(ref,)))
+        waiting, done = {job.id for job in jobs}, set()
+        while waiting and self._left() > 0:
+            for outcome in self.pool.wait(0.1):
+                if outcome.job_id in waiting and outcome.status is Status.DONE:
+                    parts = {"learner": outcome.value.parts, "features": outcome.value.features}
+                    self.folder.save_parts(int(outcome.job_id), ALL_ROWS, parts)
+                    done.add(int(outcome.job_id))
+                waiting.discard(outcome.job_id)
+        for job_id in waiting:
+            self.pool.cancel(job_id)
+        return done

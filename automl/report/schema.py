@@ -1,0 +1,176 @@
+"""What report.json holds, key by key: format 1.
+
+Every key may be missing or null (an interrupted run has no verdict yet); the page then shows a dash or leaves the part
+out. Later formats may add keys; a reader ignores what it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+FORMAT = 1
+
+
+class ScoreJson(TypedDict, total=False):
+    """A `records.Score`."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    higher_is_better: bool
+    level: float
+    optimism: float  # already removed from the value
+
+
+class RunJson(TypedDict, total=False):
+    """Which run this was."""
+
+    name: str
+    started: str  # ISO 8601 with its offset
+    seconds: float  # from the call to its return
+    budget: str  # as the user would write it: "300s", "50 trials"
+    overrun_s: float  # above the budget; zero or negative: it held
+    interrupted: bool
+    command: str  # what to type next, for instance to predict
+    folder: str
+
+
+class MeasuredJson(TypedDict, total=False):
+    """The saved model as a user meets it: raw rows in, predictions out."""
+
+    row_ms: float
+    batch_ms: float  # 1,000 rows
+    size_mb: float
+
+
+class VerdictJson(TypedDict, total=False):
+    """What the run found."""
+
+    sentence: str  # without one, `words.verdict` writes it
+    chosen: str  # name of a row of the leaderboard
+    because: str  # why this one, `frontier.Pick.because`
+    score: ScoreJson
+    baseline: ScoreJson  # predicting without a model
+    test: ScoreJson  # on the held-out data the user gave
+    meets_min_score: bool  # null where none was asked for
+    model: MeasuredJson
+
+
+class DataJson(TypedDict, total=False):
+    """What was learned from."""
+
+    name: str
+    rows: int
+    columns: int
+    target: str
+    task: str
+    task_rule: str
+    metric: str
+    metric_rule: str
+    classes: list[Any]
+    class_counts: list[int]
+    kinds: dict[str, int]
+    notes: list[str]
+
+
+class FindingJson(TypedDict, total=False):
+    """A `records.Finding`."""
+
+    code: str
+    severity: str  # "danger" | "warning" | "info"
+    message: str
+    column: str
+    evidence: dict[str, Any]
+
+
+class RuleJson(TypedDict, total=False):
+    """A `records.Rule`."""
+
+    name: str
+    because: str
+    effect: str
+
+
+class SkipJson(TypedDict, total=False):
+    """A `records.Skip`."""
+
+    family: str
+    because: str
+
+
+class EvidenceJson(TypedDict, total=False):
+    """What one family showed on the same folds."""
+
+    family: str
+    route: str
+    trials: int
+    score: ScoreJson  # of its best trial; null where no trial was done
+    cpu_s: float
+
+
+class DecisionJson(TypedDict, total=False):
+    """How the budget was split, why, and what came of it."""
+
+    shares: dict[str, float]  # route -> share of the search seconds
+    families: list[str]
+    rules: list[RuleJson]
+    skipped: list[SkipJson]
+    evidence: list[EvidenceJson]
+    outcome: str  # one sentence
+
+
+class CandidateJson(TypedDict, total=False):
+    """A `records.Candidate` with the families of its members."""
+
+    name: str
+    families: list[str]
+    score: ScoreJson
+    fit_s: float
+    row_ms: float
+    batch_ms: float  # 1,000 rows
+    size_mb: float
+    on_frontier: bool
+    picks: list[str]
+
+
+class TrialJson(TypedDict, total=False):
+    """One configuration that was tried."""
+
+    number: int
+    family: str
+    status: str  # a `records.TrialStatus`
+    because: str
+    score: ScoreJson | float  # mean over its folds, in the metric's unit
+    folds_done: int
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+    message: str
+    finished_s: float  # since the start of the run
+
+
+class CostJson(TypedDict, total=False):
+    """The invoice."""
+
+    wall_s: dict[str, float]  # stage -> seconds, in the order of the stages
+    cpu_s: float
+    failed_cpu_s: float  # of it, for trials that gave nothing
+    peak_mb: float
+    trials_by_status: dict[str, int]
+
+
+class Report(TypedDict, total=False):
+    """The whole report."""
+
+    format: int
+    run: RunJson
+    verdict: VerdictJson
+    data: DataJson
+    audit: list[FindingJson]
+    decision: DecisionJson
+    leaderboard: list[CandidateJson]  # best first
+    trials: list[TrialJson]  # by number
+    cost: CostJson
+    versions: dict[str, str]
+    reproduce: str  # a line of Python or of the shell that does the run again

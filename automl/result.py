@@ -1,0 +1,175 @@
+"""What fit() returns: a view over the run folder. Everything it says can be read again later from the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl import artifact
+from automl.errors import InputError, OptionError
+from automl.folder import RunFolder
+from automl.frontier import choose
+from automl.records import Candidate, Plan, Score
+from automl.refit import Member
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.model import Model
+
+
+class Result:
+    """A finished run: its model, and why it is the one."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "report.json").is_file():
+            raise InputError(f"no finished run in {str(folder)!r}: report.json is not there. Give a run folder.")
+        self._folder = RunFolder(self.folder)
+
+    def __repr__(self) -> str:
+        return f"<Result {self.best}: {self.score}, in {str(self.folder)!r}>"
+
+    # --- the model ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def model(self) -> Model:
+        """The chosen model."""
+        return artifact.load(self.folder / "model")
+
+    def predict(self, data: Any) -> pd.Series:
+        """Predictions of the chosen model, one per row."""
+        return self.model.predict(data)
+
+    def predict_proba(self, data: Any) -> pd.DataFrame:
+        """Class probabilities of the chosen model."""
+        return self.model.predict_proba(data)
+
+    def save(self, path: str | Path) -> Path:
+        """Copy the chosen model; `automl.load` reads it anywhere."""
+        return artifact.copy(self.folder / "model", Path(path))
+
+    def select(
+        self, *, max_latency_ms: float | None = None, max_model_mb: float | None = None, prefer: str = "accurate"
+    ) -> Model:
+        """Another real model of this run: the best that meets the limits."""
+        pick = choose(
+            self._candidates, self._tied, prefer=prefer, max_latency_ms=max_latency_ms, max_model_mb=max_model_mb
+        )
+        if pick is None:
+            fastest = min(self._candidates, key=lambda c: c.row_ms)
+            raise OptionError(
+                f"no model of this run meets max_latency_ms={max_latency_ms}, max_model_mb={max_model_mb}. "
+                f"The fastest takes {fastest.row_ms:.3g} ms a row and {fastest.size_mb:.3g} MB; allow as much."
+            )
+        target = self.folder / "models" / pick.candidate.name.replace(" #", "-")
+        if not (target / "manifest.json").is_file():
+            trials = {trial["number"]: trial for trial in self._report["trials"]}
+            folds = self._report["arena"]["folds"]
+            members = [
+                Member(Plan(number, trials[number]["family"], trials[number]["params"], 0, ""), weight, tuple(folds))
+                for number, weight in pick.candidate.weights.items()
+            ]
+            facts = {name: self.model.manifest[name] for name in ("task", "target", "classes", "metric", "schema")}
+            artifact.save(target, members, self._folder, {**facts, "name": pick.candidate.name})
+        return artifact.load(target)
+
+    # --- why ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _report(self) -> dict[str, Any]:
+        return dict(self._folder.read_json("report.json"))
+
+    @cached_property
+    def _candidates(self) -> list[Candidate]:
+        return [
+            Candidate(
+                row["name"], {int(number): weight for number, weight in row["weights"].items()}, Score(**row["score"]),
+                row["fit_s"], row["row_ms"], row["batch_ms"], row["size_mb"], row["on_frontier"], tuple(row["picks"]),
+            )
+            for row in self._report["leaderboard"]
+        ]  # fmt: skip
+
+    def _tied(self, a: Candidate, b: Candidate) -> bool:
+        return [a.name, b.name] in self._report["arena"]["tied"] or [b.name, a.name] in self._report["arena"]["tied"]
+
+    @property
+    def best(self) -> str:
+        """Name of the chosen candidate."""
+        return str(self._report["verdict"]["chosen"])
+
+    @property
+    def score(self) -> Score:
+        """The score to expect on new data, with its interval; the optimism of the search is already taken off."""
+        return Score(**self._report["verdict"]["score"])
+
+    @property
+    def test_score(self) -> Score | None:
+        """The score on the held-out data given as `test`, if any."""
+        found = self._report["verdict"]["test"]
+        return None if found is None else Score(**found)
+
+    @property
+    def decision(self) -> dict[str, Any]:
+        """Which routes took part, why, and what each showed."""
+        return dict(self._report["decision"])
+
+    @property
+    def audit(self) -> list[dict[str, Any]]:
+        """What is odd about the data, with the evidence."""
+        return list(self._report["audit"])
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """What the run used, by stage and by what became of it."""
+        return dict(self._report["cost"])
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the search was ended by Ctrl-C."""
+        return bool(self._report["run"]["interrupted"])
+
+    @property
+    def meets_min_score(self) -> bool | None:
+        """Whether `min_score` was reached; None when none was asked for."""
+        found = self._report["verdict"]["meets_min_score"]
+        return None if found is None else bool(found)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Every model the run could return, best first, with its cost."""
+        import pandas as pd
+
+        return pd.DataFrame([_flat(row) for row in self._report["leaderboard"]])
+
+    def frontier(self) -> pd.DataFrame:
+        """The models that no other one beats in both score and time to predict."""
+        board = self.leaderboard()
+        return board[board["on_frontier"]].drop(columns="on_frontier").reset_index(drop=True)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """The report as one HTML file: the run's own, or a copy at `path`."""
+        from automl.report import draw
+
+        target = self.folder / "report.html" if path is None else Path(path)
+        if path is not None or not target.is_file():
+            target.write_text(draw(self._report), encoding="utf-8", errors="xmlcharrefreplace")
+        return target
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    score = row["score"]
+    return {
+        "name": row["name"],
+        "families": ", ".join(row["families"]),
+        "score": score["value"],
+        "low": score["low"],
+        "high": score["high"],
+        "fit_s": row["fit_s"],
+        "row_ms": row["row_ms"],
+        "batch_ms": row["batch_ms"],
+        "size_mb": row["size_mb"],
+        "on_frontier": row["on_frontier"],
+        "picks": ", ".join(row["picks"]),
+    }

@@ -1,0 +1,109 @@
+"""fit(): the stages in order. This file is the table of contents of a run."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from automl import finish, summary
+from automl.candidates import candidates, enter
+from automl.cores import cores
+from automl.folder import RunFolder
+from automl.options import Options, defaults
+from automl.prepare import prepare
+from automl.profiler import examine
+from automl.progress import Watcher
+from automl.reading import load
+from automl.records import Profile
+from automl.report import write
+from automl.result import Result
+from automl.router import route
+from automl.search.budget import Clock
+from automl.search.loop import Search
+from automl.terminal import watcher
+from cluster.local import LocalPool
+
+# What workers import while the data is still being read, in the order in which it is needed.
+PRELOAD = ("automl.search.trial", "lightgbm", "xgboost", "sklearn.ensemble", "torch")
+WRITE_S = 0.8  # from the last choice to the return: saving the model and the report
+
+
+def fit(data: Any, target: str | None = None, **options: Any) -> Result:
+    """Find the best model for `data` within a budget, and say what every step up in quality costs.
+
+    `data`: a DataFrame (pandas, polars, pyarrow), a path to a .csv, .tsv, .parquet or .jsonl file (also .gz), or (X, y).
+    `target`: the column to predict. Every other option is listed in the signature and in `automl fit --help`.
+    """
+    started = time.monotonic()
+    settings = Options.of({"target": target, **options})
+    return run(data, settings, watcher(settings.verbose), started)
+
+
+def run(data: Any, options: Options, listener: Watcher, started: float) -> Result:
+    """The run itself; `started` is the moment from which the budget counts."""
+    clock, moment = Clock(options.budget, started), datetime.now(UTC).isoformat(timespec="seconds")
+    with LocalPool(options.workers or cores(), preload=PRELOAD) as pool:  # workers warm up while the data is read
+        _enter(clock, listener, "load")
+        dataset = load(data, options)
+        _enter(clock, listener, "profile")
+        profile, audit = examine(dataset, options)
+        _introduce(profile, listener)
+        decision = route(profile, options)
+        folder = RunFolder.create(options.run_dir, dataset.name)
+        folder.write_json("options.json", options.as_json())
+        folder.write_json("profile.json", profile)
+        folder.write_json("audit.json", audit)
+        folder.write_json("decision.json", decision)
+        schema, shared = prepare(dataset, profile, options)
+        folder.write_json("schema.json", schema.as_json())
+        _enter(clock, listener, "search")
+        search = Search(shared, decision, folder, pool, clock, listener, options.seed)
+        trials = search.run()
+        _enter(clock, listener, "ensemble")
+        arena = enter(trials, shared.folds, shared.y, shared.weight)
+        field = candidates(arena, profile.metric, until=clock.until - WRITE_S)
+        _enter(clock, listener, "refit")
+        bench = finish.Bench(dataset, profile, schema, shared, trials, arena, pool, clock, folder)
+        end = finish.finish(bench, field, options)
+    _enter(clock, listener, "report")
+    story = summary.Story(
+        options, dataset, profile, audit, decision, trials, arena, end, moment, interrupted=search.interrupted
+    )
+    write(summary.report(story, clock, folder), folder.path)
+    clock.enter("end")
+    result = Result(folder.path)
+    listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
+    return result
+
+
+def profile(data: Any, target: str | None = None, **options: Any) -> Profile:
+    """What the data looks like to the system: kinds of columns, task, metric. Nothing is fitted."""
+    settings = Options.of({"target": target, **options})
+    return examine(load(data, settings), settings)[0]
+
+
+def _enter(clock: Clock, listener: Watcher, stage: str) -> None:
+    clock.enter(stage)
+    listener.stage(stage)
+
+
+def _introduce(profile: Profile, listener: Watcher) -> None:
+    """What was guessed, in one line each."""
+    listener.say(f"task: {profile.task} ({profile.task_rule})")
+    listener.say(f"metric: {profile.metric} ({profile.metric_rule})")
+
+
+fit.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # the options, declared once, show in help()
+    [
+        inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+        inspect.Parameter("target", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+            for name, default in defaults().items()
+            if name != "target"
+        ),
+    ],
+    return_annotation=Result,
+)

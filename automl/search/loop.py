@@ -1,0 +1,235 @@
+"""The search loop: the driver asks, workers answer. Only the driver touches the studies and the run folder.
+
+A budget in seconds: folds run as soon as a worker is free and everything still running at the end is killed.
+A budget in trials: whole generations are asked, awaited and told in order, so that the same seed gives the same models.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import search_spaces
+from automl import metrics
+from automl.folder import RunFolder
+from automl.progress import Pulse, Watcher
+from automl.records import Decision, Fold, Plan, Spent, Trial, TrialStatus
+from automl.search.allocate import FIT_SHARE, Allocator, Attempt, Start
+from automl.search.budget import Clock
+from automl.search.sample import Studies
+from automl.search.trial import FoldJob, FoldResult, Shared, run_fold
+from cluster.pool import Grant, Job, Outcome, Partial, Pool, Ref, Status
+
+GENERATION = 4  # trials asked together when only trials count; the same on every machine
+FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of the budget, whichever is longer
+TICK_S = 0.25
+MARGIN_S = 0.4  # from the soft end of the last jobs to the end of the search: predicting and sending
+BASELINE = "constant"
+
+
+@dataclass
+class Search:
+    """One search: its material, and what it found so far."""
+
+    shared: Shared
+    decision: Decision
+    folder: RunFolder
+    pool: Pool
+    clock: Clock
+    watcher: Watcher
+    seed: int = 0
+    interrupted: bool = False
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        folds = self.shared.folds
+        rows = int((folds.of_row != 0).sum()) or len(self.shared.y)
+        width = self.shared.raw.numbers.shape[1] + self.shared.raw.codes.shape[1] + 10 * len(self.shared.raw.texts)
+        outputs = self.shared.outputs if self.shared.task == "multiclass" else 1
+        families = [search_spaces.get(name) for name in self.decision.families]
+        self._allocator = Allocator(families, folds.count, float(rows * max(1, width) * outputs), self.pool.slots)
+        self._allocator.attempts = self.attempts
+        self._allocator.neural_share = self.decision.shares.get("neural", 0.0)
+        self._studies = Studies(self.folder.path / "study.journal", self.seed)
+        self._running: dict[str, tuple[int, int]] = {}
+        self._told: set[int] = set()
+        self._metric = metrics.get(self.shared.metric)
+
+    # --- the two ways to search ---------------------------------------------------------------------------------------
+
+    def run(self) -> list[Trial]:
+        """Search until the budget is used; Ctrl-C ends the search, not the run."""
+        self._baseline()
+        ref = self.pool.put(self.shared)
+        try:
+            if self.clock.is_timed:
+                self._by_time(ref)
+            else:
+                self._by_trials(ref, self.clock.budget.trials or 1)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.watcher.say("Interrupted: keeping the best model so far.")
+        self._stop_running()
+        return [self._trial(attempt) for attempt in self.attempts.values()]
+
+    def _by_time(self, ref: Ref) -> None:
+        while self.clock.search_left > 0:
+            step = None
+            while len(self._running) < self.pool.slots:
+                step = self._allocator.next(self.clock.search_left - MARGIN_S)
+                if step is None:
+                    break
+                if isinstance(step, Start):
+                    self._submit(self._begin(step).plan.number, 0, ref)
+                else:
+                    self._submit(step.number, step.fold, ref)
+            if step is None and not self._running:
+                break  # nothing more can finish: give the time back
+            self._absorb(self.pool.wait(min(TICK_S, max(0.0, self.clock.search_left))))
+
+    def _by_trials(self, ref: Ref, count: int) -> None:
+        while count > 0:
+            generation = [self._begin(self._allocator.whole_trial()) for _ in range(min(GENERATION, count))]
+            count -= len(generation)
+            for attempt in generation:
+                for fold in range(self.shared.folds.count):
+                    self._submit(attempt.plan.number, fold, ref)
+            while self._running:
+                self._absorb(self.pool.wait(TICK_S))
+            for attempt in generation:
+                self._tell(attempt)
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    def _baseline(self) -> None:
+        """The constant predictor, at once and in this process: from here on there is a valid model."""
+        plan = Plan(0, BASELINE, {}, self.seed, "baseline: what any model must beat", {"text_dims": 0})
+        attempt = self.attempts[0] = Attempt(plan)
+        started, cpu = time.monotonic(), time.process_time()
+        for fold in range(self.shared.folds.count):
+            job = FoldJob(plan.family, plan.params, plan.features, plan.seed, fold)
+            result = run_fold(Grant(1, float("inf")), job, self.shared)
+            self._keep(attempt, result.value if isinstance(result, Partial) else result)
+        attempt.spent = Spent(time.process_time() - cpu, time.monotonic() - started, 0.0)
+        self._told.add(0)
+        self.folder.event("finished", {"trial": 0, "family": plan.family, "error": attempt.error})
+
+    def _begin(self, start: Start) -> Attempt:
+        number = len(self.attempts)
+        params = self._studies.ask(number, start.family, start.given)
+        plan = Plan(number, start.family.name, params, self.seed + 1000 * number, start.because)
+        attempt = self.attempts[number] = Attempt(plan)
+        self.folder.event("asked", {"trial": number, "family": plan.family, "because": plan.because, "params": params})
+        return attempt
+
+    def _submit(self, number: int, fold: int, ref: Ref) -> None:
+        attempt = self.attempts[number]
+        plan = attempt.plan
+        soft_s, hard_s = self._limits()
+        job_id = f"{number}.{fold}"
+        attempt.running.add(fold)
+        self._running[job_id] = (number, fold)
+        payload = FoldJob(plan.family, plan.params, plan.features, plan.seed, fold)
+        self.pool.submit(Job(job_id, "automl.search.trial:run_fold", payload, (ref,), 1, soft_s=soft_s, hard_s=hard_s))
+        self.folder.event("started", {"trial": number, "fold": fold})
+
+    def _limits(self) -> tuple[float, float]:
+        """Seconds after which a fold is asked to stop, and after which its worker is killed."""
+        if not self.clock.is_timed:
+            return float("inf"), float("inf")
+        left = self.clock.search_left
+        whole = self.clock.search_until - self.clock.started
+        soft = min(left - MARGIN_S, max(2.0, FIT_SHARE * whole * self.pool.slots / self.shared.folds.count))
+        if not any(a.folds for number, a in self.attempts.items() if number):
+            first = max(FIRST_MODEL_S, 0.05 * (self.clock.budget.time_s or 0.0)) - self.clock.elapsed
+            soft = min(soft, max(1.0, first - 1.5))
+        return max(0.1, soft), max(0.2, min(left, 2 * soft + 5.0))
+
+    def _absorb(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
+            number, fold = self._running.pop(outcome.job_id, (-1, -1))
+            if number < 0:
+                continue
+            attempt = self.attempts[number]
+            attempt.running.discard(fold)
+            attempt.ended_s = self.clock.elapsed
+            attempt.spent += Spent(outcome.cost.cpu_s, outcome.cost.wall_s, outcome.cost.peak_mb)
+            if outcome.status in (Status.DONE, Status.PARTIAL):
+                self._keep(attempt, outcome.value)
+            else:
+                attempt.trouble, attempt.status = outcome.error or outcome.status.value, outcome.status.value
+                self.folder.event("trouble", {"trial": number, "fold": fold, "trace": outcome.trace[-4000:]})
+            self._report(attempt, fold, outcome)
+            if self.clock.is_timed:
+                self._tell(attempt)
+        self._pulse()
+
+    def _keep(self, attempt: Attempt, result: FoldResult) -> None:
+        size = self.folder.save_parts(
+            attempt.plan.number, result.fold, {"learner": result.parts, "features": result.features}
+        )
+        attempt.folds[result.fold] = Fold(
+            result.fold, result.predictions, result.error, result.is_cut, result.fit_s,
+            result.batch_s, result.row_s, size, result.rounds,
+        )  # fmt: skip
+
+    def _tell(self, attempt: Attempt) -> None:
+        """Teach the sampler. By time, the first fold's error: every trial has that one, so nothing is mixed."""
+        if attempt.plan.number not in self._told and (attempt.folds or attempt.trouble):
+            self._told.add(attempt.plan.number)
+            folds = len(attempt.folds)
+            is_whole = self.clock.is_timed or folds == self.shared.folds.count
+            self._studies.tell(attempt.plan.number, attempt.error, folds, is_whole)
+
+    def _stop_running(self) -> None:
+        """Kill what is still running at the end; it is charged like everything else."""
+        for job_id in self._running:
+            self.pool.cancel(job_id)
+        until = time.monotonic() + 2.0
+        while self._running and time.monotonic() < until:
+            self._absorb(self.pool.wait(0.1))
+
+    # --- what is said -------------------------------------------------------------------------------------------------
+
+    def _report(self, attempt: Attempt, fold: int, outcome: Outcome) -> None:
+        plan, whole = attempt.plan, len(attempt.folds) == self.shared.folds.count
+        ended = attempt.folds.get(fold)
+        self.folder.event(
+            "finished" if ended else outcome.status.value,
+            {"trial": plan.number, "family": plan.family, "fold": fold, "error": ended.error if ended else None,
+             "is_cut": ended.is_cut if ended else None, "message": outcome.error, "cost": outcome.cost,
+             "elapsed_s": round(self.clock.elapsed, 2)},
+        )  # fmt: skip
+        if whole or not ended or len(attempt.folds) == 1:
+            told = (
+                f"{self._metric.to_score(attempt.error):.5g} after {len(attempt.folds)} folds"
+                if ended
+                else outcome.error
+            )
+            self.watcher.trial(f"trial {plan.number} {plan.family} ({plan.because}): {told}")
+
+    def _pulse(self) -> None:
+        best = min(self.attempts.values(), key=lambda a: a.error)
+        left = self.clock.until - time.monotonic() if self.clock.is_timed else None
+        self.watcher.pulse(
+            Pulse(
+                "search", self.clock.elapsed, left,
+                done=sum(bool(a.folds) for a in self.attempts.values()) - 1,
+                failed=sum(bool(a.trouble) for a in self.attempts.values()),
+                running=len(self._running),
+                best=f"{self._metric.name} {self._metric.to_score(best.error):.5g} ({best.plan.family})",
+            )
+        )  # fmt: skip
+
+    def _trial(self, attempt: Attempt) -> Trial:
+        cut = any(fold.is_cut for fold in attempt.folds.values())
+        if len(attempt.folds) == self.shared.folds.count and not cut:
+            status = TrialStatus.DONE
+        elif attempt.folds:
+            status = TrialStatus.PARTIAL
+        else:
+            status = TrialStatus(attempt.status) if attempt.status else TrialStatus.LATE
+        return Trial(
+            attempt.plan, status, dict(sorted(attempt.folds.items())), attempt.spent, attempt.trouble, attempt.ended_s
+        )

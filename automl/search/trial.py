@@ -1,0 +1,139 @@
+"""One fold of one trial, a pure function of its job and the shared data: run by a worker, on any machine.
+
+Its seed and its rows come from the plan and the folds decided once, never from the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import search_spaces
+from automl import metrics
+from automl.modalities.table.encode import Raw
+from automl.modalities.table.features import Features, learn_features
+from automl.split import Folds
+from automl.training import learners
+from cluster.pool import Grant, Partial
+from search_spaces.spec import Learner, Matrix, Rows, Run, Task
+
+ALL_ROWS = -1  # the "fold" that holds nothing out: a refit
+CACHE_BYTES = 1_500_000_000  # encoded folds a worker keeps
+ROW_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every trial of a run reads: put once where all workers can see it."""
+
+    raw: Raw
+    sizes: tuple[int, ...]
+    y: np.ndarray
+    weight: np.ndarray | None
+    folds: Folds
+    task: Task
+    outputs: int
+    metric: str
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """Which configuration, on which fold."""
+
+    family: str
+    params: Mapping[str, Any]
+    features: Mapping[str, Any]
+    seed: int
+    fold: int
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What comes back: predictions of the held-out rows, the model as bytes, and what it cost."""
+
+    fold: int
+    predictions: np.ndarray
+    parts: Mapping[str, bytes]
+    features: Mapping[str, bytes]
+    error: float
+    is_cut: bool
+    fit_s: float
+    batch_s: float
+    row_s: float
+    rounds: int | None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The two sides of a fold as matrices, and the features that made them."""
+
+    train: Rows
+    held: Rows
+    features: Features
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the matrices."""
+        return sum(rows.X.numbers.nbytes + rows.X.codes.nbytes for rows in (self.train, self.held))
+
+
+_cache: OrderedDict[tuple[int, int, str], Encoded] = OrderedDict()
+
+
+def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial:
+    """Fit one configuration on a fold's training rows and predict the rows held out."""
+    encoded = _encode(shared, job)
+    family = search_spaces.get(job.family)
+    learner = learners.make(family, job.params)
+    run = Run(shared.task, shared.outputs, shared.metric, job.seed + 1 + job.fold, grant.threads, grant.until)
+    started = time.monotonic()
+    learner.fit(encoded.train, encoded.held if len(encoded.held) else None, run)
+    fit_s = time.monotonic() - started
+    predictions, batch_s = _timed(learner, encoded.held.X, grant.threads)
+    row_s = min(_timed(learner, encoded.train.X.take(np.array([0])), 1)[1] / 1000 for _ in range(ROW_REPEATS))
+    error = 0.0
+    if len(encoded.held):
+        error = metrics.get(shared.metric).error(encoded.held.y, predictions, encoded.held.weight)
+    parts, features = learner.dump(), encoded.features.dump()
+    rounds = getattr(learner, "rounds_", None)
+    result = FoldResult(job.fold, predictions, parts, features, error, learner.is_cut, fit_s, batch_s, row_s, rounds)
+    return Partial(result) if learner.is_cut else result
+
+
+def _timed(learner: Learner, X: Matrix, threads: int) -> tuple[np.ndarray, float]:
+    """Predictions and their seconds for 1,000 rows."""
+    started = time.monotonic()
+    predictions = learner.predict(X, threads)
+    return predictions, (time.monotonic() - started) * 1000 / max(1, len(X))
+
+
+def _encode(shared: Shared, job: FoldJob) -> Encoded:
+    """The fold's matrices; kept, since many configurations ask for the same fold."""
+    key = (id(shared), job.fold, json.dumps(dict(job.features), sort_keys=True))
+    if key in _cache:
+        _cache.move_to_end(key)
+        return _cache[key]
+    everything = np.arange(len(shared.y))
+    train = everything if job.fold == ALL_ROWS else shared.folds.train(job.fold)
+    held = everything[:0] if job.fold == ALL_ROWS else shared.folds.held(job.fold)
+    raw = shared.raw.take(train)
+    features = learn_features(raw, shared.sizes, job.features, seed=job.fold + 1)
+    encoded = Encoded(
+        Rows(features.transform(raw), shared.y[train], _some(shared.weight, train)),
+        Rows(features.transform(shared.raw.take(held)), shared.y[held], _some(shared.weight, held)),
+        features,
+    )
+    _cache[key] = encoded
+    while sum(kept.nbytes for kept in _cache.values()) > CACHE_BYTES and len(_cache) > 1:
+        _cache.popitem(last=False)
+    return encoded
+
+
+def _some(weight: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if weight is None else weight[rows]

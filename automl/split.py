@@ -1,0 +1,169 @@
+"""Which rows are held out when: decided once per run, before any model is fitted.
+
+Rows are dealt like cards, sorted by their answers, so that every fold gets its share and rare classes spread without
+failing. Groups stay whole; with times, models only ever look forward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from automl.errors import InputError, OptionError
+from search_spaces.spec import Task
+
+START_SHARE = (
+    0.4  # of the rows, in forward folds: the oldest, never held out, so that the first fold has enough to learn
+)
+GROUP_BINS = 10  # levels of a numeric answer that groups are balanced over
+PLACED = 2_000  # largest groups, each placed where it fits best; smaller ones are too many and too small to matter
+LOPSIDED = 1.5  # times its share that a fold may grow for the sake of twins
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The fold in which each row is held out; -1 where it never is."""
+
+    count: int
+    of_row: np.ndarray  # int16
+    kind: str  # "stratified" | "grouped" | "forward" | "random"
+    why: str
+
+    def held(self, k: int) -> np.ndarray:
+        """The rows that fold k predicts, rising."""
+        return np.flatnonzero(self.of_row == k)
+
+    def train(self, k: int) -> np.ndarray:
+        """The rows that fold k learns from, rising: all others, or the earlier blocks in forward folds."""
+        return np.flatnonzero(self.of_row < k if self.kind == "forward" else self.of_row != k)
+
+
+def choose_count(rows: int, budget_s: float | None) -> tuple[int, str]:
+    """How many folds, and why: more where time is plenty, fewer where a bag of models would eat it up."""
+    pace = None if budget_s is None else 1000 * budget_s / max(1, rows)  # a bag of boosted trees takes 1 to 4 of these
+    given = f"{rows:,} rows and " + ("no limit in seconds" if pace is None else f"{pace:.3g} s per 1,000 of them")
+    if rows >= 500_000 or (pace is not None and pace < 2):
+        count = 3
+    elif pace is None:
+        count = 8 if rows < 100_000 else 5
+    else:
+        count = 8 if pace >= 10 and (budget_s or 0) >= 60 else 5
+    fitting = max(2, min(count, max(5, rows // 10), rows // 2))
+    return fitting, f"{given}: {fitting} folds" + (", more would hold too few rows each" if fitting < count else "")
+
+
+def make_folds(
+    y: np.ndarray,
+    task: Task,
+    *,
+    count: int,
+    seed: int,
+    groups: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    twins: np.ndarray | None = None,
+) -> Folds:
+    """Folds over rows with answers `y`: class numbers, or values.
+
+    `groups` and `twins` hold an id per row, equal for rows that stay together; `times` something that sorts. There are
+    fewer folds than asked where there are too few rows, groups or times. Twins, rows whose features are the same, are
+    kept together as long as that leaves folds of about equal size; groups and times go before them.
+    """
+    if len(y) < 2:
+        raise InputError(f"folds need at least 2 rows, got {len(y)}. Bring more data.")
+    if groups is not None and times is not None:
+        raise OptionError(
+            "time_column and group_column cannot both decide the folds. Give the one in which new data will differ."
+        )
+    if times is not None:
+        return _forward(times, count)
+    random = np.random.default_rng(seed)
+    count = max(2, min(count, len(y)))
+    if groups is not None:
+        return _grouped(y, task, groups, count, random)
+    if twins is not None:
+        together = _whole(_strata(y, task, GROUP_BINS, random), twins, count, random)
+        if np.bincount(together, minlength=count).max() <= LOPSIDED * len(y) / count:
+            why = f"{count} folds with equal shares of {_shares(task)}, rows with the same features in one fold"
+            return Folds(count, together, "stratified", why)
+    strata = _strata(y, task, len(y) // count, random)
+    of_row = _deal(strata, count, random)
+    if strata.max() == 0:
+        return Folds(count, of_row, "random", f"{count} random folds: the answers are too few or too equal to balance")
+    return Folds(count, of_row, "stratified", f"{count} folds with equal shares of {_shares(task)}")
+
+
+def _shares(task: Task) -> str:
+    return "low and high answers" if task == "regression" else "each class"
+
+
+def _strata(y: np.ndarray, task: Task, bins: int, random: np.random.Generator) -> np.ndarray:
+    """What folds shall have equal shares of: classes, or equally many rows from low to high answers."""
+    if task != "regression" or (y == y[0]).all():
+        return np.unique(y, return_inverse=True)[1]
+    shuffled = random.permutation(len(y))  # equal answers in no order
+    rank = np.empty(len(y), dtype=np.int64)
+    rank[shuffled[np.argsort(y[shuffled], kind="stable")]] = np.arange(len(y))
+    return rank * max(1, bins) // len(y)
+
+
+def _deal(strata: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Shuffled within its stratum, each stratum goes on where the last one stopped: no share is off by more than one."""
+    shuffled = random.permutation(len(strata))
+    of_row = np.empty(len(strata), dtype=np.int16)
+    of_row[shuffled[np.argsort(strata[shuffled], kind="stable")]] = np.arange(len(strata)) % count
+    return of_row
+
+
+def _grouped(y: np.ndarray, task: Task, groups: np.ndarray, count: int, random: np.random.Generator) -> Folds:
+    found = len(np.unique(groups))
+    if found < 2:
+        raise InputError("group_column holds a single group, so nothing can be held out. Leave group_column out.")
+    count = min(count, found)
+    of_row = _whole(_strata(y, task, GROUP_BINS, random), groups, count, random)
+    return Folds(count, of_row, "grouped", f"{count} folds of whole groups, {found:,} in all, about equal in rows")
+
+
+def _whole(strata: np.ndarray, ids: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Rows of one id in one fold: the largest are placed one by one, the crowd of small ones is dealt.
+
+    A group goes to a fold that is emptiest up to the group's own size and has least of the classes it brings: no two
+    folds differ by more than twice the largest group, and none stays empty.
+    """
+    _, first, id_of, sizes = np.unique(ids, return_index=True, return_inverse=True, return_counts=True)
+    by_chance = random.permutation(len(sizes))
+    order = by_chance[np.lexsort((strata[first[by_chance]], -sizes[by_chance]))]  # large first, then by class
+    large, small = order[:PLACED], order[PLACED:]
+    place = np.full(len(sizes), len(large))
+    place[large] = np.arange(len(large))
+    is_large = place[id_of] < len(large)
+    width = int(strata.max()) + 1
+    brings = np.bincount(place[id_of[is_large]] * width + strata[is_large], minlength=len(large) * width)
+    brings = brings.reshape(len(large), width)
+    rarity = 1.0 / np.maximum(np.bincount(strata, minlength=width), 1) ** 2
+    filled, rows = np.zeros((count, width)), np.zeros(count)
+    fold_of = np.empty(len(sizes), dtype=np.int16)
+    for group, classes in zip(large, brings, strict=True):
+        crowding = filled @ (classes * rarity) + rows * sizes[group] / len(strata) ** 2
+        fold = int(np.argmin(np.where(rows <= rows.min() + sizes[group], crowding, np.inf)))
+        fold_of[group] = fold
+        filled[fold] += classes
+        rows[fold] += sizes[group]
+    fold_of[small] = np.argsort(rows, kind="stable")[np.arange(len(small)) % count]
+    return fold_of[id_of]
+
+
+def _forward(times: np.ndarray, count: int) -> Folds:
+    """Blocks in time: the first is only learnt from, each other is predicted from all before it; ties stay together."""
+    moments, moment_of, sizes = np.unique(times, return_inverse=True, return_counts=True)
+    if len(moments) < 2:
+        raise InputError("time_column holds a single time, so there is no later row to predict. Leave time_column out.")
+    share = (np.cumsum(sizes) - sizes / 2) / len(times)  # of the rows before the middle of each moment
+    block = 1 + np.floor((share - START_SHARE) / (1 - START_SHARE) * max(1, count)).astype(np.int64)
+    block = np.maximum(block, 0)
+    block[0], block[-1] = 0, max(1, block[-1])
+    filled, dense = np.unique(block, return_inverse=True)  # a moment with very many rows may swallow a block
+    of_row = (dense[moment_of] - 1).astype(np.int16)
+    made = len(filled) - 1
+    why = f"{made} folds forward in time: each is predicted from earlier rows only, the oldest are only learnt from"
+    return Folds(made, of_row, "forward", why)

@@ -1,0 +1,79 @@
+"""What a model is asked for: the target on its way in, predictions on their way out.
+
+Regression targets are standardised for every family, so that penalties, float32 and stopping rules mean the same for
+incomes in cents as for shares of a gram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from search_spaces.classical._parts import pack_json, unpack_json
+from search_spaces.spec import Matrix, Rows, Run, Task
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The form of a model's answers."""
+
+    task: Task
+    classes: int
+    center: float = 0.0  # regression: what standardising took off
+    spread: float = 1.0  # and what it divided by
+
+    @classmethod
+    def of(cls, train: Rows, run: Run) -> Answers:
+        """Learned from the training rows."""
+        if run.task != "regression":
+            return cls(run.task, run.classes)
+        center = float(np.average(train.y, weights=train.weight))
+        spread = float(np.sqrt(np.average((train.y - center) ** 2, weights=train.weight)))
+        # a constant target leaves rounding noise, which must not be blown up to spread one
+        flat = not np.isfinite(spread) or spread <= 1e-12 * abs(center)
+        return cls(run.task, 1, center, 1.0 if flat else spread)
+
+    @classmethod
+    def read(cls, parts: Mapping[str, bytes]) -> Answers:
+        """Read back from what `pack` wrote."""
+        return cls(**unpack_json(parts["answers.json"]))
+
+    def pack(self) -> bytes:
+        """As bytes, for the part `answers.json`."""
+        return pack_json(asdict(self))
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a model must learn per row: one, but for several classes."""
+        return self.classes if self.task == "multiclass" else 1
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Targets as a model learns them."""
+        return (y - self.center) / self.spread if self.task == "regression" else y
+
+    def decode(self, raw: np.ndarray) -> np.ndarray:
+        """Predictions as the contract wants them, from standardised values, P(class 1) or class weights."""
+        raw = np.asarray(raw, dtype=np.float64)
+        if self.task == "regression":
+            return raw.reshape(-1) * self.spread + self.center
+        if raw.ndim == 1:
+            return np.column_stack([1.0 - raw, raw])
+        shares: np.ndarray = raw / raw.sum(axis=1, keepdims=True)
+        return shares
+
+    def nothing(self) -> np.ndarray:
+        """Predictions for no rows."""
+        return np.empty(0) if self.task == "regression" else np.empty((0, self.classes))
+
+
+def unit_weight(rows: Rows) -> np.ndarray | None:
+    """Row weights with mean one, so that limits on a leaf's weight keep their meaning."""
+    return None if rows.weight is None else rows.weight / rows.weight.mean()
+
+
+def joined(X: Matrix) -> np.ndarray:
+    """Both blocks side by side as float32, codes last; float64 where a code would not fit."""
+    wide = max(X.sizes, default=0) > 2**24
+    return np.concatenate([X.numbers, X.codes], axis=1, dtype=np.float64 if wide else np.float32)

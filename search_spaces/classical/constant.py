@@ -1,0 +1,60 @@
+"""The same answer for every row: the mean, or the shares of the classes. The yardstick that a model must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from search_spaces.classical._answers import Answers
+from search_spaces.classical._parts import pack_arrays, unpack_arrays
+from search_spaces.spec import Family, Learner, Matrix, Needs, Params, Rows, Run, Space
+
+SPACE: Space = {}
+
+
+class Constant:
+    """Weighted mean or class shares of the training rows."""
+
+    is_cut = False
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:  # noqa: ARG002 - part of the protocol
+        """Take the mean."""
+        self.answers = Answers.of(train, run)
+        if run.task == "regression":
+            self.value = np.array([self.answers.center])
+        else:
+            counts = np.bincount(train.y, weights=train.weight, minlength=run.classes)
+            self.value = counts / counts.sum()
+
+    def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:  # noqa: ARG002 - part of the protocol
+        """Repeat it."""
+        rows = np.repeat(self.value[None, :], len(X), axis=0)
+        return rows[:, 0] if self.answers.task == "regression" else rows
+
+    def dump(self) -> dict[str, bytes]:
+        """One array."""
+        return {"answers.json": self.answers.pack(), "value.npz": pack_arrays({"value": self.value})}
+
+
+def load(parts: Mapping[str, bytes]) -> Learner:
+    """Read what `dump` wrote."""
+    learner = Constant({})
+    learner.answers = Answers.read(parts)
+    learner.value = unpack_arrays(parts["value.npz"])["value"]
+    return learner
+
+
+FAMILY = Family(
+    name="constant",
+    title="constant",
+    route="classical",
+    space=SPACE,
+    build=Constant,
+    load=load,
+    needs=Needs(),
+    cost=0.01,
+)

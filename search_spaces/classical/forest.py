@@ -1,0 +1,44 @@
+"""Random forest: bagged deep trees. Hard to break and needs no tuning, but large on disk and slower to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from search_spaces.classical._trees import Grove, load_grove
+from search_spaces.spec import Family, Float, Int, Learner, Needs, Params, Space
+
+SPACE: Space = {
+    "trees": Int(100, 300, start=200),
+    "max_features": Float(0.1, 1.0, start=0.4),
+    "min_samples_leaf": Int(1, 20, start=2, log=True),
+}
+
+# After the forests in AutoGluon's portfolio of 2023.
+PORTFOLIO: tuple[Params, ...] = (
+    {"max_features": 0.75, "min_samples_leaf": 1, "trees": 200},
+    {"max_features": 0.3, "min_samples_leaf": 5, "trees": 200},
+    {"max_features": 1.0, "min_samples_leaf": 5, "trees": 150},
+)
+
+
+def build(params: Params) -> Learner:
+    """A random forest."""
+    return Grove(params, "RandomForest")
+
+
+def load(parts: Mapping[str, bytes]) -> Learner:
+    """Read what `dump` wrote."""
+    return load_grove(parts, "RandomForest")
+
+
+FAMILY = Family(
+    name="forest",
+    title="random forest",
+    route="classical",
+    space=SPACE,
+    build=build,
+    load=load,
+    needs=Needs(rows=(10, 1_000_000), columns=(1, 5_000), classes=200, package="sklearn"),
+    portfolio=PORTFOLIO,
+    cost=3.0,
+)

@@ -1,0 +1,177 @@
+"""LightGBM: leaf-wise boosted trees. The fastest strong learner on tables; what other families are priced against.
+
+Through its native interface: category codes stay categories (0, missing, is one of them) and the model is its own text
+file. Deterministic for given seed and threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from search_spaces.classical._answers import Answers, joined, unit_weight
+from search_spaces.classical._boosting import Patience, most_rounds
+from search_spaces.spec import Choice, Family, Float, Int, Learner, Matrix, Needs, Params, Rows, Run, Space
+
+SPACE: Space = {
+    "learning_rate": Float(0.01, 0.2, start=0.05, log=True),
+    "num_leaves": Int(4, 256, start=31, log=True),
+    "min_data_in_leaf": Int(1, 100, start=20, log=True),
+    "feature_fraction": Float(0.3, 1.0, start=0.8),
+    "bagging_fraction": Float(0.6, 1.0, start=0.9),
+    "extra_trees": Choice((False, True), start=False),
+    "lambda_l1": Float(1e-3, 5.0, start=1e-3, log=True),
+    "lambda_l2": Float(1e-3, 10.0, start=0.3, log=True),
+    "min_data_per_group": Int(2, 100, start=40, log=True),
+    "cat_l2": Float(5e-3, 20.0, start=5.0, log=True),
+    "cat_smooth": Float(1e-3, 100.0, start=10.0, log=True),
+    "max_cat_to_onehot": Int(4, 80, start=8, log=True),
+}
+
+# Values learned by others on many public tables (portfolios of AutoGluon 1.5, tuned defaults of pytabkit), put in an
+# order for small budgets: fast learning rates first, the patient ones at the end.
+PORTFOLIO: tuple[Params, ...] = (
+    {
+        "learning_rate": 0.1, "num_leaves": 32, "min_data_in_leaf": 3, "feature_fraction": 0.5,
+        "bagging_fraction": 0.95, "extra_trees": True, "lambda_l1": 0.8, "lambda_l2": 1.2,
+        "min_data_per_group": 4, "cat_l2": 1.0, "cat_smooth": 0.005, "max_cat_to_onehot": 13,
+    },
+    {
+        "learning_rate": 0.05, "num_leaves": 64, "min_data_in_leaf": 1, "feature_fraction": 0.67,
+        "bagging_fraction": 0.93, "lambda_l1": 0.0125, "lambda_l2": 0.72,
+        "min_data_per_group": 2, "cat_l2": 0.073, "cat_smooth": 0.14, "max_cat_to_onehot": 20,
+    },
+    {
+        "learning_rate": 0.06, "num_leaves": 8, "min_data_in_leaf": 24, "feature_fraction": 0.73,
+        "bagging_fraction": 0.8, "lambda_l1": 0.44, "lambda_l2": 0.3,
+        "min_data_per_group": 3, "cat_l2": 0.006, "cat_smooth": 0.03, "max_cat_to_onehot": 28,
+    },
+    {
+        "learning_rate": 0.08, "num_leaves": 180, "min_data_in_leaf": 12, "feature_fraction": 0.4,
+        "bagging_fraction": 0.95, "extra_trees": True, "lambda_l1": 0.77, "lambda_l2": 1.6,
+        "min_data_per_group": 3, "cat_l2": 0.22, "cat_smooth": 0.064, "max_cat_to_onehot": 11,
+    },
+    {
+        "learning_rate": 0.04, "num_leaves": 100, "min_data_in_leaf": 3, "feature_fraction": 1.0,
+        "bagging_fraction": 0.75, "lambda_l2": 0.01,
+    },
+    {
+        "learning_rate": 0.04, "num_leaves": 16, "min_data_in_leaf": 1, "feature_fraction": 0.58,
+        "bagging_fraction": 0.96, "lambda_l1": 0.94, "lambda_l2": 1.0,
+        "min_data_per_group": 39, "cat_l2": 1.9, "cat_smooth": 0.02, "max_cat_to_onehot": 27,
+    },
+    {
+        "learning_rate": 0.0114, "num_leaves": 84, "min_data_in_leaf": 3, "feature_fraction": 0.53,
+        "bagging_fraction": 0.98, "lambda_l1": 0.027, "lambda_l2": 0.84,
+        "min_data_per_group": 75, "cat_l2": 0.155, "cat_smooth": 0.0093, "max_cat_to_onehot": 42,
+    },
+)  # fmt: skip
+
+
+class LightGBM:
+    """A native booster, cut back to its best round."""
+
+    is_cut = False
+    rounds_ = 0
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
+        """Boost until the validation error stalls, the rounds are used up or the time is over."""
+        import lightgbm
+
+        self.answers = Answers.of(train, run)
+        settings = self._settings(len(train), run)
+        data = self._dataset(train, settings)
+        seen = [self._dataset(valid, settings, data)] if valid is not None else []
+        patience = Patience(self.params["learning_rate"], run.until)
+
+        def after_round(env: Any) -> None:
+            results = env.evaluation_result_list
+            if patience.stops(env.iteration + 1, results[0][2] if results else None):
+                raise lightgbm.callback.EarlyStopException(patience.best - 1, results)
+
+        booster = lightgbm.train(
+            settings, data, most_rounds(self.params, valid is not None), valid_sets=seen, callbacks=[after_round]
+        )
+        self.is_cut = patience.is_cut
+        self.rounds_ = patience.best
+        self.text = booster.model_to_string(num_iteration=self.rounds_)
+        self.booster = lightgbm.Booster(model_str=self.text)  # predict from what is saved, nothing else
+
+    def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
+        """Predict encoded rows."""
+        if not len(X):
+            return self.answers.nothing()
+        return self.answers.decode(self.booster.predict(joined(X), num_threads=threads))
+
+    def dump(self) -> dict[str, bytes]:
+        """LightGBM's own text file."""
+        return {"answers.json": self.answers.pack(), "model.txt": self.text.encode()}
+
+    def _dataset(self, rows: Rows, settings: dict[str, Any], train: Any = None) -> Any:
+        import lightgbm
+
+        first_code = rows.X.numbers.shape[1]
+        return lightgbm.Dataset(
+            joined(rows.X),
+            self.answers.encode(rows.y),
+            weight=unit_weight(rows),
+            categorical_feature=list(range(first_code, first_code + len(rows.X.sizes))),
+            params=settings,
+            reference=train,
+        )
+
+    def _settings(self, rows: int, run: Run) -> dict[str, Any]:
+        settings = {name: self.params[name] for name in SPACE}
+        objective, watched = _objective(run)
+        few = max(1, rows // 10)  # a leaf of 20 rows would leave nothing to split on a table of 60
+        return {
+            **settings,
+            "min_data_in_leaf": min(settings["min_data_in_leaf"], few),
+            "min_data_per_group": min(settings["min_data_per_group"], few),
+            "bagging_freq": 1,
+            "objective": objective,
+            "metric": watched,
+            "num_class": self.answers.outputs,
+            "num_threads": run.threads,
+            "seed": run.seed % 2**31,
+            "deterministic": True,
+            "force_row_wise": True,
+            "feature_pre_filter": False,
+            "verbosity": -1,
+        }
+
+
+def _objective(run: Run) -> tuple[str, str]:
+    """What to learn and what to watch, in the library's words."""
+    if run.task == "regression":
+        return ("regression_l1", "l1") if run.metric == "mae" else ("regression", "l2")
+    return ("binary", "binary_logloss") if run.task == "binary" else ("multiclass", "multi_logloss")
+
+
+def load(parts: Mapping[str, bytes]) -> Learner:
+    """Read what `dump` wrote."""
+    import lightgbm
+
+    learner = LightGBM({})
+    learner.answers = Answers.read(parts)
+    learner.text = parts["model.txt"].decode()
+    learner.booster = lightgbm.Booster(model_str=learner.text)
+    return learner
+
+
+FAMILY = Family(
+    name="lightgbm",
+    title="LightGBM",
+    route="classical",
+    space=SPACE,
+    build=LightGBM,
+    load=load,
+    needs=Needs(rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="lightgbm"),
+    portfolio=PORTFOLIO,
+    cost=1.0,
+)

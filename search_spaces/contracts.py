@@ -1,0 +1,172 @@
+"""The contract of a family as checks that anyone can run, in this package's tests or for a family of their own.
+
+Every line of `search_spaces.spec.Learner` is asserted on small made-up rows with what real tables bring: missing
+values, codes never seen, a class absent from the training rows, weights, read-only arrays, a deadline that has passed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from search_spaces.spec import Choice, Family, Knob, Learner, Matrix, Params, Rows, Run, Task
+
+Make = Callable[[], Learner]
+Load = Callable[[Mapping[str, bytes]], Learner]
+
+_DEFAULT_METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+
+
+def check_family(family: Family, params: Params | None = None) -> None:
+    """Assert that a classical family is well declared and that its learner keeps the contract for every task.
+
+    `params` are laid over the default, to make the check quick ("rounds" caps a booster; names
+    that the family does not know are ignored).
+    """
+    assert family.route == "classical", f"{family.name} is {family.route}; this checks classical families"
+    assert family.load is not None, f"{family.name} has no load"
+    assert family.cost > 0, f"{family.name} costs {family.cost}"
+    check_space(family)
+    config = {**family.configs()[0], **(params or {})}
+    for task in sorted(family.needs.tasks):
+        check_learner(lambda: family.build(config), family.load, task)
+
+
+def check_space(family: Family) -> None:
+    """Assert that starts and portfolio lie inside the space."""
+    for config in family.configs():
+        assert set(config) == set(family.space), (
+            f"{family.name}: {sorted(set(config) ^ set(family.space))} not in the space"
+        )
+        for name, value in config.items():
+            assert _is_inside(family.space[name], value), f"{family.name}: {name}={value!r} is outside its bounds"
+    assert len({str(config) for config in family.configs()}) == len(family.configs()), f"{family.name}: tried twice"
+
+
+def check_learner(make: Make, load: Load, task: Task) -> None:
+    """Assert every line of the Learner protocol for one task."""
+    run = Run(task=task, classes={"binary": 2, "multiclass": 3}.get(task, 1), metric=_DEFAULT_METRIC[task], seed=7)
+    train, valid = made_up_rows(run, 150), made_up_rows(run, 60, seed=1)
+    learner = make()
+    learner.fit(train, valid, run)
+    assert learner.is_cut is False, "not cut, yet is_cut is not False"
+    _check_predictions(learner, valid.X, run)
+    _check_repeats(learner, make, (train, valid, run))
+    _check_round_trip(learner, load, valid.X)
+    _check_deadline(make, train, valid, run)
+    _check_weights(make, run)
+    for odd in odd_rows(train):
+        learner = make()
+        learner.fit(odd, None, run)
+        _check_predictions(learner, odd.X, run)
+        _check_round_trip(learner, load, odd.X)
+    _check_strange_values(make, train, run)
+
+
+def made_up_rows(run: Run, count: int, seed: int = 0) -> Rows:
+    """Rows of numbers and codes with gaps, and answers that depend on both; read-only, as workers see them."""
+    random = np.random.default_rng(seed)
+    numbers = random.normal(size=(count, 3)).astype(np.float32)
+    codes = random.integers(1, [4, 30], size=(count, 2)).astype(np.int32)
+    signal = numbers[:, 0] + (codes[:, 0] == 2) + 0.1 * random.normal(size=count)
+    numbers[random.random(numbers.shape) < 0.1] = np.nan
+    codes[random.random(codes.shape) < 0.1] = 0
+    y = signal * 1000.0 if run.task == "regression" else np.searchsorted([0.2, 1.1][: run.classes - 1], signal)
+    for array in (numbers, codes, y):
+        array.flags.writeable = False
+    return Rows(Matrix(numbers, codes, (4, 31)), y)
+
+
+def odd_rows(rows: Rows) -> list[Rows]:
+    """The same answers with one block only, and with a column that is all missing beside one that never changes."""
+    X = rows.X
+    nothing = np.empty((len(X), 0))
+    dull = np.column_stack([X.numbers, np.full(len(X), np.nan), np.full(len(X), 3.0)]).astype(np.float32)
+    return [
+        replace(rows, X=Matrix(X.numbers, nothing.astype(np.int32), ())),
+        replace(rows, X=Matrix(nothing.astype(np.float32), X.codes, X.sizes)),
+        replace(rows, X=Matrix(dull, np.column_stack([X.codes, np.zeros(len(X))]).astype(np.int32), (*X.sizes, 1))),
+    ]
+
+
+def _is_inside(knob: Knob, value: object) -> bool:
+    if isinstance(knob, Choice):
+        return value in knob.options
+    return isinstance(value, int | float) and knob.low <= value <= knob.high
+
+
+def _check_predictions(learner: Learner, X: Matrix, run: Run) -> None:
+    none = learner.predict(X.take(np.arange(0)))
+    predicted = learner.predict(X)
+    tail = () if run.task == "regression" else (run.classes,)
+    assert none.shape == (0, *tail), f"no rows gave shape {none.shape}"
+    assert predicted.shape == (len(X), *tail), f"{len(X)} rows gave shape {predicted.shape}"
+    assert predicted.dtype == np.float64, f"predictions are {predicted.dtype}, not float64"
+    assert np.isfinite(predicted).all(), "a prediction is not finite"
+    if run.task != "regression":
+        assert predicted.min() >= 0, f"a probability is {predicted.min()}"
+        assert np.allclose(predicted.sum(axis=1), 1, atol=1e-6), "probabilities do not sum to one"
+
+
+def _check_repeats(learner: Learner, make: Make, job: tuple[Rows, Rows, Run]) -> None:
+    again = make()
+    again.fit(*job)
+    assert np.array_equal(learner.predict(job[1].X), again.predict(job[1].X)), "the same seed gave another model"
+
+
+def _check_round_trip(learner: Learner, load: Load, X: Matrix) -> None:
+    parts = learner.dump()
+    assert parts, "dump gave nothing"
+    assert all(isinstance(blob, bytes) for blob in parts.values()), "dump gave something else than bytes"
+    assert not any(blob[:1] == b"\x80" for blob in parts.values()), "dump gave a pickle"
+    loaded = load(parts)
+    one = X.take(np.arange(1))
+    assert np.array_equal(learner.predict(X), loaded.predict(X)), "a loaded model predicts differently"
+    assert np.array_equal(learner.predict(one), loaded.predict(one)), "a loaded model predicts one row differently"
+    assert loaded.dump() == parts, "a loaded model dumps differently"
+
+
+def _check_deadline(make: Make, train: Rows, valid: Rows, run: Run) -> None:
+    """A deadline in the past still gives a usable model; whether it cut anything is the learner's to say."""
+    for held_out in (valid, None):
+        learner = make()
+        learner.fit(train, held_out, replace(run, until=time.monotonic() - 1))
+        assert isinstance(learner.is_cut, bool), f"is_cut is {learner.is_cut!r}"
+        _check_predictions(learner, valid.X, run)
+
+
+def _check_weights(make: Make, run: Run) -> None:
+    """Features that say nothing: the heavy rows' answer must win, at any scale of the weights."""
+    count = 200
+    five = (np.arange(count) // 2 % 5)[:, None]  # each value on as many rows of either answer
+    X = Matrix(five.astype(np.float32), np.ones((count, 1), dtype=np.int32), (2,))
+    y = np.arange(count) % 2
+    for scale in (1.0, 1e-3):
+        rows = Rows(X, y * 10.0 if run.task == "regression" else y, np.where(y == 1, 9.0, 1.0) * scale)
+        learner = make()
+        learner.fit(rows, None, run)
+        predicted = learner.predict(X)
+        won = predicted.mean() / 10 if run.task == "regression" else predicted[:, 1].mean()
+        assert won > 0.6, f"rows of nine times the weight moved the answer only to {won:.2f}, not to about 0.9"
+
+
+def _check_strange_values(make: Make, train: Rows, run: Run) -> None:
+    """An absent class, one single answer, tiny and huge targets, gaps and codes that training never showed."""
+    if run.task == "regression":
+        variants = [train.y * 1e-12, train.y * 1e9 + 1e12, np.full(len(train), 5.0)]
+    else:
+        variants = [np.minimum(train.y, run.classes - 2), np.maximum(train.y, 1)]
+    whole = np.nan_to_num(train.X.numbers)
+    gaps = Matrix(np.full_like(whole, np.nan), np.zeros_like(train.X.codes), train.X.sizes)
+    for y in variants:
+        learner = make()
+        learner.fit(Rows(replace(train.X, numbers=whole, codes=np.maximum(train.X.codes, 1)), y), None, run)
+        _check_predictions(learner, train.X, run)
+        _check_predictions(learner, gaps, run)
+        if run.task == "regression":
+            predicted = learner.predict(train.X)
+            slack = y.max() - y.min() + 1e-6 * abs(y).max()
+            assert y.min() - slack <= predicted.min() <= predicted.max() <= y.max() + slack, "far outside the targets"

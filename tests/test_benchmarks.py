@@ -1,0 +1,211 @@
+"""The benchmark harness: scoring maths, reading of sets, and one tiny run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))  # scripts, not a package: they import each other as they do when run
+
+import scoring  # noqa: E402 - found only after the line above
+import sets  # noqa: E402 - likewise
+import tables  # noqa: E402 - likewise
+from scoring import Record  # noqa: E402 - likewise
+
+RECORD = Record("wine", "ours", 0, 60.0, "roc_auc", constant_loss=0.5, score=0.9)
+
+
+def test_auc_asks_for_the_order_of_the_class_whatever_the_columns_order() -> None:
+    """Columns are found by label, and one missing class counts as probability zero."""
+    truth = pd.Series(["no", "yes", "yes", "no"])
+    chances = pd.DataFrame({"yes": [0.1, 0.9, 0.3, 0.4], "no": [0.9, 0.1, 0.7, 0.6]})
+    assert scoring.score("roc_auc", truth, chances) == pytest.approx(0.75)
+    assert scoring.score("roc_auc", truth, chances[["no", "yes"]]) == pytest.approx(0.75)
+
+
+def test_log_loss_is_that_of_the_true_class_and_a_class_never_named_costs_dearly() -> None:
+    """The mean of -log of the true class's share; rows are made to sum to one first."""
+    truth = pd.Series(["a", "b"])
+    assert scoring.score("log_loss", truth, pd.DataFrame({"a": [1.0, 1.0], "b": [1.0, 3.0]})) == pytest.approx(
+        -(math.log(0.5) + math.log(0.75)) / 2
+    )
+    assert scoring.score("log_loss", truth, pd.DataFrame({"a": [1.0, 1.0]})) > 10
+
+
+def test_errors_of_numbers_are_in_the_targets_unit() -> None:
+    """RMSE and MAE by hand."""
+    truth, guess = pd.Series([0.0, 0.0]), pd.DataFrame({"prediction": [3.0, 4.0]})
+    assert scoring.score("rmse", truth, guess) == pytest.approx(math.sqrt(12.5))
+    assert scoring.score("mae", truth, guess) == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "message"),
+    [
+        (pd.DataFrame({"a": [1.0]}), "1 predictions for 2"),
+        (pd.DataFrame({"a": [np.nan, 1.0], "b": [0.5, 0.0]}), "no finite numbers"),
+        (pd.DataFrame({"0": [0.5, 1.0], "1": [0.5, 0.0]}), "none of"),
+    ],
+)
+def test_predictions_that_make_no_sense_are_refused(predictions: pd.DataFrame, message: str) -> None:
+    """Wrong length, missing cells and unknown labels are failures, not scores."""
+    with pytest.raises(ValueError, match=message):
+        scoring.score("log_loss", pd.Series(["a", "b"]), predictions)
+
+
+def test_the_constant_predictor_knows_only_the_target() -> None:
+    """Shares of classes, or the mean."""
+    assert scoring.constant(pd.Series(["a", "a", "b", "a"]), "binary", 2).to_dict("list") == {
+        "a": [0.75, 0.75], "b": [0.25, 0.25],
+    }  # fmt: skip
+    assert scoring.constant(pd.Series([1.0, 3.0]), "regression", 1).to_dict("list") == {"prediction": [2.0]}
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=8), st.floats(0.1, 10))
+def test_a_steady_advantage_is_the_ratio_with_no_interval(values: list[float], factor: float) -> None:
+    """If we have `factor` times the other's loss on every set, that is the geometric mean and both its bounds."""
+    other = pd.Series(values)
+    ratio = scoring.compare(other * factor, other)
+    assert [ratio.value, ratio.low, ratio.high] == pytest.approx([factor] * 3)
+    assert ratio.wins + ratio.ties + ratio.losses == len(values)
+
+
+def test_wins_need_more_than_a_fifth_of_a_percent() -> None:
+    """Differences below 0.2 % are ties in both directions, and the interval holds the mean."""
+    ratio = scoring.compare(pd.Series([0.9, 0.999, 1.001, 1.1]), pd.Series([1.0] * 4))
+    assert (ratio.wins, ratio.ties, ratio.losses) == (1, 2, 1)
+    assert ratio.low < ratio.value < ratio.high
+
+
+def test_a_failure_counts_as_the_constant_and_seeds_are_averaged() -> None:
+    """A run without predictions has the constant's loss; near-zero losses stop at a thousandth of it."""
+    lost = replace(RECORD, contestant="flaml", score=None, failure="boom")
+    perfect = replace(RECORD, contestant="histgb", score=1.0)
+    table = scoring.losses([RECORD, replace(RECORD, seed=1, score=0.8), lost, perfect])
+    assert table.loc["wine"].to_dict() == pytest.approx({"ours": 0.15, "flaml": 0.5, "histgb": 0.0005})
+
+
+def test_the_summary_tells_scores_failures_and_comparisons() -> None:
+    """Failed runs are named with their reason, and every other contestant is compared with ours."""
+    lost = replace(RECORD, contestant="flaml", score=None, failure="boom")
+    text = scoring.summary([RECORD, lost, replace(RECORD, contestant="histgb", score=0.9001)])
+    assert "- wine, flaml, seed 0: boom" in text
+    rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in text.splitlines()]
+    assert ["flaml", "1", "1", "0"] in rows
+    assert ["histgb", "1", "1", "0"] not in rows
+    assert ["best of them per set", "1", "0", "1"] in rows
+
+
+def test_stored_scores_join_the_comparison_where_set_and_metric_agree() -> None:
+    """The peers' table names ten sets; only those that are being measured by the same metric are used."""
+    file = BENCHMARKS / "references" / "peers_60s.json"
+    found = scoring.stored(file, {"letter": "log_loss", "adult": "accuracy", "other": "rmse"})
+    assert {(r.set, r.contestant, r.score) for r in found} == {
+        ("letter", "autogluon_best (stored)", 0.0790),
+        ("letter", "autogluon_medium (stored)", 0.0693),
+        ("letter", "flaml (stored)", 0.1245),
+    }
+
+
+def test_a_folder_gives_its_tabular_sets_packed_or_not(tmp_path: Path) -> None:
+    """Sub-folders with meta.json of modality tabular are sets; labels are read as text, even one that reads NA."""
+    write_set(tmp_path / "b", "tabular")
+    write_set(tmp_path / "a", "tabular")
+    write_set(tmp_path / "c", "image")
+    (tmp_path / "a" / "test.csv").unlink()
+    (tmp_path / "a" / "test.csv.gz").write_bytes(gzip.compress(b"x,label\n3,NA\n4,1\n"))
+    found = sets.from_folder(tmp_path)
+    assert [table.name for table in found] == ["a", "b"]
+    assert found[0].answers("test").tolist() == ["NA", "1"]
+    assert [table.name for table in sets.from_folder(tmp_path, ("b",))] == ["b"]
+    with pytest.raises(SystemExit, match="unknown set 'c'"):
+        sets.from_folder(tmp_path, ("c",))
+
+
+def test_a_torn_last_line_is_skipped_and_the_next_line_is_whole(tmp_path: Path) -> None:
+    """A crash while writing loses that one result and no other."""
+    journal = tmp_path / "results.jsonl"
+    tables.append(journal, RECORD)
+    with journal.open("a") as file:
+        file.write('{"set": "wi')
+    tables.append(journal, replace(RECORD, seed=1))
+    assert tables.read_records(journal) == [RECORD, replace(RECORD, seed=1)]
+
+
+def test_a_contestant_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    """The hard limit ends the whole tree, and memory was watched meanwhile."""
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(child.pid, flush=True)\ntime.sleep(60)"
+    )
+    (tmp_path / "work").mkdir()
+    ending = tables.run_limited([sys.executable, "-c", code], tmp_path / "log.txt", limit_s=2)
+    assert ending.is_killed
+    assert ending.peak_mb > 1
+    child = int((tmp_path / "log.txt").read_text())
+    until = time.monotonic() + 10
+    while is_alive(child) and time.monotonic() < until:  # the system takes a moment to end it
+        time.sleep(0.05)
+    assert not is_alive(child)
+
+
+def test_a_contestant_that_dies_is_a_result_with_a_reason(tmp_path: Path) -> None:
+    """No result.json and no predictions: no score, and the exit code is told."""
+    write_set(tmp_path / "a", "tabular")
+    (table,) = sets.from_folder(tmp_path)
+    record = tables.judge("ours", table, 5, 0, tmp_path, tables.Ending(-9, is_killed=False, peak_mb=1, wall_s=1))
+    assert record.score is None
+    assert record.failure == "ended with code -9, see log.txt"
+    assert record.loss == record.constant_loss == 0.5
+
+
+def test_every_contestant_has_a_script_and_an_unknown_one_is_refused() -> None:
+    """Names are those of the scripts; the shared module is no contestant."""
+    assert tables.contestant("histgb").python == sys.executable
+    with pytest.raises(SystemExit, match=r"unknown contestant 'common'.*flaml.*ours"):
+        tables.contestant("common")
+
+
+def test_a_run_measures_everything_and_is_resumed_without_repeating(tmp_path: Path) -> None:
+    """One contestant on one bundled set: score, times, size and memory are there; resuming adds nothing."""
+    argv = ["--sets", "diabetes", "--contestants", "histgb", "--seconds", "30", "--out", str(tmp_path)]
+    assert tables.main(argv) == 0
+    (record,) = tables.read_records(tmp_path / "results.jsonl")
+    assert record.failure is None
+    assert record.loss < record.constant_loss
+    for cost in ("fit_s", "row_ms", "batch_ms", "size_mb", "peak_mb", "wall_s"):
+        assert getattr(record, cost) > 0, cost
+    assert "diabetes" in (tmp_path / "summary.md").read_text()
+    assert tables.main([*argv, "--resume"]) == 0
+    assert len(tables.read_records(tmp_path / "results.jsonl")) == 1
+    with pytest.raises(SystemExit, match="already holds results"):
+        tables.main(argv)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def write_set(folder: Path, modality: str) -> None:
+    folder.mkdir()
+    meta = {"modality": modality, "target": "label", "task": "binary", "metric": "roc_auc"}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    (folder / "train.csv").write_text("x,label\n1,NA\n2,1\n")
+    (folder / "test.csv").write_text("x,label\n3,NA\n4,1\n")

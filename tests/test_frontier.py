@@ -1,0 +1,153 @@
+"""The frontier, its picks and the choice of what to return."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from automl.frontier import choose, dominates, error, mark
+from automl.records import Candidate, Score
+
+
+def candidate(name="m", value=0.8, row_ms=1.0, size_mb=1.0, higher=True) -> Candidate:
+    score = Score("accuracy" if higher else "rmse", value, value - 0.01, value + 0.01, higher)
+    return Candidate(name, {0: 1.0}, score, fit_s=1.0, row_ms=row_ms, batch_ms=1.0, size_mb=size_mb)
+
+
+def within(margin):
+    """Ties as a paired interval would give them, here by distance."""
+    return lambda a, b: abs(a.score.value - b.score.value) <= margin
+
+
+@st.composite
+def crowds(draw, least=1) -> list[Candidate]:
+    """Candidates of one run, with many equal values and costs among them, and some that could not be measured."""
+    higher = draw(st.booleans())
+    values = st.one_of(st.sampled_from([0.1, 0.5, 0.5, 0.9]), st.floats(0, 1), st.just(math.nan))
+    costs = st.one_of(st.sampled_from([0.1, 1.0, 10.0]), st.floats(0, 100), st.just(math.nan))
+    rows = draw(st.lists(st.tuples(values, costs, costs), min_size=least, max_size=12))
+    return [candidate(f"m{i}", *row, higher=higher) for i, row in enumerate(rows)]
+
+
+@given(crowds())
+def test_members_are_exactly_those_that_nothing_dominates(crowd):
+    """A candidate is on the frontier if and only if no other is at least as good, as cheap, and better in one."""
+    marked = mark(crowd, within(0.05))
+    assert [one.name for one in marked] == [one.name for one in crowd]
+    for one in marked:
+        assert one.on_frontier != any(dominates(other, one) for other in marked)
+
+
+@given(crowds())
+def test_the_best_is_always_on_the_frontier(crowd):
+    """Exactly one candidate is picked as best: on the frontier, with no more error than any other."""
+    [best] = [one for one in mark(crowd, within(0.05)) if "best" in one.picks]
+    assert best.on_frontier
+    assert error(best.score) == min(error(one.score) for one in crowd)
+
+
+@given(crowds())
+def test_every_pick_is_on_the_frontier(crowd):
+    """No pick could be beaten in both error and cost."""
+    baseline = Score("x", 0.5, 0.5, 0.5, crowd[0].score.higher_is_better)
+    assert all(one.on_frontier for one in mark(crowd, within(0.05), baseline) if one.picks)
+
+
+@given(crowds(), st.sampled_from(["cheap", "balanced", "accurate"]), st.floats(0.05, 50), st.floats(0.05, 50))
+def test_a_choice_honours_both_limits(crowd, prefer, latency, size):
+    """What is chosen is within the limits; nothing is chosen only where nothing is within them."""
+    pick = choose(crowd, within(0.05), prefer=prefer, max_latency_ms=latency, max_model_mb=size)
+    fitting = [one for one in crowd if one.row_ms <= latency and one.size_mb <= size]
+    if pick is None:
+        assert not fitting
+    else:
+        assert any(pick.candidate is one for one in fitting)
+        assert not any(dominates(one, pick.candidate) for one in fitting)
+
+
+@given(crowds(least=2))
+def test_cheap_costs_no_more_than_accurate_which_errs_least(crowd):
+    """The preferences are ordered in cost the one way and in error the other."""
+    cheap, balanced, accurate = (choose(crowd, within(0.1), prefer=p) for p in ("cheap", "balanced", "accurate"))
+    if not any(math.isnan(one.row_ms) for one in crowd):
+        assert cheap.candidate.row_ms <= accurate.candidate.row_ms
+    least = error(accurate.candidate.score)
+    assert least <= error(balanced.candidate.score)
+    assert least <= error(cheap.candidate.score)
+
+
+def test_domination_needs_a_difference():
+    """Two models that are equal in both do not dominate each other, so both stay."""
+    a, b = candidate("a"), candidate("b")
+    assert not dominates(a, b)
+    assert all(one.on_frontier for one in mark([a, b], within(0)))
+
+
+def test_lower_is_better_turns_the_frontier_round():
+    """With an error metric, the larger value is the worse one."""
+    good, bad = candidate("good", 2.0, higher=False), candidate("bad", 3.0, higher=False)
+    assert [one.on_frontier for one in mark([bad, good], within(0))] == [False, True]
+
+
+def test_picks_name_the_best_the_cheapest_tied_and_the_fastest():
+    """Each pick goes where its definition says: fastest gives up at most 5 % of the gain over the baseline."""
+    crowd = [
+        candidate("blend", 0.900, 20.0),
+        candidate("boosted", 0.898, 2.0),  # tied with the blend
+        candidate("linear", 0.882, 0.2),  # not tied; loses 0.018 of a gain of 0.4
+        candidate("stump", 0.700, 0.1),
+    ]
+    picks = {one.name: one.picks for one in mark(crowd, within(0.005), Score("accuracy", 0.5, 0.5, 0.5, True))}
+    assert picks == {"blend": ("best",), "boosted": ("cheapest tied",), "linear": ("fastest",), "stump": ()}
+
+
+def test_without_a_baseline_no_fastest_is_named():
+    """A stated loss needs something to be measured against."""
+    assert mark([candidate()], within(0))[0].picks == ("best", "cheapest tied")
+
+
+def test_a_baseline_that_beats_every_model_leaves_no_loss_to_give_up():
+    """Then only a model as good as the best may be called fastest."""
+    crowd = [candidate("a", 0.4, 5.0), candidate("b", 0.3, 0.1)]
+    marked = mark(crowd, within(0), Score("accuracy", 0.5, 0.5, 0.5, True))
+    assert [one.picks for one in marked] == [("best", "cheapest tied", "fastest"), ()]
+
+
+@pytest.mark.parametrize(("row_ms", "expected"), [(20.0, "best"), (20.1, "small")])
+def test_balanced_takes_the_best_that_a_service_can_live_with(row_ms, expected):
+    """Up to 20 ms a row quality decides; beyond it the best of the faster ones."""
+    crowd = [candidate("best", 0.9, row_ms), candidate("small", 0.88, 0.1), candidate("worse", 0.87, 0.2)]
+    assert choose(crowd, within(0.0)).candidate.name == expected
+
+
+def test_balanced_takes_the_cheapest_where_all_are_slow():
+    """A run of slow models still ends with one."""
+    crowd = [candidate("best", 0.9, 90.0), candidate("less slow", 0.88, 40.0)]
+    assert choose(crowd, within(0.0)).candidate.name == "less slow"
+
+
+def test_a_choice_says_why():
+    """The reason names the limits, the rival and both costs, in one line."""
+    crowd = [candidate("big", 0.91, 50.0), candidate("blend", 0.900, 9.8), candidate("boosted", 0.899, 0.42)]
+    pick = choose(crowd, within(0.005), prefer="cheap", max_latency_ms=10)
+    assert pick.because.startswith("cannot be told apart from the best of 2 of 3 models within the limits, blend, and takes")
+    assert "0.42 ms a row" in pick.because
+    assert "9.8 ms" in pick.because
+    assert choose(crowd, within(0), prefer="accurate").because == "the best score of 3 models"
+    assert choose(crowd, within(0), max_latency_ms=1).because == "the only one of 3 models within the limits"
+
+
+def test_nothing_within_the_limits_is_no_choice():
+    """Then the caller is told so with None, not with a model that breaks the limit."""
+    assert choose([candidate(row_ms=3.0)], within(0), max_latency_ms=2.0) is None
+    assert choose([], within(0)) is None
+    assert mark([], within(0)) == []
+
+
+def test_an_unknown_preference_is_refused():
+    """A misspelt preference must not fall back to another silently."""
+    with pytest.raises(ValueError, match="cheap, balanced or accurate, got 'fast'"):
+        choose([candidate()], within(0), prefer="fast")

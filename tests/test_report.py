@@ -1,0 +1,398 @@
+"""The report: JSON first, then a page that anything may be in and nothing can break."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from automl import records
+from automl.report import axes, draw, pictures, schema, words, write
+
+HOSTILE = (
+    "</title></style><script>alert('x')</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202eüß漢字\U0001f600\udc80"
+)
+NUMBERS = st.floats() | st.none()
+
+
+def score(value: float, half: float = 0.01, metric: str = "roc_auc") -> dict:
+    return records.as_json(records.Score(metric, value, value - half, value + half, True, optimism=0.0012))
+
+
+def model(name: str, value: float, row_ms: float, on_frontier: bool, picks: tuple[str, ...] = ()) -> dict:
+    return {
+        "name": name, "families": ["lightgbm", "linear"], "score": score(value), "fit_s": 12.5, "row_ms": row_ms,
+        "batch_ms": 3.9, "size_mb": 1.3, "on_frontier": on_frontier, "picks": list(picks),
+    }  # fmt: skip
+
+
+def trial(number: int, status: str, value: float | None, message: str = "") -> dict:
+    return {
+        "number": number, "family": ("lightgbm", "linear", "mlp")[number % 3], "status": status, "because": "search",
+        "score": value, "folds_done": 0 if value is None else 5, "cpu_s": 2.0 + number, "wall_s": 1.0 + number,
+        "peak_mb": 310.0, "message": message, "finished_s": 1.5 * (number + 1),
+    }  # fmt: skip
+
+
+def sample() -> dict:
+    """A whole report of a small run, with every key of the schema."""
+    return {
+        "format": 1,
+        "run": {
+            "name": "churn", "started": "2030-01-02T03:04:05+00:00", "seconds": 61.4, "budget": "60s", "overrun_s": 1.4,
+            "interrupted": False, "command": "automl fit churn.csv --target churn --budget 60s", "folder": "runs/churn",
+        },
+        "verdict": {
+            "sentence": None, "chosen": "lightgbm #2", "because": "the best score of 3 models", "score": score(0.853),
+            "baseline": score(0.5, 0.0), "test": score(0.849, 0.02), "meets_min_score": True,
+            "model": {"row_ms": 2.5, "batch_ms": 9.0, "size_mb": 1.2},
+        },
+        "data": {
+            "name": "churn", "rows": 12345, "columns": 9, "target": "churn", "task": "binary",
+            "task_rule": "2 distinct values; override with task=", "metric": "roc_auc", "metric_rule": "default",
+            "classes": ["no", "yes"], "class_counts": [9000, 3345], "kinds": {"number": 6, "category": 3},
+            "notes": ["'?' was read as missing"],
+        },
+        "audit": [
+            {"code": "imbalance", "severity": "info", "message": "the smaller class has 27 % of the rows",
+             "column": None, "evidence": {"share": 0.271}},
+            {"code": "leak", "severity": "danger", "message": "this column tells the answer", "column": "code",
+             "evidence": {"auc": 0.999}},
+        ],
+        "decision": {
+            "shares": {"classical": 0.8, "neural": 0.2}, "families": ["lightgbm", "linear", "mlp"],
+            "rules": [{"name": "small table", "because": "12,345 rows, under 100,000", "effect": "classical first"}],
+            "skipped": [{"family": "catboost", "because": "pip install 'automl-frontier[catboost]'"}],
+            "evidence": [{"family": "lightgbm", "route": "classical", "trials": 3, "score": score(0.853),
+                          "cpu_s": 14.0},
+                         {"family": "mlp", "route": "neural", "trials": 1, "score": None, "cpu_s": 2.0}],
+            "outcome": "Classical won by 0.02.",
+        },
+        "leaderboard": [
+            model("lightgbm #2", 0.853, 0.42, True, ("best", "cheapest tied")),
+            model("linear #1", 0.80, 0.05, True, ("fastest",)),
+            model("mlp #5", 0.79, 3.0, False),
+        ],
+        "trials": [
+            trial(0, "done", 0.84), trial(1, "done", 0.80), trial(2, "done", 0.853), trial(3, "partial", 0.90),
+            trial(4, "failed", None, "ValueError: infinity in 'income'"), trial(5, "late", None),
+            trial(6, "lost", None),
+        ],
+        "cost": {
+            "wall_s": {"load": 0.5, "search": 50.0, "refit": 8.0}, "cpu_s": 35.0, "failed_cpu_s": 21.0,
+            "peak_mb": 310.0, "trials_by_status": {"done": 3, "partial": 1, "failed": 1, "late": 1, "lost": 1},
+        },
+        "versions": {"python": "3.11.9", "automl": "0.1.0"},
+        "reproduce": "automl.fit('churn.csv', target='churn', budget='7 trials', seed=0)",
+    }  # fmt: skip
+
+
+class Page(HTMLParser):
+    """The page as a browser would take it apart: tags balanced, attributes and text gathered."""
+
+    VOID = frozenset({"meta", "link", "br", "img"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def replaced(tree, path, value):
+    """A copy of a JSON tree with the part at this path replaced, or gone where the value is KeyError."""
+    tree = copy.deepcopy(tree)
+    where = tree
+    for step in path[:-1]:
+        where = where[step]
+    if value is KeyError:
+        del where[path[-1]]
+    else:
+        where[path[-1]] = value
+    return tree
+
+
+def paths(tree, base=()):
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield (*base, key)
+        if isinstance(value, dict | list):
+            yield from paths(value, (*base, key))
+
+
+def test_the_page_holds_its_parts_in_order():
+    """Verdict first, then frontier, decision, models, cost, data, trials and how to go on."""
+    page = Page(draw(sample()))
+    parts = ["verdict", "frontier", "decision", "leaderboard", "cost", "data", "trials", "environment"]
+    assert [attrs["id"] for tag, attrs in page.tags if tag in ("header", "section")] == parts
+    assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == [f"#{part}" for part in parts[1:]]
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_what_the_run_found_can_be_read_on_the_page():
+    """Verdict, reasons, failures and the way to repeat the run are there in words, not only in pictures."""
+    text = Page(draw(sample())).words
+    for said in (
+        "Use lightgbm #2: roc_auc 0.8530 (95 % interval 0.8430 to 0.8630), against 0.5 without a model",
+        "it predicts a row in 2.5 ms.",  # the saved model, not the estimate of the leaderboard
+        "Chosen: the best score of 3 models.",
+        "over the budget by 1.4 s",
+        "classical 80 % neural 20 %",
+        "pip install 'automl-frontier[catboost]'",
+        "ValueError: infinity in 'income'",
+        "3 done, 1 partial, 1 failed, 1 late, 1 lost",
+        "yes · 3,345",
+        "automl.fit('churn.csv', target='churn', budget='7 trials', seed=0)",
+    ):
+        assert said in text
+    assert text.index("this column tells the answer") < text.index("the smaller class has 27 %")  # danger before info
+
+
+def test_the_sample_has_every_key_that_the_schema_names():
+    """What these tests draw is what the schema promises, level by level."""
+    report, hints = (
+        sample(),
+        {name: vars(schema)[f"{name}Json"] for name in ("Run", "Verdict", "Data", "Decision", "Cost")},
+    )
+    assert set(report) == set(schema.Report.__annotations__)
+    for name, part in hints.items():
+        assert set(report[name.lower()]) == set(part.__annotations__)
+    assert set(report["leaderboard"][0]) == set(schema.CandidateJson.__annotations__)
+    assert set(report["leaderboard"][0]) - {"families"} == set(records.Candidate.__dataclass_fields__) - {"weights"}
+    assert set(report["trials"][0]) == set(schema.TrialJson.__annotations__)
+    assert set(score(0.5)) == set(schema.ScoreJson.__annotations__)
+    assert set(report["audit"][0]) == set(records.Finding.__dataclass_fields__)
+
+
+def test_the_page_is_drawn_from_the_json_alone(tmp_path):
+    """What is written and read back draws the same page, and records are written as plain values."""
+    report = sample() | {"audit": [records.Finding("leak", "danger", "tells", "code", {"auc": math.nan})]}
+    data, page = write(report, tmp_path / "new")
+    assert (read := json.loads(data.read_text(encoding="utf-8"))) == records.as_json(report)
+    assert page.read_text(encoding="utf-8") == draw(read)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["report.html", "report.json"]
+
+
+def test_the_page_needs_nothing_from_outside():
+    """No script, no address, no import, and a policy that forbids them."""
+    html = draw(sample())
+    page = Page(html)
+    assert not {tag for tag, _ in page.tags} & {"script", "iframe", "img", "object", "embed", "base"}
+    for _, attrs in page.tags:
+        assert re.match(r"#|data:", attrs.get("href", "#"))
+        assert "src" not in attrs
+        assert not [name for name in attrs if name.startswith("on")]
+    assert "http:" not in html
+    assert "https:" not in html
+    assert "@import" not in html
+    assert "url(" not in html
+    assert "default-src 'none'" in html
+
+
+def test_no_name_from_the_data_becomes_markup(tmp_path):
+    """Every text of the report may hold tags, quotes, template marks and half characters; all are shown as text."""
+    report = sample()
+    for path in list(paths(report)):
+        value = report
+        for step in path:
+            value = value[step]
+        if isinstance(value, str) and path[-1] not in ("severity", "status"):
+            report = replaced(report, path, HOSTILE + value if path[-1] != "chosen" else HOSTILE + "lightgbm #2")
+    report["cost"]["wall_s"] = {HOSTILE: 3.0}
+    report["decision"]["shares"] = {HOSTILE: 1.0}
+    report["data"]["kinds"] = report["versions"] = report["cost"]["trials_by_status"] = {HOSTILE: 3}
+    report["audit"][0]["evidence"] = {HOSTILE: [HOSTILE]}
+    for trial_ in report["trials"]:
+        trial_["status"] = HOSTILE
+    data, file = write(report, tmp_path)
+    page = Page(file.read_text(encoding="utf-8"))
+    assert json.loads(data.read_text(encoding="utf-8")) == report
+    assert not {tag for tag, _ in page.tags} & {"script", "img"}
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
+    assert "{{ 7*7 }}" in page.words
+    assert "chosen" in page.words  # the hostile name is still found in the leaderboard
+
+
+def test_long_names_are_shortened_to_the_eye_and_whole_on_hover():
+    """A name of 300 characters takes no more room than others, and is in the title."""
+    name = "column_" + "x" * 300
+    page = Page(draw(replaced(sample(), ("audit", 1, "column"), name)))
+    assert name in [attrs.get("title") for _, attrs in page.tags]
+    assert name not in page.words
+    assert name[:30] in page.words
+
+
+@pytest.mark.parametrize("value", [None, KeyError])
+def test_any_part_may_be_missing(value):
+    """Whatever is null or left out, the page is still drawn, whole and balanced."""
+    for path in paths(sample()):
+        if value is KeyError and isinstance(path[-1], int):
+            continue
+        page = Page(draw(replaced(sample(), path, value)))
+        assert "None" not in page.words
+
+
+def test_an_empty_report_says_so():
+    """Nothing known gives a page of dashes that claims nothing."""
+    text = Page(draw({})).words
+    assert "No model could be trained, or none is within the limits" in text
+    assert "No audit was recorded." in text
+    assert "None" not in text
+
+
+def test_a_long_run_stays_a_page_that_opens():
+    """50 trials fit into 100 kB; of thousands the page shows a part and says so."""
+    report = sample()
+    report["trials"] = [trial(n, "done" if n % 9 else "failed", 0.8 + n / 1000 if n % 9 else None) for n in range(50)]
+    report["leaderboard"] = [model(f"lightgbm #{n}", 0.9 - n / 500, 0.1 + n, n < 5) for n in range(50)]
+    assert len(draw(report).encode()) < 100_000
+    report["trials"] *= 100
+    html = draw(report)
+    assert len(html.encode()) < 250_000
+    assert "The first 100 of 5,000 trials; all are in report.json." in Page(html).words
+
+
+def test_the_frontier_picture_tells_chosen_members_and_dominated_apart():
+    """The chosen model has its own shape, members a line through them, and the baseline its own line or note."""
+    picture = pictures.frontier(sample(), 900)
+    assert picture.count('<path class="chosen"') == 1
+    assert picture.count('<circle class="member"') == 1
+    assert picture.count('class="dominated"') == 1
+    assert picture.count('class="step"') == 1
+    assert "chosen, best, cheapest tied" in picture
+    assert "without a model: roc_auc 0.5, below this picture" in picture
+    with_baseline = sample()
+    with_baseline["leaderboard"].append(model("constant", 0.5, 1e-4, True))
+    assert pictures.frontier(with_baseline, 900) == picture  # it would stretch both axes; the note stands for it
+    near = replaced(sample(), ("verdict", "baseline"), score(0.79, 0.0))
+    assert 'class="baseline"' in pictures.frontier(near, 900)
+
+
+def test_better_is_up_or_down_as_the_metric_says():
+    """Pixels grow downwards: a larger value is drawn higher, and the label says which way is better."""
+    picture = pictures.frontier(sample(), 900)
+    chosen = float(re.search(r'<path class="chosen" d="M[\d.]+ ([\d.]+)l', picture)[1])
+    member = float(re.search(r'<circle class="member" cx="[\d.]+" cy="([\d.]+)"', picture)[1])
+    assert chosen < member
+    assert "higher is better" in picture
+    lower = replaced(sample(), ("verdict", "score", "higher_is_better"), False)
+    assert "lower is better" in pictures.frontier(lower, 900)
+
+
+def test_one_awful_model_does_not_press_the_others_together():
+    """A value far below is an arrow at the edge; the scale belongs to the models worth a look."""
+    report = sample()
+    report["leaderboard"].append(model("broken", -1e6, 1.0, False))
+    picture = pictures.frontier(report, 900)
+    assert re.search(r'class="dominated" d="M[\d.]+ [\d.]+h9l-4.5 6z"', picture)
+    assert ">0.8<" in picture or ">0.80<" in picture
+
+
+def test_the_curve_only_ever_gets_better_and_ignores_partial_trials():
+    """Trial 3 scored 0.90 on some folds only: it neither leads nor is drawn; failed ones are crosses."""
+    picture = pictures.progress(sample(), 900)
+    heights = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", re.search(r'class="step" d="([^"]+)"', picture)[1])]
+    assert heights == sorted(heights, reverse=True)
+    assert "the best, 0.853, within" in picture
+    assert picture.count("×") == 3
+
+
+def test_bars_account_for_every_second_and_for_what_was_lost():
+    """Stages add up to the run; a family's lost part is its failed, late and lost trials."""
+    stages = pictures.stage_bars(sample())
+    assert [bar.label for bar in stages] == ["load", "search", "refit", "everything else"]
+    assert sum(bar.length for bar in stages) == pytest.approx(61.4)
+    families = {bar.label: bar for bar in pictures.family_bars(sample())}
+    assert (families["linear"].length, families["linear"].lost) == (9.0, 6.0)  # trials 1 and 4; 4 failed
+    assert families["linear"].note == "2 trials, 1 for nothing"
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.booleans()), max_size=8))
+def test_pictures_survive_every_number(rows):
+    """Whatever was measured, infinite and absurd included, every drawn coordinate is a plain number."""
+    report = {
+        "leaderboard": [
+            {"name": f"m{i}", "score": {"value": v, "low": low, "high": v}, "row_ms": ms, "on_frontier": member}
+            for i, (v, low, ms, member) in enumerate(rows)
+        ],
+        "trials": [{"score": v, "finished_s": ms, "cpu_s": low, "status": "done"} for v, low, ms, _ in rows],
+    }
+    html = draw(report)
+    for coordinates in re.findall(r' (?:d|x|y|cx|cy|width)="([^"]*)"', html):
+        assert not re.search(r"nan|inf|e[+-]", coordinates)
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-9, 1e9))
+def test_ticks_are_few_and_inside(low, width):
+    """An axis has between one and a dozen labels, all within its bounds and all different."""
+    scale = axes.Scale(*axes.span([low, low + width]), 0, 100)
+    ticks = scale.ticks(5)
+    assert 1 <= len(ticks) <= 12
+    assert all(scale.low <= value <= scale.high for value, _ in ticks)
+
+
+@given(st.floats(1e-4, 1e6), st.floats(1, 1e6))
+def test_logarithmic_ticks_are_few_and_inside(low, factor):
+    """The same for the cost axis, however wide it is."""
+    scale = axes.Scale(low / 1.6, low * factor * 1.6, 0, 100, is_log=True)
+    ticks = scale.ticks(6)
+    assert 1 <= len(ticks) <= 12
+    assert all(scale.low <= value <= scale.high for value, _ in ticks)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (words.number(0.85314), "0.8531"), (words.number(1234567), "1,234,567"), (words.number(3700.0), "3,700"),
+        (words.number(-2.5), "−2.5"), (words.number(1.2e-7), "1.2e-07"), (words.number(None), "—"),
+        (words.number(math.nan), "—"), (words.number("7"), "—"), (words.number(True), "—"), (words.number(0.0), "0"),
+        (words.seconds(0.021), "0.02 s"), (words.seconds(3.42), "3.4 s"), (words.seconds(9.97), "10 s"),
+        (words.seconds(59.7), "1 min 00 s"), (words.seconds(3720), "1 h 02 min"), (words.seconds(-3.2), "−3.2 s"),
+        (words.milliseconds(0.4214), "0.421 ms"), (words.megabytes(0.0034), "3.4 kB"),
+        (words.megabytes(1.34), "1.3 MB"), (words.megabytes(2345), "2.3 GB"), (words.percent(0.8), "80 %"),
+        (words.percent(0.0041), "0.4 %"), (words.percent(0.00001), "<0.1 %"), (words.percent(0.9999), ">99.9 %"),
+        (words.percent(1), "100 %"),
+        (words.short("a  b\nc", 9), "a b c"), (words.short("abcdefgh", 5), "abcd…"),
+        (words.fixed(0.5, 3), "0.500"), (words.fixed(0.5, None), "0.5"), (words.fixed(None, 3), "—"),
+    ],
+)  # fmt: skip
+def test_numbers_read_as_people_write_them(said, expected):
+    """Units, separators and precision; what is not a number is a dash."""
+    assert said == expected
+
+
+def test_the_verdict_admits_what_it_must():
+    """A model no better than none, a score that was not met, no model at all: each has its own sentence."""
+    assert words.verdict(sample()).startswith("Use lightgbm #2: roc_auc 0.8530")
+    unclear = replaced(sample(), ("verdict", "baseline"), score(0.8471, 0.0))
+    assert words.verdict(unclear).startswith("No model is clearly better than none: lightgbm #2 has")
+    unmet = replaced(sample(), ("verdict", "meets_min_score"), False)
+    assert words.verdict(unmet).startswith("No model reached the score that was asked for; the closest, lightgbm #2,")
+    assert words.verdict(replaced(sample(), ("verdict", "chosen"), None)).startswith("No model could be trained")
