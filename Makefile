@@ -36,8 +36,8 @@ format: setup  ## format and mend what can be mended
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
 
-bench: setup  ## a short benchmark on the bundled table; benchmarks/README.md tells how to run the real ones
-	$(RUN)python benchmarks/tables.py --data examples --seconds 15
+bench: setup  ## a short benchmark on three sets that ship with scikit-learn; benchmarks/README.md tells how to run the real ones
+	$(RUN)python benchmarks/tables.py --seconds 15
 
 wheel: setup  ## build the wheel, install it in an empty environment and run the demo from there
 	rm -rf dist build

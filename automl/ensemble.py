@@ -1,33 +1,51 @@
 """Several models as one: weights chosen greedily, with replacement, on predictions of rows that were held out.
 
-Small tables are guarded: few candidates, and a blend must beat the best single model by more than noise in the last
-digits. `honest_error` scores the choosing itself: weights from some rows, scored on the others.
+Small data flatters whoever tries much, so few candidates compete there, and `honest_error` scores the choosing itself:
+weights are chosen on some rows and judged on others.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from automl.metrics import Metric
+from automl.metrics import Metric, sample_rows
+from automl.split import make_folds
 
-Weight = np.ndarray | None
+STEPS = 25  # more steps only fine-tune the weights
+MOST = 25  # candidates, however large the data
+CANDIDATES = ((100, 4), (500, 8), (2_500, 15), (10_000, MOST))  # rows -> candidates, even on a log-log scale in between
+SELECT_ROWS = 20_000  # the steps compare on so many rows, fewer where there are many classes; the result on all
+LEAST_ROWS, SELECT_CELLS = 2_000, 400_000
+NOISE = 1e-6  # relative; a smaller gain is none
 
-STEPS = 25
-CANDIDATES = 25  # at most; fewer on small tables, where many look good by chance
-SELECT_ROWS = 20_000  # rows on which steps are compared; the result is checked on all
-WORTH = 1e-9  # relative gain below which a further step is noise
+
+class Choose(Protocol):
+    """A way to choose weights that sum to one, ended by `until` with the best so far."""
+
+    def __call__(
+        self,
+        metric: Metric,
+        y: np.ndarray,
+        predictions: Sequence[np.ndarray],
+        *,
+        weight: np.ndarray | None,
+        until: float,
+    ) -> np.ndarray:
+        """One weight per model."""
 
 
 @dataclass(frozen=True)
 class Honest:
-    """What blends chosen without seeing the rows they predict make of them."""
+    """What a way to choose is worth on rows that it did not see."""
 
     error: float
-    predictions: np.ndarray
+    predictions: np.ndarray  # of each row, by the weights chosen without it
 
 
 def blend(
@@ -35,25 +53,50 @@ def blend(
     y: np.ndarray,
     predictions: Sequence[np.ndarray],
     *,
-    weight: Weight = None,
+    weight: np.ndarray | None = None,
+    until: float = math.inf,
     steps: int = STEPS,
-    until: float = float("inf"),
 ) -> np.ndarray:
-    """Weights that sum to one. Never worse than the best single model on these rows."""
-    rows = _sample(len(y))
-    seen = [p[rows] for p in predictions]
-    some = None if weight is None else weight[rows]
-    counts = _greedy(metric, y[rows], seen, some, steps, until)
-    weights = counts / counts.sum()
-    errors = [metric.error(y, p, weight) for p in predictions]
-    single = np.eye(len(predictions))[int(np.argmin(errors))]
-    mixed = metric.error(y, mix(weights, predictions), weight)
-    return np.asarray(weights if mixed < min(errors) * (1 - WORTH) else single)
+    """Weights that sum to one: the single best model, or a blend that beats it on these rows by more than noise.
+
+    From the best model on, each step adds the one, again or anew, that leaves the least error; the best prefix counts.
+    At `until` (time.monotonic()) the best so far is returned; so put the models best first when time may be short.
+    """
+    errors = _errors(metric, y, predictions, weight, until)
+    single = _only(errors)
+    able = [int(k) for k in np.argsort(errors, kind="stable")[: most_candidates(len(y))] if math.isfinite(errors[k])]
+    if len(able) < 2 or steps < 2:
+        return single
+    wide = predictions[0].shape[1] if predictions[0].ndim > 1 else 1
+    rows = sample_rows(y, min(SELECT_ROWS, max(LEAST_ROWS, SELECT_CELLS // wide)))
+    exact = np.float32 if wide > 1 else np.float64  # probabilities sort twice as fast with half the digits
+    members = [np.asarray(predictions[k][rows], dtype=exact) for k in able]
+    weights = np.zeros(len(errors))
+    weights[able] = _greedy(metric, y[rows], members, None if weight is None else weight[rows], steps, until)
+    if metric.error(y, mix(weights, predictions), weight) < errors.min() * (1 - NOISE):
+        return weights
+    return single
+
+
+def single_best(
+    metric: Metric,
+    y: np.ndarray,
+    predictions: Sequence[np.ndarray],
+    *,
+    weight: np.ndarray | None = None,
+    until: float = math.inf,
+) -> np.ndarray:
+    """All weight on the model with the least error; the first of equals."""
+    return _only(_errors(metric, y, predictions, weight, until))
 
 
 def mix(weights: np.ndarray, predictions: Sequence[np.ndarray]) -> np.ndarray:
-    """The weighted sum of predictions."""
-    return np.asarray(sum(w * p for w, p in zip(weights, predictions, strict=True) if w > 0))
+    """The weighted sum of predictions; models without weight are not looked at."""
+    total = np.zeros(predictions[0].shape)
+    for share, prediction in zip(weights, predictions, strict=True):
+        if share > 0:
+            total += share * prediction
+    return total
 
 
 def honest_error(
@@ -61,55 +104,79 @@ def honest_error(
     y: np.ndarray,
     predictions: Sequence[np.ndarray],
     *,
-    weight: Weight = None,
+    weight: np.ndarray | None = None,
     parts: int = 5,
     seed: int = 0,
-    until: float = float("inf"),
+    until: float = math.inf,
+    choose: Choose = blend,
 ) -> Honest:
-    """Cross-fitted blending: weights from parts - 1 parts of the rows predict the rest. Two parts at the least."""
-    part = np.random.default_rng(seed).permutation(len(y)) % max(2, min(parts, len(y)))
-    pooled = np.zeros_like(np.asarray(predictions[0], dtype=np.float64))
-    for k in range(int(part.max()) + 1):
-        inside = part != k
-        chosen = blend(
-            metric, y[inside], [p[inside] for p in predictions],
-            weight=None if weight is None else weight[inside], until=until,
-        )  # fmt: skip
-        pooled[~inside] = mix(chosen, [p[~inside] for p in predictions])
+    """The error of choosing as such: each part of the rows is predicted by weights chosen on the other parts.
+
+    All rows' predictions are then scored at once. The time until `until` is shared out between the parts.
+    """
+    if len(predictions) == 1 or len(y) < 2:
+        alone = mix(choose(metric, y, predictions, weight=weight, until=until), predictions)
+        return Honest(metric.error(y, alone, weight), alone)
+    folds = make_folds(y, "regression" if predictions[0].ndim == 1 else "multiclass", count=parts, seed=seed)
+    pooled = np.empty(predictions[0].shape)
+    for k in range(folds.count):
+        seen, held = folds.train(k), folds.held(k)
+        now = time.monotonic()
+        share = math.inf if until == math.inf else now + (until - now) / (folds.count - k)
+        some = None if weight is None else weight[seen]
+        weights = choose(metric, y[seen], [p[seen] for p in predictions], weight=some, until=share)
+        pooled[held] = mix(weights, [p[held] for p in predictions])
     return Honest(metric.error(y, pooled, weight), pooled)
 
 
 def most_candidates(rows: int) -> int:
-    """How many models may compete for a place: four on a hundred rows, all from some ten thousand on."""
-    return int(np.clip(round(4 * (rows / 100) ** 0.4), 3, CANDIDATES))
+    """How many models may compete for a place: the fewer rows, the more of many models look good by chance."""
+    known, allowed = np.log(np.array(CANDIDATES)).T
+    return round(float(np.exp(np.interp(np.log(max(1, rows)), known, allowed))))
 
 
-def _sample(rows: int) -> np.ndarray:
-    if rows <= SELECT_ROWS:
-        return np.arange(rows)
-    return np.random.default_rng(rows).choice(rows, SELECT_ROWS, replace=False)
+def _errors(
+    metric: Metric, y: np.ndarray, predictions: Sequence[np.ndarray], weight: np.ndarray | None, until: float
+) -> np.ndarray:
+    """Each model's error; infinite where time was over before it, the first always measured."""
+    errors = np.full(len(predictions), math.inf)
+    for k, prediction in enumerate(predictions):
+        if k and time.monotonic() >= until:
+            break
+        errors[k] = metric.error(y, prediction, weight)
+    return errors
+
+
+def _only(errors: np.ndarray) -> np.ndarray:
+    """All weight on the least error, the first of equals."""
+    weights = np.zeros(len(errors))
+    weights[np.argmin(errors)] = 1.0
+    return weights
 
 
 def _greedy(
-    metric: Metric, y: np.ndarray, predictions: Sequence[np.ndarray], weight: Weight, steps: int, until: float
+    metric: Metric,
+    y: np.ndarray,
+    members: Sequence[np.ndarray],
+    weight: np.ndarray | None,
+    steps: int,
+    until: float,
 ) -> np.ndarray:
-    """How often each model was taken, up to the step with the least error."""
-    errors = np.array([metric.error(y, p, weight) for p in predictions])
-    able = np.argsort(errors, kind="stable")[: most_candidates(len(y))]
-    counts = np.zeros(len(predictions))
-    best = int(able[0])
-    counts[best] = 1
-    total = np.array(predictions[best], dtype=np.float64)
-    record, least = counts.copy(), float(errors[best])
-    for step in range(2, steps + 1):
-        if time.monotonic() >= until:
-            break
-        tried = np.array([metric.error(y, (total + predictions[k]) / step, weight) for k in able])
-        is_in = counts[able] > 0
-        best = int(able[np.lexsort((~is_in, np.round(tried, 12)))[0]])  # a tie goes to a model already in
-        total += predictions[best]
-        counts[best] += 1
-        reached = float(tried.min())
-        if reached < least * (1 - WORTH):
-            record, least = counts.copy(), reached
-    return record
+    """Weights of the best prefix; `members` come best first."""
+    counts = np.zeros(len(members))
+    counts[0] = 1
+    total = members[0].copy()
+    kept, least = counts.copy(), metric.error(y, total, weight)
+    for size in range(2, steps + 1):
+        errors = np.empty(len(members))
+        for k, member in enumerate(members):
+            if time.monotonic() >= until:
+                return np.asarray(kept / kept.sum())
+            errors[k] = metric.error(y, (total + member) / size, weight)
+        is_tied = errors <= errors.min() * (1 + NOISE)
+        taken = int(np.argmax(is_tied * (1 + (counts > 0))))  # of equals, one already in; else the better single
+        counts[taken] += 1
+        total += members[taken]
+        if errors[taken] < least * (1 - NOISE):
+            kept, least = counts.copy(), errors[taken]
+    return np.asarray(kept / kept.sum())

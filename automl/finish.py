@@ -74,7 +74,7 @@ def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
     )
     if pick is None:
         pick = _nearest(marked, options)
-    model = _save(bench, pick.candidate, options)
+    model = _save(bench, pick.candidate)
     measured = _measure(model, bench)
     test = _test(model, bench, options)
     for trial in bench.trials:
@@ -108,7 +108,7 @@ def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
     return ties
 
 
-def _save(bench: Bench, chosen: Candidate, options: Options) -> Model:
+def _save(bench: Bench, chosen: Candidate) -> Model:
     members = as_bags(chosen, bench.trials, bench.arena.folds)
     members = Refitter(bench.trials, bench.shared, bench.pool, bench.clock, bench.folder).refit(members)
     facts = artifact.describe(bench.profile, bench.schema, bench.dataset.target_name)

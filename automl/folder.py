@@ -36,7 +36,8 @@ class RunFolder:
             (path / "trials").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"run folder {str(path)!r} cannot be written: {error.strerror or error}. Name another one (run_dir, --out)."
+                f"run folder {str(path)!r} cannot be written: {error.strerror or error}. "
+                "Name another one (run_dir, --out)."
             ) from error
         return cls(path)
 

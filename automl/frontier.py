@@ -98,7 +98,8 @@ def _because(chosen: Candidate, best: Candidate, is_tied: bool, counts: tuple[in
         return f"the only one of {tried} models within the limits" if allowed < tried else "the only model"
     if chosen is best:
         return f"the best score of {among}"
-    cost = f"takes {chosen.row_ms:.3g} ms a row and {chosen.size_mb:.3g} MB instead of {best.row_ms:.3g} ms and {best.size_mb:.3g} MB"
+    ours, theirs = (f"{one.row_ms:.3g} ms a row and {one.size_mb:.3g} MB" for one in (chosen, best))
+    cost = f"takes {ours} instead of {theirs}"
     told = "cannot be told apart from" if is_tied else "is behind"
     return f"{told} the best of {among}, {best.name}, and {cost}"
 

@@ -1,4 +1,4 @@
-"""A saved model, loaded: rows in, predictions out. Needs only the libraries of its own members, no search and no pickle.
+"""A saved model, loaded: rows in, predictions out. Needs the libraries of its own members, no search and no pickle.
 
 Predictions depend on the rows alone: category codes are looked up by their text, columns by their name.
 """

@@ -33,7 +33,8 @@ WRITE_S = 0.8  # from the last choice to the return: saving the model and the re
 def fit(data: Any, target: str | None = None, **options: Any) -> Result:
     """Find the best model for `data` within a budget, and say what every step up in quality costs.
 
-    `data`: a DataFrame (pandas, polars, pyarrow), a path to a .csv, .tsv, .parquet or .jsonl file (also .gz), or (X, y).
+    `data`: a DataFrame (pandas, polars, pyarrow), a path to a .csv, .tsv, .parquet or .jsonl file (also .gz), or a
+    pair (X, y).
     `target`: the column to predict. Every other option is listed in the signature and in `automl fit --help`.
     """
     started = time.monotonic()

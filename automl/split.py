@@ -41,8 +41,10 @@ class Folds:
 
 def choose_count(rows: int, budget_s: float | None) -> tuple[int, str]:
     """How many folds, and why: more where time is plenty, fewer where a bag of models would eat it up."""
-    pace = None if budget_s is None else 1000 * budget_s / max(1, rows)  # a bag of boosted trees takes 1 to 4 of these
-    given = f"{rows:,} rows and " + ("no limit in seconds" if pace is None else f"{pace:.3g} s per 1,000 of them")
+    pace = (
+        None if budget_s is None else 1000 * budget_s / max(1, rows)
+    )  # 8 folds of boosted trees take about 2 of these
+    given = f"{rows:,} rows and " + ("no limit in seconds" if budget_s is None else f"{budget_s:g} s")
     if rows >= 500_000 or (pace is not None and pace < 2):
         count = 3
     elif pace is None:
@@ -67,7 +69,7 @@ def make_folds(
 
     `groups` and `twins` hold an id per row, equal for rows that stay together; `times` something that sorts. There are
     fewer folds than asked where there are too few rows, groups or times. Twins, rows whose features are the same, are
-    kept together as long as that leaves folds of about equal size; groups and times go before them.
+    kept together as long as folds stay of about equal size and classes spread; groups and times go before them.
     """
     if len(y) < 2:
         raise InputError(f"folds need at least 2 rows, got {len(y)}. Bring more data.")
@@ -82,8 +84,9 @@ def make_folds(
     if groups is not None:
         return _grouped(y, task, groups, count, random)
     if twins is not None:
-        together = _whole(_strata(y, task, GROUP_BINS, random), twins, count, random)
-        if np.bincount(together, minlength=count).max() <= LOPSIDED * len(y) / count:
+        levels = _strata(y, task, GROUP_BINS, random)
+        together = _whole(levels, twins, count, random)
+        if _is_fair(together, levels, count):
             why = f"{count} folds with equal shares of {_shares(task)}, rows with the same features in one fold"
             return Folds(count, together, "stratified", why)
     strata = _strata(y, task, len(y) // count, random)
@@ -108,11 +111,19 @@ def _strata(y: np.ndarray, task: Task, bins: int, random: np.random.Generator) -
 
 
 def _deal(strata: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """Shuffled within its stratum, each stratum goes on where the last one stopped: no share is off by more than one."""
+    """Shuffled in itself, each stratum goes on where the last one stopped: no share is off by more than one row."""
     shuffled = random.permutation(len(strata))
     of_row = np.empty(len(strata), dtype=np.int16)
     of_row[shuffled[np.argsort(strata[shuffled], kind="stable")]] = np.arange(len(strata)) % count
     return of_row
+
+
+def _is_fair(of_row: np.ndarray, strata: np.ndarray, count: int) -> bool:
+    """No fold is empty or far too large, and no class sits in one fold alone while it has rows for two."""
+    sizes = np.bincount(of_row, minlength=count)
+    in_folds = np.bincount(np.unique(strata * count + of_row) // count)
+    is_spread = (in_folds >= np.minimum(2, np.bincount(strata))).all()
+    return bool(is_spread and sizes.min() > 0 and sizes.max() <= LOPSIDED * len(of_row) / count)
 
 
 def _grouped(y: np.ndarray, task: Task, groups: np.ndarray, count: int, random: np.random.Generator) -> Folds:

@@ -163,8 +163,9 @@ def _outcome(story: Story) -> str:
     gap = story.arena.error(theirs) - story.arena.error(ours)
     told = "the difference is real" if low > 0 else "they cannot be told apart"
     return (
-        f"{winner} won: its best, {ours.plan.family} #{ours.plan.number}, has {gap:.3g} less error than the best {loser} "
-        f"one, {theirs.plan.family} #{theirs.plan.number}, on the same rows ({told}: 95 % interval {low:.3g} to {high:.3g})."
+        f"{winner} won: its best, {ours.plan.family} #{ours.plan.number}, has {gap:.3g} less error than the best "
+        f"{loser} one, {theirs.plan.family} #{theirs.plan.number}, on the same rows "
+        f"({told}: 95 % interval {low:.3g} to {high:.3g})."
     )
 
 

@@ -67,7 +67,8 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
     """`automl --help` answers without loading data or learning libraries."""
     code = (
         "import sys, contextlib, io\nfrom automl.cli import main\n"
-        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n    main(['fit', '--help'])\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main(['fit', '--help'])\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules])"
     )
     assert run_python(code) == "[]"
@@ -85,7 +86,7 @@ def test_the_public_face_is_this() -> None:
 
 def test_an_unknown_public_name_is_refused_with_the_known_ones() -> None:
     """A typing error on the package is answered with the names there are."""
-    with pytest.raises(AttributeError, match="Public names: .*fit"):
+    with pytest.raises(AttributeError, match=r"Public names: .*fit"):
         _ = automl.fti
 
 

@@ -114,7 +114,9 @@ def test_a_mistyped_command_line_is_answered_in_one_line(
 def test_an_unwritable_output_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file stands where the run folder should go."""
     (tmp_path / "file").write_text("x")
-    code = main(["fit", str(CUSTOMERS), "-t", "churned", "--budget", "1 trial", "--out", str(tmp_path / "file/run"), "-q"])
+    code = main(
+        ["fit", str(CUSTOMERS), "-t", "churned", "--budget", "1 trial", "--out", str(tmp_path / "file/run"), "-q"]
+    )
     _, err = lines(capsys)
     assert (code, len(err)) == (2, 1)
     assert "cannot be written" in err[0]
@@ -163,7 +165,7 @@ def test_doctor_finds_the_machine_ready(capsys: pytest.CaptureFixture[str]) -> N
 def test_predict_writes_what_the_model_says(
     finished: automl.Result, customers: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same predictions as in Python, as labels or chances, in each format, from files with or without the target."""
+    """The same predictions as in Python, as labels or chances, in each format, with or without the target."""
     new = tmp_path / "new.csv"
     customers.drop(columns="churned").to_csv(new, index=False)
     run = str(finished.folder)
@@ -180,7 +182,9 @@ def test_predict_writes_what_the_model_says(
 
 
 @pytest.mark.slow
-def test_report_shows_a_finished_run(finished: automl.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_shows_a_finished_run(
+    finished: automl.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The verdict and the leaderboard; a copy of the page on request."""
     assert main(["report", str(finished.folder), "-o", str(tmp_path / "page.html")]) == 0
     out = capsys.readouterr().out
@@ -206,7 +210,19 @@ def test_a_score_below_the_least_wanted_ends_with_code_3(tmp_path: Path, capsys:
 def test_ctrl_c_keeps_the_best_model_so_far(tmp_path: Path, customers: pd.DataFrame) -> None:
     """SIGINT after the first trial: exit code 130, a model that loads and predicts, a report that says interrupted."""
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "automl", "fit", str(CUSTOMERS), "-t", "churned", "--budget", "10m", "--out", str(run)]
+    command = [
+        sys.executable,
+        "-m",
+        "automl",
+        "fit",
+        str(CUSTOMERS),
+        "-t",
+        "churned",
+        "--budget",
+        "10m",
+        "--out",
+        str(run),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: '"event": "finished", "trial": 1' in read(run / "events.jsonl"), process)
     process.send_signal(signal.SIGINT)
@@ -223,7 +239,19 @@ def test_ctrl_c_keeps_the_best_model_so_far(tmp_path: Path, customers: pd.DataFr
 def test_ctrl_c_before_any_trial_still_gives_the_baseline(tmp_path: Path) -> None:
     """The constant predictor is there from the start of the search, so even then there is a valid model."""
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "automl", "fit", str(CUSTOMERS), "-t", "churned", "--budget", "10m", "--out", str(run)]
+    command = [
+        sys.executable,
+        "-m",
+        "automl",
+        "fit",
+        str(CUSTOMERS),
+        "-t",
+        "churned",
+        "--budget",
+        "10m",
+        "--out",
+        str(run),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: '"trial": 0' in read(run / "events.jsonl"), process)
     process.send_signal(signal.SIGINT)

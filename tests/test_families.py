@@ -186,8 +186,9 @@ def test_chunks_do_not_change_a_forest() -> None:
 
 
 @pytest.mark.parametrize("name", BOOSTERS)
-def test_boosters_tell_the_rounds_they_kept_and_take_them_back(name: str) -> None:
-    """`rounds_` found with validation rows can be given to a refit without them."""
+def test_boosters_tell_the_rounds_they_kept_and_take_them_back(name, tmp_path, monkeypatch) -> None:
+    """`rounds_` found with validation rows can be given to a refit without them; nothing is left in the folder."""
+    monkeypatch.chdir(tmp_path)
     family = family_of(name)
     run = a_run("regression")
     train, valid = contracts.made_up_rows(run, 200), contracts.made_up_rows(run, 100, seed=1)
@@ -198,6 +199,7 @@ def test_boosters_tell_the_rounds_they_kept_and_take_them_back(name: str) -> Non
     again.fit(train, None, run)
     assert again.rounds_ == found.rounds_
     np.testing.assert_allclose(again.predict(valid.X), found.predict(valid.X), rtol=1e-5, atol=1e-2)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", BOOSTERS)

@@ -133,7 +133,9 @@ def test_a_choice_says_why():
     """The reason names the limits, the rival and both costs, in one line."""
     crowd = [candidate("big", 0.91, 50.0), candidate("blend", 0.900, 9.8), candidate("boosted", 0.899, 0.42)]
     pick = choose(crowd, within(0.005), prefer="cheap", max_latency_ms=10)
-    assert pick.because.startswith("cannot be told apart from the best of 2 of 3 models within the limits, blend, and takes")
+    assert pick.because.startswith(
+        "cannot be told apart from the best of 2 of 3 models within the limits, blend, and takes"
+    )
     assert "0.42 ms a row" in pick.because
     assert "9.8 ms" in pick.because
     assert choose(crowd, within(0), prefer="accurate").because == "the best score of 3 models"

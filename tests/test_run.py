@@ -201,14 +201,14 @@ def test_no_rows_give_no_predictions(finished: Result, customers: pd.DataFrame) 
     assert len(finished.predict(customers.head(0))) == 0
 
 
-def test_the_same_seed_and_trials_give_the_same_model(finished: Result, customers: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_same_seed_and_trials_give_the_same_model(
+    finished: Result, customers: pd.DataFrame, tmp_path: Path
+) -> None:
     """Two runs counted in trials are equal to the last byte of their models."""
     again = automl.fit(customers, target="churned", budget="6 trials", run_dir=tmp_path / "again", verbose=0)
     files = [json.loads((r.folder / "model" / "manifest.json").read_text())["files"] for r in (finished, again)]
     assert files[0] == files[1]
-    pd.testing.assert_frame_equal(
-        finished.predict_proba(customers), again.predict_proba(customers), check_exact=True
-    )
+    pd.testing.assert_frame_equal(finished.predict_proba(customers), again.predict_proba(customers), check_exact=True)
 
 
 def test_regression_with_arrays_beats_the_mean_on_new_rows(tmp_path: Path) -> None:
@@ -250,7 +250,9 @@ def test_time_ordered_folds_look_forward_only(tmp_path: Path) -> None:
     """With a drift, the promised error is that of predicting the future, not of filling gaps."""
     rng = np.random.default_rng(1)
     days = pd.date_range("2024-01-01", periods=500, freq="D")
-    data = pd.DataFrame({"day": days, "x": rng.normal(size=500), "y": np.arange(500) / 50 + rng.normal(scale=0.1, size=500)})
+    data = pd.DataFrame(
+        {"day": days, "x": rng.normal(size=500), "y": np.arange(500) / 50 + rng.normal(scale=0.1, size=500)}
+    )
     shuffled = data.sample(frac=1.0, random_state=0)
     options = {"target": "y", "budget": "3 trials", "families": "lightgbm", "verbose": 0}
     forward = automl.fit(shuffled, time_column="day", run_dir=tmp_path / "forward", **options)

@@ -34,7 +34,7 @@ class OneLine(argparse.ArgumentParser):
         """Parse; an unknown option is reported by the sub-command it was given to, which knows the close ones."""
         given, rest = self.parse_known_args(args, namespace)
         if rest:
-            verbs = next(a for a in self._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001 - no public way
+            verbs = next(a for a in self._actions if isinstance(a, argparse._SubParsersAction))
             verbs.choices[given.verb].error(f"unrecognized arguments: {' '.join(rest)}")
         return given
 

@@ -23,10 +23,10 @@ class Studies:
 
     def __init__(self, journal: Path, seed: int) -> None:
         import optuna
+        from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        backend = optuna.storages.journal.JournalFileBackend(str(journal))
-        self._storage = optuna.storages.JournalStorage(backend)
+        self._storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
         self._seed = seed
         self._studies: dict[str, Any] = {}
         self._open: dict[int, tuple[str, Any]] = {}

@@ -115,10 +115,10 @@ def _loss(run: Run) -> str:
 def _features(X: Matrix) -> Any:
     import catboost
 
-    words = [np.array([str(code).encode() for code in range(size)], dtype=object) for size in X.sizes]
     codes = np.empty(X.codes.shape, dtype=object)
-    for column, word in enumerate(words):
-        codes[:, column] = word[X.codes[:, column]]
+    for column in range(len(X.sizes)):
+        found, cells = np.unique(X.codes[:, column], return_inverse=True)
+        codes[:, column] = np.array([str(code).encode() for code in found], dtype=object)[cells]
     return catboost.FeaturesData(
         num_feature_data=np.ascontiguousarray(X.numbers) if X.numbers.shape[1] else None,
         cat_feature_data=codes if X.sizes else None,
@@ -126,6 +126,10 @@ def _features(X: Matrix) -> Any:
 
 
 def _as_bytes(model: Any) -> bytes:
+    """The model's file; the moment and the random name of its making are left out, so that equal models are equal."""
+    notes = model.get_metadata()
+    for name in ("train_finish_time", "model_guid"):
+        notes[name] = ""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.cbm"
         model.save_model(str(path), format="cbm")

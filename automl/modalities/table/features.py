@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def learn_features(raw: Raw, sizes: tuple[int, ...], options: Mapping[str, Any],
 def _tokens(text: str) -> list[str]:
     """Words and pairs of neighbouring words."""
     words = _WORD.findall(text.lower())
-    return words + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    return words + [f"{a} {b}" for a, b in pairwise(words)]
 
 
 def _learn_words(texts: np.ndarray, dims: int, seed: int) -> Words:
