@@ -112,8 +112,10 @@ def honest_error(
 ) -> Honest:
     """The error of choosing as such: each part of the rows is predicted by weights chosen on the other parts.
 
-    All rows' predictions are then scored at once. The time until `until` is shared out between the parts.
+    All rows' predictions are then scored at once. The time until `until` is shared out between the parts. A model that
+    is not finite everywhere takes no part: the rows that choose might not show it.
     """
+    predictions = [p for p in predictions if np.isfinite(p).all()] or predictions[:1]
     if len(predictions) == 1 or len(y) < 2:
         alone = mix(choose(metric, y, predictions, weight=weight, until=until), predictions)
         return Honest(metric.error(y, alone, weight), alone)

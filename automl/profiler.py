@@ -85,7 +85,7 @@ def _check_time(dataset: Dataset, columns: tuple[Column, ...], options: Options)
 def _metric(task: Task, given: str | None) -> tuple[str, str]:
     if given is None:
         name, why = metrics.default(task)
-        return name, f"{why}; override with metric=..."
+        return name, why
     known = metrics.names(task)
     if given not in known:
         raise OptionError(

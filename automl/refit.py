@@ -1,7 +1,8 @@
 """From chosen trials to the members of the final model.
 
 A finished bag is kept as it is: its fold models together have seen every row and average better than one refit. A trial
-that finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it.
+that finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it; so is one with
+folds that look forward in time, since none of them has seen the newest rows.
 """
 
 from __future__ import annotations
@@ -47,8 +48,6 @@ class Refitter:
 
     def refit(self, members: Sequence[Member]) -> list[Member]:
         """The members, those with unfinished bags refitted where it fits into the time left."""
-        if not self.clock.is_timed:
-            return list(members)
         trials = {t.plan.number: t for t in self.trials}
         wanted = [m.plan.number for m in members if self._fits(m, trials[m.plan.number])]
         refitted = self._run([self._job(trials[number]) for number in wanted]) if wanted else set()
@@ -59,8 +58,10 @@ class Refitter:
 
     def _fits(self, member: Member, trial: Trial) -> bool:
         folds = self.shared.folds
-        if len(member.folds) == folds.count:
+        if folds.kind != "forward" and len(member.folds) == folds.count:
             return False
+        if not self.clock.is_timed:
+            return True
         grown = len(self.shared.y) / max(1, len(folds.train(member.folds[0])))
         return max(trial.folds[k].fit_s for k in member.folds) * grown * SLACK < self._left()
 

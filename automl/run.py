@@ -20,7 +20,7 @@ from automl.records import Profile
 from automl.report import write
 from automl.result import Result
 from automl.router import route
-from automl.search.budget import Clock
+from automl.search.budget import REFIT_SHARE, Clock
 from automl.search.loop import Search
 from automl.terminal import watcher
 from cluster.local import LocalPool
@@ -59,6 +59,8 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
         folder.write_json("decision.json", decision)
         schema, shared = prepare(dataset, profile, options)
         folder.write_json("schema.json", schema.as_json())
+        if shared.folds.kind == "forward":  # no fold has seen the newest rows: all members are refitted at the end
+            clock.finish_share = REFIT_SHARE
         _enter(clock, listener, "search")
         search = Search(shared, decision, folder, pool, clock, listener, options.seed)
         trials = search.run()

@@ -8,7 +8,8 @@ import time
 from automl.options import Budget
 
 FINISH_SHARE = 0.06  # of the budget, kept for ensemble, refit, saving and the report
-FINISH_S = (1.5, 20.0)  # its bounds
+REFIT_SHARE = 0.2  # kept back instead where every member must be refitted at the end
+FINISH_S = (1.5, 60.0)  # bounds of both
 
 
 class Clock:
@@ -17,6 +18,7 @@ class Clock:
     def __init__(self, budget: Budget, started: float | None = None) -> None:
         self.budget = budget
         self.started = time.monotonic() if started is None else started
+        self.finish_share = FINISH_SHARE
         self.stages: dict[str, float] = {}
         self._stage: tuple[str, float] | None = None
 
@@ -41,7 +43,7 @@ class Clock:
         if self.budget.time_s is None:
             return 0.0
         low, high = FINISH_S
-        return min(max(FINISH_SHARE * self.budget.time_s, low), high, 0.5 * self.budget.time_s)
+        return min(max(self.finish_share * self.budget.time_s, low), high, 0.5 * self.budget.time_s)
 
     @property
     def search_until(self) -> float:

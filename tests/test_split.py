@@ -1,0 +1,219 @@
+"""Folds hold every row out once, keep groups whole, give every fold its share, and never look back from the future."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automl.errors import InputError, OptionError
+from automl.split import choose_count, make_folds
+
+COUNTS = st.integers(2, 10)
+SEEDS = st.integers(0, 99)
+
+
+@st.composite
+def labels(draw, least=2, most=120):
+    """Class numbers, some classes rare."""
+    rows = draw(st.integers(least, most))
+    shares = draw(st.sampled_from([[1.0], [0.5, 0.5], [0.9, 0.1], [0.8, 0.15, 0.05], [0.2] * 5]))
+    return np.random.default_rng(draw(SEEDS)).choice(len(shares), rows, p=shares)
+
+
+@st.composite
+def values(draw, least=2, most=120):
+    """Numbers: smooth, with many zeros, or all the same."""
+    rows = draw(st.integers(least, most))
+    y = np.random.default_rng(draw(SEEDS)).normal(size=rows)
+    return draw(st.sampled_from([y, np.maximum(y, 0.0), np.ones(rows)]))
+
+
+def partition(folds, rows):
+    """Every row held out in exactly one fold, learnt from in all others, and no fold empty."""
+    times_held = np.zeros(rows, dtype=int)
+    for k in range(folds.count):
+        held, train = folds.held(k), folds.train(k)
+        assert len(held)
+        assert len(train)
+        assert np.array_equal(np.sort(np.concatenate([held, train])), np.arange(rows))
+        times_held[held] += 1
+    assert (times_held == 1).all()
+    assert folds.of_row.dtype == np.int16
+
+
+@given(labels(), COUNTS, SEEDS)
+def test_each_fold_gets_its_share_of_each_class(y, count, seed):
+    """Sizes and class counts differ by at most one row between folds, however rare a class is."""
+    folds = make_folds(y, "multiclass", count=count, seed=seed)
+    partition(folds, len(y))
+    assert folds.count == min(count, len(y))
+    assert np.ptp(np.bincount(folds.of_row)) <= 1
+    for label in np.unique(y):
+        assert np.ptp(np.bincount(folds.of_row[y == label], minlength=folds.count)) <= 1
+    assert folds.kind == ("stratified" if len(np.unique(y)) > 1 else "random")
+
+
+@given(values(), COUNTS, SEEDS)
+def test_numeric_answers_are_dealt_from_low_to_high(y, count, seed):
+    """Folds of numbers are of equal size and hold their share of the lower half of the answers."""
+    folds = make_folds(y, "regression", count=count, seed=seed)
+    partition(folds, len(y))
+    assert np.ptp(np.bincount(folds.of_row)) <= 1
+    if len(np.unique(y)) == len(y):
+        low = np.bincount(folds.of_row[np.argsort(y)[: len(y) // 2]], minlength=folds.count)
+        assert np.ptp(low) <= 3
+
+
+def test_means_of_numeric_folds_agree_better_than_chance():
+    """Stratified folds of a skewed target have nearly equal means; folds drawn at random do not."""
+    y = np.random.default_rng(0).lognormal(0, 1, 2_000)
+    by_chance = np.random.default_rng(1).permutation(len(y)) % 5
+    dealt = make_folds(y, "regression", count=5, seed=0).of_row
+    spread = [np.std([y[of_row == k].mean() for k in range(5)]) for of_row in (dealt, by_chance)]
+    assert spread[0] < 0.5 * spread[1]
+
+
+@settings(deadline=None)
+@given(labels(least=10, most=300), st.integers(2, 60), COUNTS, SEEDS, st.booleans())
+def test_groups_stay_whole_and_folds_stay_even(y, many, count, seed, is_number):
+    """No group is split, no fold is empty, and sizes differ by at most twice the largest group."""
+    groups = np.random.default_rng(seed).integers(0, many, len(y))
+    groups[:2] = [0, 1]
+    answers, task = (y + np.linspace(0, 0.5, len(y)), "regression") if is_number else (y, "multiclass")
+    folds = make_folds(answers, task, count=count, seed=seed, groups=groups)
+    partition(folds, len(y))
+    assert folds.kind == "grouped"
+    assert folds.count == min(count, len(np.unique(groups)))
+    assert all(len(np.unique(folds.of_row[groups == group])) == 1 for group in np.unique(groups))
+    assert np.ptp(np.bincount(folds.of_row)) <= 2 * np.bincount(groups).max()
+
+
+def test_many_groups_are_balanced_in_rows_and_classes():
+    """Ten thousand groups of odd sizes, a rare class in whole groups: folds are nearly equal in both."""
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(10_000), random.integers(1, 6, 10_000))
+    y = (groups % 25 == 0).astype(int)
+    of_row = make_folds(y, "binary", count=5, seed=0, groups=groups).of_row
+    sizes, rare = np.bincount(of_row), np.bincount(of_row[y == 1])
+    assert np.ptp(sizes) <= 0.02 * sizes.mean()
+    assert np.ptp(rare) <= 0.2 * rare.mean()
+
+
+def test_few_large_groups_do_not_take_all_of_a_class():
+    """Twenty groups, half of them of one class: each of five folds tests both classes."""
+    groups = np.repeat(np.arange(20), 10)
+    y = groups % 2
+    of_row = make_folds(y, "binary", count=5, seed=3, groups=groups).of_row
+    assert all(len(np.unique(y[of_row == k])) == 2 for k in range(5))
+    assert np.ptp(np.bincount(of_row)) == 0
+
+
+@given(labels(least=10, most=200), COUNTS, SEEDS)
+def test_twins_stay_together_in_otherwise_stratified_folds(y, count, seed):
+    """Rows with the same features share a fold, or the folds would be lopsided and are made without them."""
+    twins = np.arange(len(y))
+    twins[: len(y) // 5] = twins[: len(y) // 5] // 2  # pairs
+    folds = make_folds(y, "multiclass", count=count, seed=seed, twins=twins)
+    partition(folds, len(y))
+    assert folds.kind in ("stratified", "random")
+    if "same features" in folds.why:
+        assert all(len(np.unique(folds.of_row[twins == twin])) == 1 for twin in np.unique(twins))
+        assert np.bincount(folds.of_row).max() <= 1.5 * len(y) / folds.count
+    else:
+        assert np.ptp(np.bincount(folds.of_row)) <= 1
+
+
+def test_twins_are_honoured_where_there_is_room():
+    """In a thousand rows with a few dozen pairs, twins stay together and class shares hold."""
+    y = np.random.default_rng(0).choice(3, 1_000, p=[0.7, 0.25, 0.05])
+    twins = np.arange(1_000)
+    twins[:60] = twins[:60] // 2
+    folds = make_folds(y, "multiclass", count=5, seed=0, twins=twins)
+    assert "same features" in folds.why
+    assert all(np.ptp(np.bincount(folds.of_row[y == label], minlength=5)) <= 3 for label in range(3))
+
+
+@pytest.mark.parametrize("twins", [np.zeros(40, dtype=int), np.repeat([0, 1], 20)])
+def test_twins_are_let_go_where_they_would_spoil_the_folds(twins):
+    """When nearly all rows look the same, or a class is one heap of twins, folds are dealt without regard to them."""
+    y = np.repeat([0, 1], 20)
+    folds = make_folds(y, "binary", count=4, seed=0, twins=twins)
+    partition(folds, 40)
+    assert "same features" not in folds.why
+
+
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=150).filter(lambda t: len(set(t)) > 1), COUNTS)
+def test_forward_folds_learn_only_from_the_past(moments, count):
+    """Every training row is strictly earlier than every held-out row; equal times are never torn apart."""
+    times = np.array(moments, dtype=float)
+    folds = make_folds(np.zeros(len(times)), "regression", count=count, seed=0, times=times)
+    assert folds.kind == "forward"
+    assert 1 <= folds.count <= count
+    for k in range(folds.count):
+        held, train = folds.held(k), folds.train(k)
+        assert times[train].max() < times[held].min()
+        assert not set(times[held]) & set(np.delete(times, held))
+    never = np.flatnonzero(folds.of_row == -1)
+    assert np.array_equal(never, folds.train(0))
+    assert len(folds.train(folds.count - 1)) + len(folds.held(folds.count - 1)) == len(times)
+
+
+def test_forward_folds_start_with_enough_to_learn_and_are_even():
+    """Of a thousand moments in shuffled rows, the oldest 40 % are only learnt from, the rest make equal blocks."""
+    times = np.random.default_rng(0).permutation(1_000).astype(float)
+    folds = make_folds(times, "regression", count=6, seed=0, times=times)
+    assert [len(folds.held(k)) for k in range(6)] == [100] * 6
+    assert times[folds.train(0)].max() == 399
+
+
+def test_rows_without_a_time_come_first():
+    """Minus infinity, the time of rows that have none, sorts before all others and warns of nothing."""
+    times = np.array([-np.inf] * 5 + list(range(15)), dtype=float)
+    folds = make_folds(times, "regression", count=3, seed=0, times=times)
+    assert (folds.of_row[:5] == -1).all()
+
+
+@given(labels(least=20), SEEDS)
+def test_folds_repeat_themselves_under_one_seed(y, seed):
+    """The same seed gives the same folds, of plain rows and of groups."""
+    for extra in ({}, {"groups": np.arange(len(y)) // 2}, {"twins": np.arange(len(y)) // 2}):
+        first, again = (make_folds(y, "multiclass", count=4, seed=seed, **extra).of_row for _ in range(2))
+        assert np.array_equal(first, again)
+
+
+def test_seeds_matter():
+    """Another seed deals other folds."""
+    y = np.arange(100) % 2
+    first, other = (make_folds(y, "binary", count=5, seed=seed).of_row for seed in (0, 1))
+    assert not np.array_equal(first, other)
+
+
+def test_what_cannot_be_split_is_refused_in_one_line():
+    """One row, one group, one moment, or two ways to split at once."""
+    y = np.arange(10) % 2
+    with pytest.raises(InputError, match="at least 2 rows, got 1"):
+        make_folds(y[:1], "binary", count=5, seed=0)
+    with pytest.raises(InputError, match="group_column holds a single group"):
+        make_folds(y, "binary", count=5, seed=0, groups=np.zeros(10))
+    with pytest.raises(InputError, match="time_column holds a single time"):
+        make_folds(y, "binary", count=5, seed=0, times=np.zeros(10))
+    with pytest.raises(OptionError, match="time_column and group_column"):
+        make_folds(y, "binary", count=5, seed=0, times=np.arange(10.0), groups=y)
+
+
+@pytest.mark.parametrize(
+    ("rows", "budget_s", "count"),
+    [
+        (1_000, 60, 8), (1_000, None, 8), (1_000, 30, 5), (50, 600, 5), (6, 600, 3), (3, 600, 2),
+        (10_000, 60, 5), (10_000, 300, 8), (100_000, 60, 3), (100_000, 300, 5), (100_000, 3_600, 8),
+        (100_000, None, 5), (1_000_000, 3_600, 3), (1_000_000, None, 3),
+    ],
+)  # fmt: skip
+def test_folds_are_as_many_as_rows_and_seconds_allow(rows, budget_s, count):
+    """Eight where time is plenty, fewer where it is tight or the data large, never more than the rows can fill."""
+    chosen, why = choose_count(rows, budget_s)
+    assert chosen == count
+    assert f"{rows:,} rows" in why
+    assert f"{count} folds" in why
