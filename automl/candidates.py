@@ -15,11 +15,13 @@ from automl import metrics
 from automl.ensemble import blend, honest_error
 from automl.metrics import Metric
 from automl.records import Candidate, Score, Trial
-from automl.split import Folds
+from automl.search.trial import Shared
 
 BASELINE = "constant"
 LISTED = 12  # single trials on the leaderboard
-CLOSE = 1.01  # a set of folds is refused when it shuts out a trial that is this much better on what both finished
+CARRIED = (
+    0.8  # of the weight of the best blend of first folds must be in the arena, so that no strong trial is shut out
+)
 BLEND = "blend"
 
 
@@ -47,31 +49,30 @@ def _mean_error(trial: Trial, folds: Sequence[int]) -> float:
     return sum(trial.folds[k].error for k in folds) / len(folds)
 
 
-def enter(trials: Sequence[Trial], folds: Folds, y: np.ndarray, weight: np.ndarray | None) -> Arena:
+def enter(trials: Sequence[Trial], shared: Shared) -> Arena:
     """Choose the folds to compete on, and line up the predictions of the trials that finished them."""
-    chosen = _common_folds([t for t in trials if t.folds and t.plan.family != BASELINE], folds.count)
+    chosen = _common_folds([t for t in trials if t.folds and t.plan.family != BASELINE], shared)
     entered = tuple(t for t in trials if t.folds and all(k in t.folds for k in chosen))
-    rows = np.concatenate([folds.held(k) for k in chosen])
+    rows = np.concatenate([shared.folds.held(k) for k in chosen])
     predictions = {t.plan.number: np.concatenate([t.folds[k].predictions for k in chosen]) for t in entered}
-    return Arena(entered, chosen, y[rows], None if weight is None else weight[rows], predictions)
+    weight = None if shared.weight is None else shared.weight[rows]
+    return Arena(entered, chosen, shared.y[rows], weight, predictions)
 
 
-def _common_folds(rivals: Sequence[Trial], count: int) -> tuple[int, ...]:
-    """The largest set of folds that shuts out no clearly better trial."""
-    if not rivals:
-        return tuple(range(count))
-    sets = sorted({tuple(sorted(t.folds)) for t in rivals}, key=lambda s: (-len(s), s))
+def _common_folds(rivals: Sequence[Trial], shared: Shared) -> tuple[int, ...]:
+    """The largest set of folds finished by the trials that carry most of the best blend on the first fold."""
+    looked = sorted((t for t in rivals if 0 in t.folds), key=lambda t: t.folds[0].error)
+    if not looked:
+        return max((tuple(t.folds) for t in rivals), key=len) if rivals else tuple(range(shared.folds.count))
+    rows = shared.folds.held(0)
+    weight = None if shared.weight is None else shared.weight[rows]
+    metric = metrics.get(shared.metric)
+    weights = blend(metric, shared.y[rows], [t.folds[0].predictions for t in looked], weight=weight)
+    sets = sorted({tuple(sorted(t.folds)) for t in looked}, key=lambda s: (-len(s), s))
     for wanted in sets:
-        inside = [t for t in rivals if set(wanted) <= set(t.folds)]
-        outside = [t for t in rivals if t not in inside]
-        if not any(_beats_all(t, inside, wanted) for t in outside):
+        if sum(w for w, t in zip(weights, looked, strict=True) if set(wanted) <= set(t.folds)) >= CARRIED:
             return wanted
-    return sets[0]
-
-
-def _beats_all(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -> bool:
-    both = [k for k in folds if k in trial.folds]
-    return bool(both) and _mean_error(trial, both) * CLOSE < min(_mean_error(t, both) for t in inside)
+    return (0,)
 
 
 def candidates(arena: Arena, metric_name: str, until: float) -> list[Candidate]:
@@ -107,13 +108,16 @@ def _score(metric: Metric, arena: Arena, predictions: np.ndarray, optimism: floa
 
 def _candidate(name: str, weights: Mapping[int, float], arena: Arena, score: Score) -> Candidate:
     members = [t for t in arena.trials if t.plan.number in weights]
-    folds = [t.folds[k] for t in members for k in arena.folds]
+    folds = [fold for t in members for fold in t.folds.values()]
+    firsts = [next(iter(t.folds.values())) for t in members]
     return Candidate(
         name, weights, score,
         fit_s=sum(t.spent.cpu_s for t in members),
         row_ms=1e3 * sum(fold.row_s for fold in folds),
         batch_ms=1e3 * sum(fold.batch_s for fold in folds),
         size_mb=sum(fold.size_mb for fold in folds),
+        lean_ms=1e3 * sum(fold.row_s for fold in firsts),
+        lean_mb=sum(fold.size_mb for fold in firsts),
     )  # fmt: skip
 
 

@@ -10,20 +10,43 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from automl.records import Candidate, Score
+from automl.records import Candidate, Fold, Score
 
 Tied = Callable[[Candidate, Candidate], bool]  # cannot be told apart on the same rows: their paired interval holds zero
 
 FAST_LOSS = 0.05  # of the gain over the baseline that the "fastest" pick may give up
-EVERYDAY_MS, EVERYDAY_MB = 20.0, 100.0  # a row and a model that any service can live with: what "balanced" may cost
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model may cost: milliseconds to predict a row, megabytes on disk."""
+
+    row_ms: float = math.inf
+    size_mb: float = math.inf
+
+    def hold_for(self, one: Candidate) -> bool:
+        """Whether they can be met with one fold of each member; what was not measured (NaN) meets no limit."""
+        is_fast = math.isinf(self.row_ms) or one.lean_ms <= self.row_ms
+        return is_fast and (math.isinf(self.size_mb) or one.lean_mb <= self.size_mb)
+
+    def tightened(self, other: Limits) -> Limits:
+        """The tighter of each."""
+        return Limits(min(self.row_ms, other.row_ms), min(self.size_mb, other.size_mb))
+
+    def __str__(self) -> str:
+        return f"max_latency_ms={self.row_ms:g}, max_model_mb={self.size_mb:g}"
+
+
+EVERYDAY = Limits(20.0, 100.0)  # what any service can live with: what "balanced" may cost
 
 
 @dataclass(frozen=True)
 class Pick:
-    """The candidate to return and why, in one line."""
+    """The candidate to return, why in one line, and the limits it was chosen for."""
 
     candidate: Candidate
     because: str
+    limits: Limits
 
 
 def error(score: Score) -> float:
@@ -64,31 +87,38 @@ def mark(candidates: Sequence[Candidate], tied: Tied, baseline: Score | None = N
     ]
 
 
-def choose(
-    candidates: Sequence[Candidate],
-    tied: Tied,
-    *,
-    prefer: str = "balanced",
-    max_latency_ms: float | None = None,
-    max_model_mb: float | None = None,
-) -> Pick | None:
+def choose(candidates: Sequence[Candidate], tied: Tied, limits: Limits, prefer: str = "balanced") -> Pick | None:
     """The candidate to return; None where none is within the limits.
 
-    The limits come first. Of the frontier that is left, "accurate" takes the least error, "cheap" the cheapest per row
-    that is tied with it, and "balanced" the least error that a service can live with: 20 ms a row and 100 MB.
+    The limits come first; a model is within them if it is with one fold of each member kept (`trim`). Of those left,
+    "accurate" takes the least error, "cheap" the cheapest per row that is tied with it, and "balanced" the least error
+    that a service can live with: 20 ms a row and 100 MB.
     """
     if prefer not in ("cheap", "balanced", "accurate"):
         raise ValueError(f"prefer must be cheap, balanced or accurate, got {prefer!r}.")
-    allowed = [one for one in candidates if _is_within(one, max_latency_ms, max_model_mb)]
-    frontier = _frontier(allowed)
-    if not frontier:
+    allowed = [one for one in candidates if limits.hold_for(one)]
+    if not allowed:
         return None
-    best = _best(frontier)
+    best = _best(allowed)
+    chosen = best
     if prefer == "balanced":
-        chosen = _best([one for one in allowed if _is_within(one, EVERYDAY_MS, EVERYDAY_MB)] or [_cheapest(frontier)])
-    else:
-        chosen = best if prefer == "accurate" else _cheapest(_tied_with(best, frontier, tied))
-    return Pick(chosen, _because(chosen, best, tied(best, chosen), (len(allowed), len(candidates))))
+        limits = limits.tightened(EVERYDAY)
+        chosen = _best([one for one in allowed if limits.hold_for(one)] or [min(allowed, key=lambda one: one.lean_ms)])
+    elif prefer == "cheap":
+        chosen = _cheapest(_tied_with(best, allowed, tied))
+    return Pick(chosen, _because(chosen, best, tied(best, chosen), (len(allowed), len(candidates))), limits)
+
+
+def trim(folds: Sequence[Sequence[Fold]], limits: Limits) -> int:
+    """How many folds of each member can be kept within the limits; at least one.
+
+    Dropping folds costs accuracy that no held-out row can show: each fold model alone is what was scored.
+    """
+    for kept in range(max(map(len, folds)), 1, -1):
+        used = [fold for member in folds for fold in member[:kept]]
+        if sum(f.row_s for f in used) * 1e3 <= limits.row_ms and sum(f.size_mb for f in used) <= limits.size_mb:
+            return kept
+    return 1
 
 
 def _because(chosen: Candidate, best: Candidate, is_tied: bool, counts: tuple[int, int]) -> str:
@@ -102,13 +132,6 @@ def _because(chosen: Candidate, best: Candidate, is_tied: bool, counts: tuple[in
     cost = f"takes {ours} instead of {theirs}"
     told = "cannot be told apart from" if is_tied else "is behind"
     return f"{told} the best of {among}, {best.name}, and {cost}"
-
-
-def _is_within(one: Candidate, max_latency_ms: float | None, max_model_mb: float | None) -> bool:
-    """Whether both limits hold; what was not measured (NaN) meets no limit."""
-    is_fast = max_latency_ms is None or one.row_ms <= max_latency_ms
-    is_small = max_model_mb is None or one.size_mb <= max_model_mb
-    return is_fast and is_small
 
 
 def _cost(one: Candidate) -> float:

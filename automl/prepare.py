@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from automl.modalities.table.encode import Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
 from automl.options import Options
 from automl.records import Dataset, Kind, Profile
-from automl.search.trial import Shared
-from automl.split import choose_count, make_folds
+from automl.search.allocate import SECONDS_PER_CELL, START_S
+from automl.search.trial import Shared, count_cells
+from automl.split import Bags, choose_bags, make_folds
 from automl.target import encode_target
 
 
-def prepare(dataset: Dataset, profile: Profile, options: Options) -> tuple[Schema, Shared]:
-    """Encode the data set and decide its folds."""
+@dataclass(frozen=True)
+class Prepared:
+    """What a search starts from."""
+
+    schema: Schema
+    shared: Shared
+    bags: Bags
+
+
+def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float) -> Prepared:
+    """Encode the data set and decide its folds; `core_s`: seconds of all workers together, infinite if not counted."""
     if dataset.target is None:
         raise ValueError("a data set without answers cannot be prepared for training")
     y = encode_target(dataset.target, profile)
     schema = learn_schema(dataset.frame, profile)
-    count, _ = choose_count(len(y), options.budget.time_s)
-    folds = make_folds(
-        y,
-        profile.task,
-        count=count,
-        seed=options.seed,
-        groups=_groups(dataset, options.group_column),
-        times=_times(dataset, profile, options.time_column),
-    )
     raw = schema.encode(dataset.frame)
-    shared = Shared(raw, schema.sizes, y, dataset.weight, folds, profile.task, profile.outputs, profile.metric)
-    return schema, shared
+    groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
+    work = count_cells(raw, profile.outputs if profile.task == "multiclass" else 1)
+    bags = choose_bags(len(y), core_s / (START_S + SECONDS_PER_CELL * work))
+    folds = make_folds(y, profile.task, count=bags.count, seed=options.seed, groups=groups, times=times)
+    if bags.goal == bags.count or times is not None or groups is not None:  # these cannot live with one fold alone
+        bags = replace(bags, count=folds.count, goal=folds.count)
+    weight = dataset.weight
+    shared = Shared(raw, schema.sizes, y, weight, folds, profile.task, profile.outputs, profile.metric, work)
+    return Prepared(schema, shared, bags)
 
 
 def _groups(dataset: Dataset, column: str | None) -> np.ndarray | None:

@@ -177,6 +177,7 @@ class Plan:
     seed: int
     because: str  # "default", "portfolio 2 of 5", "search", ...
     features: Mapping[str, Any] = field(default_factory=dict)  # options of the in-fold features
+    is_quick: bool = False  # made to be early, not good
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,8 @@ class Candidate:
     row_ms: float  # predicting one row
     batch_ms: float  # predicting 1,000 rows
     size_mb: float
+    lean_ms: float  # one row, with one fold of each member kept: held-out scores are scores of single folds
+    lean_mb: float
     on_frontier: bool = False
     picks: tuple[str, ...] = ()  # "best", "cheapest tied", "fastest", ...
 

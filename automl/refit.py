@@ -1,8 +1,8 @@
 """From chosen trials to the members of the final model.
 
-A finished bag is kept as it is: its fold models together have seen every row and average better than one refit. A trial
-that finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it; so is one with
-folds that look forward in time, since none of them has seen the newest rows.
+A finished bag is kept: its fold models together have seen every row and average better than one refit. A trial that
+finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it; so is one with folds
+that look forward in time, since none of them has seen the newest rows.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from automl.folder import RunFolder
+from automl.frontier import Limits, trim
 from automl.records import Candidate, Plan, Trial
 from automl.search.budget import Clock
 from automl.search.trial import ALL_ROWS, FoldJob, Shared
@@ -30,10 +31,20 @@ class Member:
     folds: tuple[int, ...]  # (ALL_ROWS,) after a refit
 
 
-def as_bags(candidate: Candidate, trials: Sequence[Trial], folds: Sequence[int]) -> list[Member]:
-    """The candidate's members with the fold models they competed with."""
+def as_bags(candidate: Candidate, trials: Sequence[Trial]) -> list[Member]:
+    """The candidate's members with every fold they finished: those beyond the rest's cost nothing more and help."""
     chosen = [t for t in trials if t.plan.number in candidate.weights]
-    return [Member(t.plan, candidate.weights[t.plan.number], tuple(folds)) for t in chosen]
+    return [Member(t.plan, candidate.weights[t.plan.number], tuple(t.folds)) for t in chosen]
+
+
+def lean(members: Sequence[Member], trials: Sequence[Trial], limits: Limits) -> list[Member]:
+    """The members with as many folds of each as the limits allow."""
+    folds = {t.plan.number: t.folds for t in trials}
+    bags = [m for m in members if m.folds != (ALL_ROWS,)]
+    if not bags:
+        return list(members)
+    kept = trim([list(folds[m.plan.number].values()) for m in bags], limits)
+    return [replace(m, folds=m.folds[:kept]) for m in members]
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from automl import artifact
 from automl.errors import InputError, OptionError
 from automl.folder import RunFolder
-from automl.frontier import choose
-from automl.records import Candidate, Plan, Score
-from automl.refit import Member
+from automl.frontier import Limits, choose
+from automl.records import Candidate, Fold, Plan, Score, Trial, TrialStatus
+from automl.refit import as_bags, lean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,26 +58,28 @@ class Result:
         self, *, max_latency_ms: float | None = None, max_model_mb: float | None = None, prefer: str = "accurate"
     ) -> Model:
         """Another real model of this run: the best that meets the limits."""
-        pick = choose(
-            self._candidates, self._tied, prefer=prefer, max_latency_ms=max_latency_ms, max_model_mb=max_model_mb
-        )
+        limits = Limits(max_latency_ms or math.inf, max_model_mb or math.inf)
+        pick = choose(self._candidates, self._tied, limits, prefer)
         if pick is None:
-            fastest = min(self._candidates, key=lambda c: c.row_ms)
+            fastest = min(self._candidates, key=lambda c: c.lean_ms)
             raise OptionError(
-                f"no model of this run meets max_latency_ms={max_latency_ms}, max_model_mb={max_model_mb}. "
-                f"The fastest takes {fastest.row_ms:.3g} ms a row and {fastest.size_mb:.3g} MB; allow as much."
+                f"no model of this run meets {limits}. "
+                f"The fastest takes {fastest.lean_ms:.3g} ms a row and {fastest.lean_mb:.3g} MB; allow as much."
             )
-        target = self.folder / "models" / pick.candidate.name.replace(" #", "-")
+        place = f"{pick.candidate.name.replace(' #', '-')}-{pick.limits.row_ms:g}ms-{pick.limits.size_mb:g}mb"
+        target = self.folder / "models" / place
         if not (target / "manifest.json").is_file():
-            trials = {trial["number"]: trial for trial in self._report["trials"]}
-            folds = self._report["arena"]["folds"]
-            members = [
-                Member(Plan(number, trials[number]["family"], trials[number]["params"], 0, ""), weight, tuple(folds))
-                for number, weight in pick.candidate.weights.items()
-            ]
+            trials = [self._trial(number) for number in pick.candidate.weights]
+            members = lean(as_bags(pick.candidate, trials), trials, pick.limits)
             facts = {name: self.model.manifest[name] for name in ("task", "target", "classes", "metric", "schema")}
             artifact.save(target, members, self._folder, {**facts, "name": pick.candidate.name})
         return artifact.load(target)
+
+    def _trial(self, number: int) -> Trial:
+        """A trial as far as its files and the report know it."""
+        row = next(trial for trial in self._report["trials"] if trial["number"] == number)
+        folds = {fold["fold"]: Fold(predictions=np.empty(0), **fold) for fold in row["folds"]}
+        return Trial(Plan(number, row["family"], row["params"], 0, row["because"]), TrialStatus(row["status"]), folds)
 
     # --- why ----------------------------------------------------------------------------------------------------------
 
@@ -87,7 +92,8 @@ class Result:
         return [
             Candidate(
                 row["name"], {int(number): weight for number, weight in row["weights"].items()}, Score(**row["score"]),
-                row["fit_s"], row["row_ms"], row["batch_ms"], row["size_mb"], row["on_frontier"], tuple(row["picks"]),
+                row["fit_s"], row["row_ms"], row["batch_ms"], row["size_mb"], row["lean_ms"], row["lean_mb"],
+                row["on_frontier"], tuple(row["picks"]),
             )
             for row in self._report["leaderboard"]
         ]  # fmt: skip

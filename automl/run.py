@@ -57,15 +57,17 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
         folder.write_json("profile.json", profile)
         folder.write_json("audit.json", audit)
         folder.write_json("decision.json", decision)
-        schema, shared = prepare(dataset, profile, options)
+        ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots)
+        schema, shared = ready.schema, ready.shared
         folder.write_json("schema.json", schema.as_json())
+        listener.say(f"folds: {ready.bags.why}")
         if shared.folds.kind == "forward":  # no fold has seen the newest rows: all members are refitted at the end
             clock.finish_share = REFIT_SHARE
         _enter(clock, listener, "search")
-        search = Search(shared, decision, folder, pool, clock, listener, options.seed)
+        search = Search(shared, decision, folder, pool, clock, listener, ready.bags.goal, options.seed)
         trials = search.run()
         _enter(clock, listener, "ensemble")
-        arena = enter(trials, shared.folds, shared.y, shared.weight)
+        arena = enter(trials, shared)
         field = candidates(arena, profile.metric, until=clock.until - WRITE_S)
         _enter(clock, listener, "refit")
         bench = finish.Bench(dataset, profile, schema, shared, trials, arena, pool, clock, folder)

@@ -18,6 +18,9 @@ START_SHARE = (
 )
 GROUP_BINS = 10  # levels of a numeric answer that groups are balanced over
 PLACED = 2_000  # largest groups, each placed where it fits best; smaller ones are too many and too small to matter
+FOLDS_FROM = ((8, 300.0), (5, 60.0), (3, 25.0))  # folds, and the affordable fits from which they pay
+HOLDOUT = 10  # folds of which only the first must be done where even three are too many
+MANY_ROWS = 100_000
 LOPSIDED = 1.5  # times its share that a fold may grow for the sake of twins
 
 
@@ -39,20 +42,26 @@ class Folds:
         return np.flatnonzero(self.of_row < k if self.kind == "forward" else self.of_row != k)
 
 
-def choose_count(rows: int, budget_s: float | None) -> tuple[int, str]:
-    """How many folds, and why: more where time is plenty, fewer where a bag of models would eat it up."""
-    pace = (
-        None if budget_s is None else 1000 * budget_s / max(1, rows)
-    )  # 8 folds of boosted trees take about 2 of these
-    given = f"{rows:,} rows and " + ("no limit in seconds" if budget_s is None else f"{budget_s:g} s")
-    if rows >= 500_000 or (pace is not None and pace < 2):
-        count = 3
-    elif pace is None:
-        count = 8 if rows < 100_000 else 5
-    else:
-        count = 8 if pace >= 10 and (budget_s or 0) >= 60 else 5
+@dataclass(frozen=True)
+class Bags:
+    """How many folds there are, and how many of them a model needs before it counts as finished."""
+
+    count: int
+    goal: int  # below `count`: the first fold is a holdout, and the others only run when time is left
+    why: str
+
+
+def choose_bags(rows: int, fits: float) -> Bags:
+    """More folds where many fits are affordable (`fits`, of a default boosting model), a holdout where few are."""
+    told = f"{rows:,} rows and time for about {fits:,.0f} fits" if fits < float("inf") else f"{rows:,} rows"
+    count = next((count for count, least in FOLDS_FROM if fits >= least), 0)
+    if not count:
+        return Bags(HOLDOUT, 1, f"{told}: one row in {HOLDOUT} held out")
+    if fits == float("inf") and rows >= MANY_ROWS:
+        count = 5
     fitting = max(2, min(count, max(5, rows // 10), rows // 2))
-    return fitting, f"{given}: {fitting} folds" + (", more would hold too few rows each" if fitting < count else "")
+    few = ", more would hold too few rows each" if fitting < count else ""
+    return Bags(fitting, fitting, f"{told}: {fitting} folds{few}")
 
 
 def make_folds(

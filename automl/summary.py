@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import search_spaces
@@ -15,7 +15,7 @@ from automl.candidates import BASELINE, Arena
 from automl.finish import End
 from automl.folder import RunFolder
 from automl.options import Options
-from automl.records import Audit, Candidate, Dataset, Decision, Profile, Trial, as_json
+from automl.records import Audit, Candidate, Dataset, Decision, Fold, Profile, Trial, as_json
 from automl.report.schema import FORMAT
 from automl.search.budget import Clock
 from search_spaces.spec import Route
@@ -183,12 +183,18 @@ def _trial(trial: Trial, metric: str) -> dict[str, Any]:
         "because": trial.plan.because,
         "score": metrics.get(metric).to_score(trial.error) if trial.folds else None,
         "folds_done": len(trial.folds),
+        "folds": [_fold(fold) for fold in trial.folds.values()],
         "cpu_s": trial.spent.cpu_s,
         "wall_s": trial.spent.wall_s,
         "peak_mb": trial.spent.peak_mb,
         "message": trial.message,
         "finished_s": round(trial.ended_s, 2),
     }
+
+
+def _fold(fold: Fold) -> dict[str, Any]:
+    """All but the predictions, which are many."""
+    return {spec.name: as_json(getattr(fold, spec.name)) for spec in fields(fold) if spec.name != "predictions"}
 
 
 def _cost(trials: Sequence[Trial], clock: Clock) -> dict[str, Any]:

@@ -167,9 +167,8 @@ class Family:
     eats: str = "table"
     needs: Needs = Needs()
     portfolio: tuple[Params, ...] = ()  # strong configurations, each over `starts`, tried in this order after it
-    cost: float = (
-        1.0  # seconds of one default fit relative to LightGBM on the same rows; refined by what a run measures
-    )
+    quick: Params = field(default_factory=dict)  # over `starts`: a fraction of its time, for a first model in seconds
+    cost: float = 1.0  # seconds of a default fit relative to LightGBM on the same rows; refined by what a run measures
 
     def configs(self) -> list[dict[str, Any]]:
         """The default, then the portfolio, as full configurations."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automl.frontier import choose, dominates, error, mark
-from automl.records import Candidate, Score
+from automl.frontier import Limits, choose, dominates, error, mark, trim
+from automl.records import Candidate, Fold, Score
 
 
 def candidate(name="m", value=0.8, row_ms=1.0, size_mb=1.0, higher=True) -> Candidate:
     score = Score("accuracy" if higher else "rmse", value, value - 0.01, value + 0.01, higher)
-    return Candidate(name, {0: 1.0}, score, fit_s=1.0, row_ms=row_ms, batch_ms=1.0, size_mb=size_mb)
+    return Candidate(name, {0: 1.0}, score, 1.0, row_ms, 1.0, size_mb, lean_ms=row_ms, lean_mb=size_mb)
 
 
 def within(margin):
@@ -59,19 +60,18 @@ def test_every_pick_is_on_the_frontier(crowd):
 @given(crowds(), st.sampled_from(["cheap", "balanced", "accurate"]), st.floats(0.05, 50), st.floats(0.05, 50))
 def test_a_choice_honours_both_limits(crowd, prefer, latency, size):
     """What is chosen is within the limits; nothing is chosen only where nothing is within them."""
-    pick = choose(crowd, within(0.05), prefer=prefer, max_latency_ms=latency, max_model_mb=size)
+    pick = choose(crowd, within(0.05), Limits(latency, size), prefer)
     fitting = [one for one in crowd if one.row_ms <= latency and one.size_mb <= size]
     if pick is None:
         assert not fitting
     else:
         assert any(pick.candidate is one for one in fitting)
-        assert not any(dominates(one, pick.candidate) for one in fitting)
 
 
 @given(crowds(least=2))
 def test_cheap_costs_no_more_than_accurate_which_errs_least(crowd):
     """The preferences are ordered in cost the one way and in error the other."""
-    cheap, balanced, accurate = (choose(crowd, within(0.1), prefer=p) for p in ("cheap", "balanced", "accurate"))
+    cheap, balanced, accurate = (choose(crowd, within(0.1), Limits(), p) for p in ("cheap", "balanced", "accurate"))
     if not any(math.isnan(one.row_ms) for one in crowd):
         assert cheap.candidate.row_ms <= accurate.candidate.row_ms
     least = error(accurate.candidate.score)
@@ -120,36 +120,45 @@ def test_a_baseline_that_beats_every_model_leaves_no_loss_to_give_up():
 def test_balanced_takes_the_best_that_a_service_can_live_with(row_ms, expected):
     """Up to 20 ms a row quality decides; beyond it the best of the faster ones."""
     crowd = [candidate("best", 0.9, row_ms), candidate("small", 0.88, 0.1), candidate("worse", 0.87, 0.2)]
-    assert choose(crowd, within(0.0)).candidate.name == expected
+    assert choose(crowd, within(0.0), Limits()).candidate.name == expected
 
 
 def test_balanced_takes_the_cheapest_where_all_are_slow():
     """A run of slow models still ends with one."""
     crowd = [candidate("best", 0.9, 90.0), candidate("less slow", 0.88, 40.0)]
-    assert choose(crowd, within(0.0)).candidate.name == "less slow"
+    assert choose(crowd, within(0.0), Limits()).candidate.name == "less slow"
 
 
 def test_a_choice_says_why():
     """The reason names the limits, the rival and both costs, in one line."""
     crowd = [candidate("big", 0.91, 50.0), candidate("blend", 0.900, 9.8), candidate("boosted", 0.899, 0.42)]
-    pick = choose(crowd, within(0.005), prefer="cheap", max_latency_ms=10)
+    pick = choose(crowd, within(0.005), Limits(row_ms=10), "cheap")
     assert pick.because.startswith(
         "cannot be told apart from the best of 2 of 3 models within the limits, blend, and takes"
     )
     assert "0.42 ms a row" in pick.because
     assert "9.8 ms" in pick.because
-    assert choose(crowd, within(0), prefer="accurate").because == "the best score of 3 models"
-    assert choose(crowd, within(0), max_latency_ms=1).because == "the only one of 3 models within the limits"
+    assert choose(crowd, within(0), Limits(), "accurate").because == "the best score of 3 models"
+    assert choose(crowd, within(0), Limits(row_ms=1)).because == "the only one of 3 models within the limits"
+
+
+@pytest.mark.parametrize(
+    ("limits", "kept"), [(Limits(), 5), (Limits(row_ms=8.0), 4), (Limits(size_mb=5.0), 2), (Limits(row_ms=0.1), 1)]
+)
+def test_as_many_folds_are_kept_as_the_limits_allow(limits, kept):
+    """All without limits, fewer with them, and one in any case."""
+    fold = Fold(0, np.empty(0), 0.1, False, 1.0, 0.1, row_s=0.001, size_mb=1.25)
+    assert trim([[fold] * 5, [fold] * 5], limits) == kept
 
 
 def test_nothing_within_the_limits_is_no_choice():
     """Then the caller is told so with None, not with a model that breaks the limit."""
-    assert choose([candidate(row_ms=3.0)], within(0), max_latency_ms=2.0) is None
-    assert choose([], within(0)) is None
+    assert choose([candidate(row_ms=3.0)], within(0), Limits(row_ms=2.0)) is None
+    assert choose([], within(0), Limits()) is None
     assert mark([], within(0)) == []
 
 
 def test_an_unknown_preference_is_refused():
     """A misspelt preference must not fall back to another silently."""
     with pytest.raises(ValueError, match="cheap, balanced or accurate, got 'fast'"):
-        choose([candidate()], within(0), prefer="fast")
+        choose([candidate()], within(0), Limits(), "fast")

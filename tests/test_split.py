@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.errors import InputError, OptionError
-from automl.split import choose_count, make_folds
+from automl.split import choose_bags, make_folds
 
 COUNTS = st.integers(2, 10)
 SEEDS = st.integers(0, 99)
@@ -204,16 +206,20 @@ def test_what_cannot_be_split_is_refused_in_one_line():
 
 
 @pytest.mark.parametrize(
-    ("rows", "budget_s", "count"),
+    ("rows", "fits", "count", "goal"),
     [
-        (1_000, 60, 8), (1_000, None, 8), (1_000, 30, 5), (50, 600, 5), (6, 600, 3), (3, 600, 2),
-        (10_000, 60, 5), (10_000, 300, 8), (100_000, 60, 3), (100_000, 300, 5), (100_000, 3_600, 8),
-        (100_000, None, 5), (1_000_000, 3_600, 3), (1_000_000, None, 3),
+        (2_000, 400, 8, 8),
+        (2_000, 100, 5, 5),
+        (30_000, 30, 3, 3),
+        (100_000, 10, 10, 1),
+        (2_000, math.inf, 8, 8),
+        (200_000, math.inf, 5, 5),
+        (12, 1_000, 5, 5),
+        (4, 1_000, 2, 2),
     ],
-)  # fmt: skip
-def test_folds_are_as_many_as_rows_and_seconds_allow(rows, budget_s, count):
-    """Eight where time is plenty, fewer where it is tight or the data large, never more than the rows can fill."""
-    chosen, why = choose_count(rows, budget_s)
-    assert chosen == count
-    assert f"{rows:,} rows" in why
-    assert f"{count} folds" in why
+)
+def test_folds_are_as_many_as_rows_and_time_allow(rows, fits, count, goal):
+    """Eight where time is plenty, a holdout where it is not, never more than the rows can fill."""
+    bags = choose_bags(rows, fits)
+    assert (bags.count, bags.goal) == (count, goal)
+    assert f"{rows:,} rows" in bags.why

@@ -1,14 +1,14 @@
-"""Who gets the next worker: one more fold for a promising trial, or a first look at another configuration.
+"""Who gets the next worker: one more fold for a trial that the ensemble wants, or a look at another configuration.
 
-Every family gets one fair look, in the decision's order. Then families compete: the closer to the best and the cheaper,
-the more trials. A trial proves itself on fold 0 before the rest of its bag is paid for, and nothing is started that
-cannot finish. In runs counted in trials nothing here looks at the clock.
+Every family gets one fair look. Then a greedy blend of all looks, on the rows that fold 0 holds out, says what each is
+worth: trials with weight are owed the rest of their bags, their families get the next looks, which go on while the debt
+fits into the time left. Nothing starts that cannot finish. Runs counted in trials never look at the clock.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -16,11 +16,14 @@ from typing import Any
 from automl.records import Fold, Plan, Spent
 from search_spaces.spec import Family
 
-LOOKS_PER_BAG = 3  # of three configurations looked at, about one is worth all its folds
-GAP = 0.10  # an error 10 % above the best makes a family e times less likely to be asked
-FIT_SHARE = 0.5  # of all search seconds at most for one bag; a fold that would take longer is cut by its deadline
+DEBT = 0.7  # of the time left may be owed to unfinished bags before looking further stops
+CURIOSITY = 0.05  # weight of a family that the blend does not want, as a share of the whole
+HOPELESS = 2.0  # an error so many times the best one's ends a family's looks
 SECONDS_PER_CELL = 3.5e-6  # of a default LightGBM fold on one thread; the families' `cost` is relative to it
 START_S = 0.15
+LONG_FOLD_S = 2.5  # a first model that takes longer is preceded by a quick one
+
+Weigh = Callable[[], Mapping[int, float]]  # what each looked-at trial is worth to a blend, by trial number
 
 
 @dataclass
@@ -40,6 +43,11 @@ class Attempt:
         """Mean error over the folds so far."""
         return sum(f.error for f in self.folds.values()) / len(self.folds) if self.folds else math.inf
 
+    @property
+    def fold_s(self) -> float:
+        """Seconds of its slowest fold so far."""
+        return max((fold.fit_s for fold in self.folds.values()), default=0.0)
+
     def missing(self, count: int) -> list[int]:
         """Folds neither done nor under way."""
         return [k for k in range(count) if k not in self.folds and k not in self.running]
@@ -52,6 +60,7 @@ class Start:
     family: Family
     given: dict[str, Any] | None  # a tried-first configuration; None: ask the sampler
     because: str
+    is_quick: bool = False  # not a fair trial of its configuration: its sampler is not told
 
 
 @dataclass(frozen=True)
@@ -62,115 +71,138 @@ class Continue:
     fold: int
 
 
+@dataclass(frozen=True)
+class Load:
+    """What a search is up against."""
+
+    folds: int
+    goal: int  # folds that make a bag: all of them, or the first alone where a holdout must do
+    cells: float  # of a training fold, times the outputs
+    slots: int
+    neural_share: float = 1.0
+
+
+def prior_fold_s(family: Family, cells: float) -> float:
+    """Seconds of one fold before anything was measured."""
+    return START_S + family.cost * SECONDS_PER_CELL * cells
+
+
 class Allocator:
     """Decides the next step from what is known so far."""
 
-    def __init__(self, families: list[Family], folds: int, work: float, slots: int) -> None:
-        self.families = families
-        self.folds = folds
-        self.work = work  # cells of a training fold times outputs
-        self.slots = slots
-        self.attempts: dict[int, Attempt] = {}
-        self.neural_share = 1.0
-
-    # --- what things cost ---------------------------------------------------------------------------------------------
-
-    def fold_s(self, family: Family) -> float:
-        """Predicted seconds of one fold: the median seen in this run, else the prior scaled by what was seen."""
-        seen = [fold.fit_s for a in self._of(family) for fold in a.folds.values()]
-        if seen:
-            return median(seen)
-        ratios = [median(f.fit_s for f in a.folds.values()) / self._prior(a) for a in self._alive() if a.folds]
-        return self._prior_s(family) * (median(ratios) if ratios else 1.0)
-
-    def _prior(self, attempt: Attempt) -> float:
-        return self._prior_s(next(f for f in self.families if f.name == attempt.plan.family))
-
-    def _prior_s(self, family: Family) -> float:
-        return START_S + family.cost * SECONDS_PER_CELL * self.work
-
-    # --- the next step ------------------------------------------------------------------------------------------------
+    def __init__(self, families: list[Family], load: Load, attempts: dict[int, Attempt], weigh: Weigh) -> None:
+        self._families = families
+        self._load = load
+        self._attempts = attempts
+        self._weigh = weigh
 
     def next(self, left_s: float) -> Start | Continue | None:
         """The next step with `left_s` seconds to go, or None when nothing more can finish."""
-        first = self._first_look(left_s)
-        if first is not None:
-            return first
-        step = self._continue(left_s)
-        if step is not None:
-            return step
-        return self._start(left_s) or self._continue(left_s, only_good=False)
+        return (
+            self._quick(left_s)
+            or self._first_look(left_s)
+            or self._pay(left_s, self._load.goal, only_when_due=True)
+            or self._look(left_s)
+            or self._pay(left_s, self._load.goal)
+            or self._pay(left_s, self._load.folds)
+        )
 
     def whole_trial(self) -> Start:
         """The next configuration when only trials are counted; all its folds will run."""
-        unseen = [family for family in self.families if not self._of(family)]
+        unseen = [family for family in self._families if not self._of(family)]
         if unseen:
             return self._config(unseen[0], "first look at the family")
-        return self._config(self._fairest(self.families, lambda family: family.cost), "")
+        return self._config(self._wanted(self._families, lambda family: family.cost), "")
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    def _quick(self, left_s: float) -> Start | None:
+        """Where the first fair fit takes long, a quick one of the same family: a model in seconds."""
+        first = self._families[0]
+        if self._mine() or not first.quick or prior_fold_s(first, self._load.cells) < LONG_FOLD_S or left_s <= 0:
+            return None
+        return Start(first, {**first.configs()[0], **first.quick}, "a first model in seconds", is_quick=True)
 
     def _first_look(self, left_s: float) -> Start | None:
-        for family in self.families:
-            if not self._of(family) and self.fold_s(family) * 1.2 < left_s:
+        for family in self._families:
+            if not any(not a.plan.is_quick for a in self._of(family)) and self._fold_s(family) * 1.2 < left_s:
                 return self._config(family, "first look at the family")
         return None
 
-    def _continue(self, left_s: float, *, only_good: bool = True) -> Continue | None:
-        """The best trial with folds to go, if it earned them and the rest of its bag fits."""
-        looked = sorted((a for a in self._alive() if 0 in a.folds), key=lambda a: a.folds[0].error)
-        worth = math.ceil(len(looked) / LOOKS_PER_BAG) + 1 if only_good else len(looked)
-        for attempt in looked[:worth]:
-            missing = attempt.missing(self.folds)
-            if missing and self._bag_s(attempt, len(missing)) < left_s:
-                return Continue(attempt.plan.number, missing[0])
+    def _pay(self, left_s: float, goal: int, *, only_when_due: bool = False) -> Continue | None:
+        """The next fold of the trial whose bag gives most weight per second, if the bag can still be finished."""
+        weights = self._weigh()
+        owed = [a for a in self._mine() if weights.get(a.plan.number, 0) > 0 and a.folds and not a.trouble]
+        owed = [a for a in owed if a.missing(goal)]
+        if only_when_due and self._debt_s(owed, goal) < DEBT * left_s:
+            return None
+        for attempt in sorted(
+            owed, key=lambda a: -weights[a.plan.number] / (len(a.missing(goal)) * a.fold_s + START_S)
+        ):
+            # beyond the goal every single fold helps; up to it only a whole bag does
+            folds = len(attempt.missing(goal)) if goal == self._load.goal else 1
+            if attempt.fold_s * 1.1 * math.ceil((folds + len(attempt.running)) / self._load.slots) < left_s:
+                return Continue(attempt.plan.number, attempt.missing(goal)[0])
         return None
 
-    def _bag_s(self, attempt: Attempt, folds: int) -> float:
-        """Seconds until the remaining folds of a trial are done."""
-        each = max(fold.fit_s for fold in attempt.folds.values())
-        return each * math.ceil((folds + len(attempt.running)) / self.slots)
+    def _debt_s(self, owed: list[Attempt], goal: int) -> float:
+        return sum(len(a.missing(goal)) * a.fold_s for a in owed) / self._load.slots
 
-    def _start(self, left_s: float) -> Start | None:
-        """A new configuration of the family with the best claim, if a whole bag of it still fits."""
-        bag = math.ceil(self.folds / self.slots)
-        able = [f for f in self.families if self._of(f) and not self._is_hopeless(f) and self.fold_s(f) * bag < left_s]
-        able = [f for f in able if f.route != "neural" or self._neural_spent() <= self.neural_share]
-        return self._config(self._fairest(able, self.fold_s), "") if able else None
+    def _look(self, left_s: float) -> Start | None:
+        """Another configuration of the family with the best claim, if its whole bag would still fit."""
+        rounds = 1 + math.ceil((self._load.goal - 1) / self._load.slots)
+        able = [f for f in self._families if self._of(f) and self._fold_s(f) * 1.1 * rounds < left_s]
+        able = [f for f in able if not self._is_hopeless(f)]
+        able = [f for f in able if f.route != "neural" or self._neural_spent() <= self._load.neural_share]
+        return self._config(self._wanted(able, self._fold_s), "") if able else None
 
-    def _fairest(self, families: list[Family], cost: Callable[[Family], float]) -> Family:
-        """Closeness to the best error over the root of its cost and over the number of trials it already had."""
-        best = min((a.error for a in self.attempts.values()), default=math.inf)
+    def _wanted(self, families: list[Family], cost: Callable[[Family], float]) -> Family:
+        """Most weight in the blend for the number of trials it already had, and for the root of its cost."""
+        weights = self._weigh()
 
         def claim(family: Family) -> float:
-            mine = min((a.error for a in self._of(family)), default=math.inf)
-            gap = (mine - best) / abs(best) if math.isfinite(mine) and best else 0.0 if mine == best else 50.0
-            return math.exp(-min(gap / GAP, 50.0)) / math.sqrt(max(cost(family), 1e-3)) / (1 + len(self._of(family)))
+            mine = self._of(family)
+            weight = sum(weights.get(a.plan.number, 0.0) for a in mine)
+            return (CURIOSITY + weight) / (1 + len(mine)) / math.sqrt(max(cost(family), START_S))
 
         return max(families, key=claim)
 
     def _config(self, family: Family, because: str) -> Start:
         """The family's next configuration: its portfolio in order, then the sampler's ideas."""
-        tried = len(self._of(family))
+        tried = sum(not a.plan.is_quick for a in self._of(family))
         configs = family.configs()
         if tried >= len(configs) and family.space:
-            return Start(family, None, because or "search: its family is close to the best for its cost")
+            return Start(family, None, because or "search: the ensemble wants more of its family")
         place = "default" if tried == 0 else f"portfolio {tried} of {len(configs) - 1}"
         return Start(family, configs[min(tried, len(configs) - 1)], f"{place}{': ' + because if because else ''}")
 
-    # --- who is who ---------------------------------------------------------------------------------------------------
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    def _fold_s(self, family: Family) -> float:
+        """Predicted seconds of one fold: the median seen in this run, else the prior scaled by what was seen."""
+        seen = [fold.fit_s for a in self._of(family) for fold in a.folds.values() if not a.plan.is_quick]
+        if seen:
+            return median(seen)
+        priors = {f.name: prior_fold_s(f, self._load.cells) for f in self._families}
+        ratios = [a.fold_s / priors[a.plan.family] for a in self._mine() if a.folds and not a.plan.is_quick]
+        return priors[family.name] * (median(ratios) if ratios else 1.0)
+
+    def _mine(self) -> list[Attempt]:
+        """All attempts but the baseline."""
+        names = {family.name for family in self._families}
+        return [a for a in self._attempts.values() if a.plan.family in names]
 
     def _of(self, family: Family) -> list[Attempt]:
-        return [a for a in self.attempts.values() if a.plan.family == family.name]
-
-    def _alive(self) -> list[Attempt]:
-        names = {family.name for family in self.families}  # the baseline is not among them
-        return [a for a in self.attempts.values() if not a.trouble and a.plan.family in names]
+        return [a for a in self._attempts.values() if a.plan.family == family.name]
 
     def _is_hopeless(self, family: Family) -> bool:
-        """Nothing to tune, or nothing but trouble so far."""
+        """Nothing to tune, nothing but trouble so far, or errors far above the best."""
         mine = self._of(family)
-        return not family.space or (len(mine) >= 2 and all(a.trouble for a in mine))
+        best = min((a.error for a in self._mine()), default=math.inf)
+        is_far = best > 0 and min((a.error for a in mine), default=math.inf) > HOPELESS * best
+        return not family.space or is_far or (len(mine) >= 2 and all(a.trouble for a in mine))
 
     def _neural_spent(self) -> float:
-        total = sum(a.spent.cpu_s for a in self.attempts.values())
-        neural = {f.name for f in self.families if f.route == "neural"}
-        return sum(a.spent.cpu_s for a in self.attempts.values() if a.plan.family in neural) / max(total, 1e-9)
+        total = sum(a.spent.cpu_s for a in self._attempts.values())
+        neural = {f.name for f in self._families if f.route == "neural"}
+        return sum(a.spent.cpu_s for a in self._attempts.values() if a.plan.family in neural) / max(total, 1e-9)

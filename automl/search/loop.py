@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import search_spaces
 from automl import metrics
+from automl.ensemble import blend
 from automl.folder import RunFolder
 from automl.progress import Pulse, Watcher
 from automl.records import Decision, Fold, Plan, Spent, Trial, TrialStatus
-from automl.search.allocate import FIT_SHARE, Allocator, Attempt, Start
+from automl.search.allocate import Allocator, Attempt, Load, Start
 from automl.search.budget import Clock
 from automl.search.sample import Studies
 from automl.search.trial import FoldJob, FoldResult, Shared, run_fold
@@ -24,6 +25,7 @@ from cluster.pool import Grant, Job, Outcome, Partial, Pool, Ref, Status
 GENERATION = 4  # trials asked together when only trials count; the same on every machine
 FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of the budget, whichever is longer
 TICK_S = 0.25
+FIT_SHARE = 0.5  # of all search seconds at most for one bag; a fold that would take longer is cut by its deadline
 MARGIN_S = 0.4  # from the soft end of the last jobs to the end of the search: predicting and sending
 BASELINE = "constant"
 
@@ -38,23 +40,35 @@ class Search:
     pool: Pool
     clock: Clock
     watcher: Watcher
+    goal: int = 0  # folds that make a bag
     seed: int = 0
     interrupted: bool = False
     attempts: dict[int, Attempt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        folds = self.shared.folds
-        rows = int((folds.of_row != 0).sum()) or len(self.shared.y)
-        width = self.shared.raw.numbers.shape[1] + self.shared.raw.codes.shape[1] + 10 * len(self.shared.raw.texts)
-        outputs = self.shared.outputs if self.shared.task == "multiclass" else 1
         families = [search_spaces.get(name) for name in self.decision.families]
-        self._allocator = Allocator(families, folds.count, float(rows * max(1, width) * outputs), self.pool.slots)
-        self._allocator.attempts = self.attempts
-        self._allocator.neural_share = self.decision.shares.get("neural", 0.0)
+        load = Load(
+            self.shared.folds.count, self.goal, self.shared.cells, self.pool.slots,
+            self.decision.shares.get("neural", 0.0),
+        )  # fmt: skip
+        self._allocator = Allocator(families, load, self.attempts, self._weigh)
         self._studies = Studies(self.folder.path / "study.journal", self.seed)
         self._running: dict[str, tuple[int, int]] = {}
         self._told: set[int] = set()
         self._metric = metrics.get(self.shared.metric)
+        self._weights: tuple[tuple[int, ...], dict[int, float]] = ((), {})
+
+    def _weigh(self) -> dict[int, float]:
+        """What a blend on the rows that fold 0 holds out makes of every trial that predicted them."""
+        looked = [a for n, a in sorted(self.attempts.items()) if n and 0 in a.folds]
+        key = tuple(a.plan.number for a in looked)
+        if key != self._weights[0]:
+            rows = self.shared.folds.held(0)
+            weight = None if self.shared.weight is None else self.shared.weight[rows]
+            ranked = sorted(looked, key=lambda a: a.folds[0].error)
+            found = blend(self._metric, self.shared.y[rows], [a.folds[0].predictions for a in ranked], weight=weight)
+            self._weights = key, {a.plan.number: float(w) for a, w in zip(ranked, found, strict=True)}
+        return self._weights[1]
 
     # --- the two ways to search ---------------------------------------------------------------------------------------
 
@@ -117,9 +131,15 @@ class Search:
 
     def _begin(self, start: Start) -> Attempt:
         number = len(self.attempts)
-        params = self._studies.ask(number, start.family, start.given)
-        plan = Plan(number, start.family.name, params, self.seed + 1000 * number, start.because)
+        params = start.given or {}
+        if not start.is_quick:
+            params = self._studies.ask(number, start.family, start.given)
+        plan = Plan(
+            number, start.family.name, params, self.seed + 1000 * number, start.because, is_quick=start.is_quick
+        )
         attempt = self.attempts[number] = Attempt(plan)
+        if plan.is_quick:
+            self._told.add(number)
         self.folder.event("asked", {"trial": number, "family": plan.family, "because": plan.because, "params": params})
         return attempt
 
@@ -140,7 +160,7 @@ class Search:
             return float("inf"), float("inf")
         left = self.clock.search_left
         whole = self.clock.search_until - self.clock.started
-        soft = min(left - MARGIN_S, max(2.0, FIT_SHARE * whole * self.pool.slots / self.shared.folds.count))
+        soft = min(left - MARGIN_S, max(2.0, FIT_SHARE * whole * min(1.0, self.pool.slots / self.goal)))
         if not any(a.folds for number, a in self.attempts.items() if number):
             first = max(FIRST_MODEL_S, 0.05 * (self.clock.budget.time_s or 0.0)) - self.clock.elapsed
             soft = min(soft, max(1.0, first - 1.5))

@@ -26,6 +26,8 @@ from search_spaces.spec import Learner, Matrix, Rows, Run, Task
 ALL_ROWS = -1  # the "fold" that holds nothing out: a refit
 CACHE_BYTES = 1_500_000_000  # encoded folds a worker keeps
 ROW_REPEATS = 3
+TEXT_WIDTH = 10  # a text column costs as much as so many numbers
+OUTPUT_POWER = 0.7  # 26 classes take ten times as long as one answer
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Shared:
     task: Task
     outputs: int
     metric: str
+    cells: float  # see count_cells
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,12 @@ class Encoded:
     def nbytes(self) -> int:
         """Memory held by the matrices."""
         return sum(rows.X.numbers.nbytes + rows.X.codes.nbytes for rows in (self.train, self.held))
+
+
+def count_cells(raw: Raw, answers: int) -> float:
+    """How much there is to learn from, for predicting costs: rows times columns; several classes each add trees."""
+    width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
+    return float(len(raw) * max(1, width) * answers**OUTPUT_POWER)
 
 
 _cache: OrderedDict[tuple[int, int, str], Encoded] = OrderedDict()

@@ -164,6 +164,8 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     return learner
 
 
+QUICK: Params = {"learning_rate": 0.2, "num_leaves": 15, "rounds": 60}
+
 FAMILY = Family(
     name="lightgbm",
     title="LightGBM",
@@ -173,5 +175,6 @@ FAMILY = Family(
     load=load,
     needs=Needs(rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="lightgbm"),
     portfolio=PORTFOLIO,
+    quick=QUICK,
     cost=1.0,
 )

@@ -43,7 +43,7 @@ class Linear:
 
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:  # noqa: ARG002 - part of the protocol
         """Solve for the slopes; iterations or rows end where the time does."""
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+        from threadpoolctl import threadpool_limits
 
         self.answers = Answers.of(train, run)
         bends = self.params["bends"]

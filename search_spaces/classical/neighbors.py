@@ -87,7 +87,7 @@ class Neighbors:
 
     def _index(self) -> None:
         from sklearn.neighbors import NearestNeighbors
-        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # it ships no types
+        from threadpoolctl import ThreadpoolController
 
         rows, columns = self.table.shape
         index = NearestNeighbors(
