@@ -22,7 +22,8 @@ LISTED = 12  # single trials on the leaderboard
 CARRIED = (
     0.8  # of the weight of the best blend of first folds must be in the arena, so that no strong trial is shut out
 )
-BLEND = "blend"
+BLEND, FAST_BLEND = "blend", "fast blend"
+FAST_MS = 4.0  # to predict a row with one fold: what a member of the fast blend may take
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Arena:
     """The rows on which trials compete, and who takes part."""
 
     trials: tuple[Trial, ...]
+    metric: Metric
     folds: tuple[int, ...]
     y: np.ndarray
     weight: np.ndarray | None
@@ -56,7 +58,7 @@ def enter(trials: Sequence[Trial], shared: Shared) -> Arena:
     rows = np.concatenate([shared.folds.held(k) for k in chosen])
     predictions = {t.plan.number: np.concatenate([t.folds[k].predictions for k in chosen]) for t in entered}
     weight = None if shared.weight is None else shared.weight[rows]
-    return Arena(entered, chosen, shared.y[rows], weight, predictions)
+    return Arena(entered, metrics.get(shared.metric), chosen, shared.y[rows], weight, predictions)
 
 
 def _common_folds(rivals: Sequence[Trial], shared: Shared) -> tuple[int, ...]:
@@ -75,32 +77,38 @@ def _common_folds(rivals: Sequence[Trial], shared: Shared) -> tuple[int, ...]:
     return (0,)
 
 
-def candidates(arena: Arena, metric_name: str, until: float) -> list[Candidate]:
+def candidates(arena: Arena, until: float) -> list[Candidate]:
     """The baseline, the best single trials and their blend, each with its score and its costs."""
-    metric = metrics.get(metric_name)
     made = []
     rivals = arena.rivals
     for trial in [t for t in arena.trials if t.plan.family == BASELINE] + rivals[:LISTED]:
-        score = _score(metric, arena, arena.predictions[trial.plan.number])
+        score = _score(arena, arena.predictions[trial.plan.number])
         name = BASELINE if trial.plan.family == BASELINE else f"{trial.plan.family} #{trial.plan.number}"
         made.append(_candidate(name, {trial.plan.number: 1.0}, arena, score))
-    if len(rivals) > 1:
-        made.append(_blend(metric, arena, rivals, until))
+    for name, members in ((BLEND, rivals), (FAST_BLEND, [t for t in rivals if _row_ms(t) <= FAST_MS])):
+        if len(members) > 1 and (name == BLEND or len(members) < len(rivals)):
+            made.append(_blend(name, arena, members, until))
     return made
 
 
-def _blend(metric: Metric, arena: Arena, rivals: Sequence[Trial], until: float) -> Candidate:
+def _row_ms(trial: Trial) -> float:
+    return 1e3 * next(iter(trial.folds.values())).row_s
+
+
+def _blend(name: str, arena: Arena, rivals: Sequence[Trial], until: float) -> Candidate:
+    metric = arena.metric
     predictions = [arena.predictions[t.plan.number] for t in rivals]
     weights = blend(metric, arena.y, predictions, weight=arena.weight, until=until)
     honest = honest_error(metric, arena.y, predictions, weight=arena.weight, until=until)
     mixed = sum(w * p for w, p in zip(weights, predictions, strict=True))
     naive = metric.error(arena.y, mixed, arena.weight)
-    score = _score(metric, arena, honest.predictions, optimism=max(0.0, honest.error - naive))
+    score = _score(arena, honest.predictions, optimism=max(0.0, honest.error - naive))
     members = {t.plan.number: float(w) for t, w in zip(rivals, weights, strict=True) if w > 0}
-    return _candidate(BLEND, members, arena, score)
+    return _candidate(name, members, arena, score)
 
 
-def _score(metric: Metric, arena: Arena, predictions: np.ndarray, optimism: float = 0.0) -> Score:
+def _score(arena: Arena, predictions: np.ndarray, optimism: float = 0.0) -> Score:
+    metric = arena.metric
     value = metric.score(arena.y, predictions, arena.weight)
     low, high = metrics.interval(metric, arena.y, predictions, weight=arena.weight)
     return Score(metric.name, value, low, high, metric.higher_is_better, optimism=optimism)

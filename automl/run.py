@@ -68,7 +68,7 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
         trials = search.run()
         _enter(clock, listener, "ensemble")
         arena = enter(trials, shared)
-        field = candidates(arena, profile.metric, until=clock.until - WRITE_S)
+        field = candidates(arena, until=clock.until - WRITE_S)
         _enter(clock, listener, "refit")
         bench = finish.Bench(dataset, profile, schema, shared, trials, arena, pool, clock, folder)
         end = finish.finish(bench, field, options)

@@ -21,6 +21,8 @@ CURIOSITY = 0.05  # weight of a family that the blend does not want, as a share 
 HOPELESS = 2.0  # an error so many times the best one's ends a family's looks
 SECONDS_PER_CELL = 3.5e-6  # of a default LightGBM fold on one thread; the families' `cost` is relative to it
 START_S = 0.15
+CUT = 1.5
+LOOK_SHARE = 0.15  # of all the workers' seconds left at most for the first look at a family
 LONG_FOLD_S = 2.5  # a first model that takes longer is preceded by a quick one
 
 Weigh = Callable[[], Mapping[int, float]]  # what each looked-at trial is worth to a blend, by trial number
@@ -45,8 +47,8 @@ class Attempt:
 
     @property
     def fold_s(self) -> float:
-        """Seconds of its slowest fold so far."""
-        return max((fold.fit_s for fold in self.folds.values()), default=0.0)
+        """Seconds of its slowest fold so far; one that was cut would have taken longer."""
+        return max((fold.fit_s * (CUT if fold.is_cut else 1.0) for fold in self.folds.values()), default=0.0)
 
     def missing(self, count: int) -> list[int]:
         """Folds neither done nor under way."""
@@ -125,7 +127,9 @@ class Allocator:
 
     def _first_look(self, left_s: float) -> Start | None:
         for family in self._families:
-            if not any(not a.plan.is_quick for a in self._of(family)) and self._fold_s(family) * 1.2 < left_s:
+            needed_s = self._fold_s(family)
+            is_affordable = needed_s * 1.2 < left_s and needed_s < LOOK_SHARE * left_s * self._load.slots
+            if not any(not a.plan.is_quick for a in self._of(family)) and (is_affordable or not self._mine()):
                 return self._config(family, "first look at the family")
         return None
 
@@ -180,7 +184,7 @@ class Allocator:
 
     def _fold_s(self, family: Family) -> float:
         """Predicted seconds of one fold: the median seen in this run, else the prior scaled by what was seen."""
-        seen = [fold.fit_s for a in self._of(family) for fold in a.folds.values() if not a.plan.is_quick]
+        seen = [a.fold_s for a in self._of(family) if a.folds and not a.plan.is_quick]
         if seen:
             return median(seen)
         priors = {f.name: prior_fold_s(f, self._load.cells) for f in self._families}

@@ -146,7 +146,7 @@ class Search:
     def _submit(self, number: int, fold: int, ref: Ref) -> None:
         attempt = self.attempts[number]
         plan = attempt.plan
-        soft_s, hard_s = self._limits()
+        soft_s, hard_s = self._limits(is_first=number == 1)
         job_id = f"{number}.{fold}"
         attempt.running.add(fold)
         self._running[job_id] = (number, fold)
@@ -154,14 +154,14 @@ class Search:
         self.pool.submit(Job(job_id, "automl.search.trial:run_fold", payload, (ref,), 1, soft_s=soft_s, hard_s=hard_s))
         self.folder.event("started", {"trial": number, "fold": fold})
 
-    def _limits(self) -> tuple[float, float]:
+    def _limits(self, is_first: bool) -> tuple[float, float]:
         """Seconds after which a fold is asked to stop, and after which its worker is killed."""
         if not self.clock.is_timed:
             return float("inf"), float("inf")
         left = self.clock.search_left
         whole = self.clock.search_until - self.clock.started
         soft = min(left - MARGIN_S, max(2.0, FIT_SHARE * whole * min(1.0, self.pool.slots / self.goal)))
-        if not any(a.folds for number, a in self.attempts.items() if number):
+        if is_first and not self.attempts[1].folds:
             first = max(FIRST_MODEL_S, 0.05 * (self.clock.budget.time_s or 0.0)) - self.clock.elapsed
             soft = min(soft, max(1.0, first - 1.5))
         return max(0.1, soft), max(0.2, min(left, 2 * soft + 5.0))

@@ -1,0 +1,28 @@
+"""The learner of a family, fresh or read back. Only here does the route of a family make a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from search_spaces.spec import Family, Learner, Params
+
+
+def make(family: Family, params: Params) -> Learner:
+    """A learner of this configuration, not yet fitted."""
+    if family.route == "neural":
+        from automl.training.tabular import NetworkLearner  # torch: only where a network is wanted
+
+        return NetworkLearner(family, params)
+    learner: Learner = family.build(params)
+    return learner
+
+
+def load(family: Family, parts: Mapping[str, bytes]) -> Learner:
+    """The fitted learner whose `dump` gave these parts."""
+    if family.route == "neural":
+        from automl.training.tabular import NetworkLearner
+
+        return NetworkLearner.read(family, parts)
+    if family.load is None:
+        raise ValueError(f"family {family.name!r} cannot read a saved model: it declares no load.")
+    return family.load(parts)

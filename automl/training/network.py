@@ -1,0 +1,255 @@
+"""The one loop that trains networks: AdamW, warm-up and cosine, the best epoch kept, the deadline obeyed.
+
+It knows nothing of what a batch holds: a Feed serves batches, an Objective scores rows. The schedule counts steps, so a
+fit repeats itself; only where the steps left do not fit into the time left does the clock take over.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.spec import Run
+
+PROBED = 4  # steps seen before the time of the rest is predicted; the very first one also sets up
+GENTLER = 0.2  # learning rate of the second attempt, relative to the first
+LOOK_RESERVE = 1.2  # times the last look at the validation rows is kept for the next one
+LARGEST_STEP = 1.0  # norm to which gradients are clipped
+
+RowLoss = Callable[[Tensor, Tensor], Tensor]  # (outputs, targets) -> one loss per row
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows on the device that computes."""
+
+    inputs: tuple[Tensor, ...]
+    target: Tensor
+    weight: Tensor | None = None
+
+
+class Feed(Protocol):
+    """The rows of one fit, in whatever form the network eats them."""
+
+    held_rows: int  # 0 without validation rows
+    steps: int  # batches in an epoch
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+        """The training rows once, in random order."""
+
+    def held(self) -> Iterator[Batch]:
+        """The validation rows."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What training lowers and what early stopping watches."""
+
+    learn: RowLoss
+    watch: RowLoss
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train."""
+
+    epochs: int  # over which the learning rate runs its course
+    learning_rate: float
+    weight_decay: float = 0.0
+    patience: int = 1_000_000  # epochs without a better one
+    stop_after: int = 1_000_000  # epochs after which to stop, wherever the learning rate stands
+    warm_up: float = 0.05  # share of the course
+
+
+@dataclass(frozen=True)
+class History:
+    """What training did."""
+
+    best_epoch: int  # its weights are in the network; the last one without validation rows
+    is_cut: bool  # the time was over before the plan was
+    errors: tuple[float, ...] = ()  # on the validation rows, epoch by epoch
+
+
+def find_device() -> torch.device:
+    """Where networks are trained on this machine."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw torch's random numbers from this seed for a while; nobody else's are disturbed."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def train(network: nn.Module, feed: Feed, objective: Objective, recipe: Recipe, run: Run) -> History:
+    """Train in place, within `run.threads` and until `run.until`; RuntimeError if the loss is not finite, even gently."""
+    first = _copy(network)
+    for rate in (recipe.learning_rate, recipe.learning_rate * GENTLER):
+        with use_threads(run.threads), seeded(run.seed):
+            history = _Attempt(network, feed, objective, recipe, run).go(rate)
+        if history is not None:
+            return history
+        network.load_state_dict(first)
+    raise RuntimeError(
+        f"the loss of the network is not finite, twice, last with a learning rate of {rate:g}. "
+        "Give a lower learning rate, or look for extreme values among the features."
+    )
+
+
+@dataclass
+class _Pace:
+    """How far a plan of `steps` is: 0 at its start, 1 at its end. Counts steps until time turns out to be short."""
+
+    steps: int
+    until: float
+    done: int = 0
+    reserve_s: float = 0.0  # kept for a last look at the validation rows
+    started: float = 0.0
+    taken_over: tuple[float, float] | None = None  # progress and moment at which the clock took over
+
+    def tick(self) -> None:
+        """A step was done."""
+        self.done += 1
+        if self.until == math.inf:
+            return
+        now = time.monotonic()
+        if self.done == 1:
+            self.started = now
+        elif self.done > PROBED and self.taken_over is None:
+            ahead_s = (now - self.started) / (self.done - 1) * (self.steps - self.done)
+            if now + ahead_s > self.until - self.reserve_s:
+                self.taken_over = (self.done / self.steps, now)
+
+    @property
+    def progress(self) -> float:
+        """Where the learning rate stands on its course, 0 to 1."""
+        counted = self.done / self.steps
+        if self.taken_over is None:
+            return counted
+        base, since = self.taken_over
+        share = (time.monotonic() - since) / max(1e-9, self.until - self.reserve_s - since)
+        return max(counted, base + (1 - base) * min(1.0, share))
+
+    @property
+    def is_late(self) -> bool:
+        """Whether there is no time for another step."""
+        return time.monotonic() >= self.until - self.reserve_s
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the plan is done, or the time; the first step is always taken."""
+        return self.done >= self.steps or (self.done > 0 and self.is_late)
+
+
+@dataclass
+class _Attempt:
+    """One attempt at training, with one learning rate."""
+
+    network: nn.Module
+    feed: Feed
+    objective: Objective
+    recipe: Recipe
+    run: Run
+    errors: list[float] = field(default_factory=list)
+
+    def go(self, rate: float) -> History | None:
+        """Train; None where the loss was not finite."""
+        optimizer = self._optimizer(rate)
+        generator = torch.Generator().manual_seed(self.run.seed)
+        pace = _Pace(self.recipe.epochs * self.feed.steps, self.run.until)
+        best, best_epoch, epoch = None, 0, 0
+        while not pace.is_over and epoch < self.recipe.stop_after:
+            epoch += 1
+            if not math.isfinite(self._epoch(optimizer, rate, pace, generator)):
+                return None
+            if not self.feed.held_rows:
+                continue
+            self.errors.append(self._look(pace))
+            if self.errors[-1] <= min(self.errors):
+                best, best_epoch = _copy(self.network), epoch
+            if epoch - best_epoch >= self.recipe.patience:
+                break
+        if best is not None:
+            self.network.load_state_dict(best)
+        is_cut = pace.done < pace.steps and pace.is_late
+        return History(best_epoch if best else epoch, is_cut, tuple(self.errors))
+
+    def _optimizer(self, rate: float) -> torch.optim.Optimizer:
+        """AdamW that decays matrices alone: shifts and scales have nothing to lose."""
+        matrices = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": self.recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=(0.9, 0.95), fused=True)
+
+    def _epoch(self, optimizer: torch.optim.Optimizer, rate: float, pace: _Pace, generator: torch.Generator) -> float:
+        """One pass over the training rows, or as much of it as there is time for; the sum of its losses."""
+        self.network.train()
+        total: Tensor | float = 0.0
+        for batch in self.feed.epoch(generator):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * _course(pace.progress, self.recipe.warm_up)
+            optimizer.zero_grad()
+            with _narrow(batch.target.device):
+                outputs = self.network(*batch.inputs)
+            losses = self.objective.learn(outputs.float(), batch.target)
+            loss = losses.mean() if batch.weight is None else (losses * batch.weight).mean()
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_STEP)
+            optimizer.step()
+            total = total + loss.detach()
+            pace.tick()
+            if pace.is_over:
+                break
+        return float(total)
+
+    def _look(self, pace: _Pace) -> float:
+        """The error on the validation rows; how long it took is kept back for the next look."""
+        started = time.monotonic()
+        self.network.eval()
+        total, weight = 0.0, 0.0
+        with torch.inference_mode():
+            for batch in self.feed.held():
+                losses = self.objective.watch(self.network(*batch.inputs), batch.target)
+                weights = torch.ones_like(losses) if batch.weight is None else batch.weight
+                total += float((losses * weights).sum())
+                weight += float(weights.sum())
+        pace.reserve_s = LOOK_RESERVE * (time.monotonic() - started)
+        return total / weight if weight else math.inf
+
+
+def _narrow(device: torch.device) -> torch.autocast:
+    """bfloat16 where it is fast: on a GPU."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def _course(progress: float, warm_up: float) -> float:
+    """Share of the learning rate: a short rise, then half a cosine down to zero."""
+    return min(1.0, (progress + 1e-3) / warm_up) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}

@@ -1,0 +1,285 @@
+"""Networks on encoded rows: what the training rows teach about each column, batches, the fitted state as bytes.
+
+A family's knobs learning_rate, weight_decay, batch_scale and bins are read here; the others are its network's own.
+Prediction runs on the CPU, so a saved model answers alike on any machine.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from automl.training import network
+from automl.training.network import Batch, Objective, Recipe, find_device, seeded, use_threads
+from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape, Task
+
+SAMPLE = 20_000  # rows from which quantiles are taken
+REACH = 3.0  # scaled numbers stay within plus and minus this
+MARGIN = 0.05  # how far predictions may leave the range of the targets, as a share of it
+LOOKED_AT = 2048  # rows at once where nothing is learned: embedded columns stay in the cache
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 6, 80  # about how many steps a plan has, within so many epochs
+
+
+@dataclass(frozen=True)
+class Cleaner:
+    """What the training rows taught about each column."""
+
+    center: np.ndarray
+    scale: np.ndarray
+    flagged: np.ndarray  # numeric columns with gaps in training: they get a missing-or-not column
+    slots: np.ndarray  # new code of every old code of every categorical column, one column after the other; 0: not seen
+    starts: np.ndarray  # where each categorical column begins in `slots`
+    sizes: np.ndarray  # new number of codes per categorical column
+
+    @classmethod
+    def fit(cls, X: Matrix) -> Cleaner:
+        """Learn from training rows."""
+        limits = [_center_and_scale(_sample(column[~np.isnan(column)])) for column in X.numbers.T]
+        center, scale = np.array(limits, dtype=np.float32).reshape(-1, 2).T
+        starts = np.cumsum([0, *X.sizes])[:-1].astype(np.int64)
+        slots = [_slots(X.codes[:, j], size) for j, size in enumerate(X.sizes)]
+        return cls(
+            center,
+            scale,
+            np.flatnonzero(np.isnan(X.numbers).any(axis=0)),
+            np.concatenate([np.zeros(0, dtype=np.int64), *slots]),
+            starts,
+            np.array([own.max(initial=0) + 1 for own in slots], dtype=np.int64),
+        )
+
+    def numbers(self, X: Matrix) -> np.ndarray:
+        """Numbers around zero without gaps and far outliers, then which of the flagged columns were missing."""
+        with np.errstate(over="ignore"):  # the clip takes care of it
+            scaled = np.clip((X.numbers - self.center) / self.scale, -1e6, 1e6)
+        gaps = np.isnan(scaled)
+        scaled[gaps] = 0
+        scaled /= np.sqrt(1 + (scaled / REACH) ** 2)
+        return np.concatenate([scaled, gaps[:, self.flagged]], axis=1, dtype=np.float32)
+
+    def codes(self, X: Matrix) -> np.ndarray:
+        """Codes without those that training never saw."""
+        codes: np.ndarray = self.slots[X.codes + self.starts]
+        return codes
+
+
+def _sample(values: np.ndarray) -> np.ndarray:
+    return values[:: max(1, len(values) // SAMPLE)].astype(np.float64)
+
+
+def _center_and_scale(seen: np.ndarray) -> tuple[float, float]:
+    """Median and quartile range; the deviation where the middle half is one value."""
+    if not len(seen):
+        return 0.0, 1.0
+    first, median, third = np.quantile(seen, [0.25, 0.5, 0.75])
+    scale = (third - first) / 1.35  # of a normal distribution: its deviation
+    if scale <= 1e-6 * abs(median):
+        scale = seen.std()
+    return float(median), float(scale) if scale > 1e-6 * abs(median) else 1.0
+
+
+def _slots(codes: np.ndarray, size: int) -> np.ndarray:
+    """The codes that occur, numbered anew from 1; the others, like 0 itself, are 0."""
+    seen = np.bincount(codes, minlength=size) > 0
+    seen[0] = False
+    return np.where(seen, np.cumsum(seen), 0).astype(np.int64)
+
+
+def find_edges(numbers: np.ndarray, bins: int) -> tuple[tuple[float, ...], ...]:
+    """Per column rising bin edges at its quantiles, of its distinct values where frequent ones would take several."""
+    return tuple(_edges(_sample(column), bins) for column in numbers.T)
+
+
+def _edges(column: np.ndarray, bins: int) -> tuple[float, ...]:
+    shares = np.linspace(0, 1, bins + 1)
+    edges = np.unique(np.quantile(column, shares))
+    if len(edges) <= bins:
+        edges = np.unique(np.quantile(np.unique(column), shares))
+    edges = np.unique(edges.astype(np.float32))
+    return tuple(float(edge) for edge in edges)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The form of the answers: what a network learns, and what its outputs mean."""
+
+    task: Task
+    outputs: int
+    center: float = 0.0
+    spread: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+    prior: tuple[float, ...] = ()  # log of the share of each class, added to the outputs
+
+    @classmethod
+    def fit(cls, train: Rows, run: Run) -> Answers:
+        """Learn from training rows."""
+        if run.task != "regression":
+            counts = np.bincount(train.y, weights=_weight(train), minlength=run.classes) + 0.5
+            return cls(run.task, run.classes, prior=tuple(np.log(counts / counts.sum()).tolist()))
+        center = float(np.average(train.y, weights=train.weight))
+        spread = float(np.sqrt(np.average((train.y - center) ** 2, weights=train.weight)))
+        low, high = float(train.y.min()), float(train.y.max())
+        margin = MARGIN * (high - low)
+        is_flat = spread <= 1e-12 * abs(center)  # rounding noise must not be blown up
+        return cls(run.task, 1, center, 1.0 if is_flat else spread, low - margin, high + margin)
+
+    def targets(self, y: np.ndarray) -> Tensor:
+        """Targets as a network learns them."""
+        if self.task == "regression":
+            return torch.from_numpy(((y - self.center) / self.spread).astype(np.float32))
+        return torch.from_numpy(y.astype(np.int64))
+
+    def objective(self, run: Run) -> Objective:
+        """Squared or absolute error, or log loss."""
+        if self.task == "regression":
+            loss = functional.l1_loss if run.metric == "mae" else functional.mse_loss
+
+            def distance(outputs: Tensor, y: Tensor) -> Tensor:
+                return loss(outputs.squeeze(1), y, reduction="none")
+
+            return Objective(distance, distance)
+        prior = torch.tensor(self.prior)
+
+        def entropy(outputs: Tensor, y: Tensor) -> Tensor:
+            return functional.cross_entropy(outputs + prior.to(outputs.device), y, reduction="none")
+
+        return Objective(entropy, entropy)
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Predictions from a network's outputs."""
+        outputs = outputs.astype(np.float64)
+        if self.task == "regression":
+            return np.clip(outputs[:, 0] * self.spread + self.center, self.low, self.high)
+        logits = outputs + np.array(self.prior)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        decoded: np.ndarray = shares / shares.sum(axis=1, keepdims=True)
+        return decoded
+
+
+def _weight(rows: Rows) -> np.ndarray | None:
+    """Weights with mean one."""
+    return None if rows.weight is None else rows.weight / rows.weight.mean()
+
+
+class TableFeed:
+    """Rows as tensors, moved to the device once; a batch is a look-up."""
+
+    def __init__(self, tables: Sequence[tuple[Tensor, ...]], batch: int) -> None:
+        self.device = find_device()
+        self.train, *self.valid = [tuple(tensor.to(self.device) for tensor in table) for table in tables]
+        self.rows, self.held_rows = len(self.train[0]), sum(len(table[0]) for table in self.valid)
+        self.steps = max(1, round(self.rows / batch))
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+        """The training rows once, in random order."""
+        order = torch.randperm(self.rows, generator=generator).to(self.device)
+        for rows in order.tensor_split(self.steps):
+            yield _batch(tuple(tensor[rows] for tensor in self.train))
+
+    def held(self) -> Iterator[Batch]:
+        """The validation rows."""
+        for table in self.valid:
+            for pieces in zip(*(torch.split(tensor, LOOKED_AT) for tensor in table), strict=True):
+                yield _batch(pieces)
+
+
+def _batch(tensors: tuple[Tensor, ...]) -> Batch:
+    numbers, codes, target, *weight = tensors
+    return Batch((numbers, codes), target, weight[0] if weight else None)
+
+
+class NetworkLearner:
+    """A network as a learner: its preprocessing, the network, and what its outputs mean."""
+
+    is_cut = False
+    rounds_: int | None = None
+
+    def __init__(self, family: Family, params: Params) -> None:
+        self.family, self.params = family, dict(params)
+
+    def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
+        """Train until the validation error stalls, the plan is done or the time is over."""
+        self.cleaner, self.answers = Cleaner.fit(train.X), Answers.fit(train, run)
+        tables = [self._tensors(table) for table in (train, valid) if table is not None]
+        edges = find_edges(tables[0][0].numpy(), int(self.params["bins"]))
+        self.shape = Shape(edges, tuple(self.cleaner.sizes.tolist()), self.answers.outputs)
+        feed = TableFeed(tables, _batch_size(len(train), self.params["batch_scale"]))
+        with use_threads(run.threads), seeded(run.seed):
+            self.network: nn.Module = self.family.build(self.params, self.shape).to(feed.device)
+        history = network.train(self.network, feed, self.answers.objective(run), self._recipe(feed.steps), run)
+        self.network.cpu().eval()
+        self.is_cut, self.rounds_ = history.is_cut, history.best_epoch
+
+    def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
+        """Predict encoded rows, on the CPU."""
+        if not len(X):
+            return np.empty(0) if self.answers.task == "regression" else np.empty((0, self.answers.outputs))
+        numbers, codes = torch.from_numpy(self.cleaner.numbers(X)), torch.from_numpy(self.cleaner.codes(X))
+        with use_threads(threads), torch.inference_mode():
+            pieces = zip(torch.split(numbers, LOOKED_AT), torch.split(codes, LOOKED_AT), strict=True)
+            outputs = torch.cat([self.network(*piece) for piece in pieces]).numpy()
+        return self.answers.decode(outputs)
+
+    def dump(self) -> dict[str, bytes]:
+        """Weights as safetensors, the cleaner as arrays, the rest as JSON."""
+        from safetensors.torch import save
+
+        facts = {"params": self.params, "shape": asdict(self.shape), "answers": asdict(self.answers)}
+        buffer = io.BytesIO()
+        np.savez(buffer, **asdict(self.cleaner))
+        weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        return {
+            "network.json": json.dumps(facts, default=lambda value: value.item()).encode(),
+            "cleaner.npz": buffer.getvalue(),
+            "weights.safetensors": save(weights),
+        }
+
+    @classmethod
+    def read(cls, family: Family, parts: Mapping[str, bytes]) -> NetworkLearner:
+        """Read what `dump` wrote; the network is built anew and given its weights."""
+        from safetensors.torch import load
+
+        facts = json.loads(parts["network.json"])
+        learner = cls(family, facts["params"])
+        shape, answers = facts["shape"], facts["answers"]
+        edges = tuple(tuple(column) for column in shape["edges"])
+        learner.shape = Shape(edges, tuple(shape["sizes"]), shape["outputs"])
+        learner.answers = Answers(**{**answers, "prior": tuple(answers["prior"])})
+        with np.load(io.BytesIO(parts["cleaner.npz"]), allow_pickle=False) as arrays:
+            learner.cleaner = Cleaner(**arrays)
+        with seeded(0):  # building draws numbers that the weights replace; the caller's own are left alone
+            learner.network = family.build(learner.params, learner.shape)
+        learner.network.load_state_dict(load(parts["weights.safetensors"]))
+        learner.network.eval()
+        return learner
+
+    def _recipe(self, steps: int) -> Recipe:
+        """As many epochs as give about the same number of steps on any table, within reason."""
+        epochs = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(STEPS / steps)))
+        return Recipe(
+            epochs=epochs,
+            learning_rate=self.params["learning_rate"],
+            weight_decay=self.params["weight_decay"],
+            patience=max(5, epochs // 4),
+            stop_after=int(self.params.get("rounds", epochs)),
+        )
+
+    def _tensors(self, rows: Rows) -> tuple[Tensor, ...]:
+        numbers, codes = self.cleaner.numbers(rows.X), self.cleaner.codes(rows.X)
+        tensors = (torch.from_numpy(numbers), torch.from_numpy(codes), self.answers.targets(rows.y))
+        weight = _weight(rows)
+        return tensors if weight is None else (*tensors, torch.from_numpy(weight.astype(np.float32)))
+
+
+def _batch_size(rows: int, scale: float) -> int:
+    """A power of two that grows with the root of the rows: many steps on small tables, large batches on large ones."""
+    wanted = min(1024.0, max(32.0, 2.0 * math.sqrt(rows) * scale))
+    return int(2 ** round(math.log2(wanted)))
