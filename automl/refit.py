@@ -1,8 +1,8 @@
 """From chosen trials to the members of the final model.
 
 A finished bag is kept: its fold models together have seen every row and average better than one refit. A trial that
-finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it; so is one with folds
-that look forward in time, since none of them has seen the newest rows.
+finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it; so is one whose
+folds look forward in time, since none of them has seen the newest rows.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def train(network: nn.Module, feed: Feed, objective: Objective, recipe: Recipe, run: Run) -> History:
-    """Train in place, within `run.threads` and until `run.until`; RuntimeError if the loss is not finite, even gently."""
+    """Train in place, with `run.threads` and until `run.until`; RuntimeError if the loss is not finite, even gently."""
     first = _copy(network)
     for rate in (recipe.learning_rate, recipe.learning_rate * GENTLER):
         with use_threads(run.threads), seeded(run.seed):
