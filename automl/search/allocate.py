@@ -157,7 +157,7 @@ class Allocator:
         rounds = 1 + math.ceil((self._load.goal - 1) / self._load.slots)
         able = [f for f in self._families if self._of(f) and self._fold_s(f) * 1.1 * rounds < left_s]
         able = [f for f in able if not self._is_hopeless(f)]
-        able = [f for f in able if f.route != "neural" or self._neural_spent() <= self._load.neural_share]
+        able = [f for f in able if f.route != "neural" or self._neural_spent() <= self._neural_share()]
         return self._config(self._wanted(able, self._fold_s), "") if able else None
 
     def _wanted(self, families: list[Family], cost: Callable[[Family], float]) -> Family:
@@ -206,7 +206,14 @@ class Allocator:
         is_far = best > 0 and min((a.error for a in mine), default=math.inf) > HOPELESS * best
         return not family.space or is_far or (len(mine) >= 2 and all(a.trouble for a in mine))
 
+    def _neural_share(self) -> float:
+        """The share the decision gave, or what the blend makes of neural trials if that is more."""
+        neural = {a.plan.number for a in self._mine() if self._route(a) == "neural"}
+        return max(self._load.neural_share, sum(w for number, w in self._weigh().items() if number in neural))
+
     def _neural_spent(self) -> float:
-        total = sum(a.spent.cpu_s for a in self._attempts.values())
-        neural = {f.name for f in self._families if f.route == "neural"}
-        return sum(a.spent.cpu_s for a in self._attempts.values() if a.plan.family in neural) / max(total, 1e-9)
+        total = sum(a.spent.cpu_s for a in self._mine())
+        return sum(a.spent.cpu_s for a in self._mine() if self._route(a) == "neural") / max(total, 1e-9)
+
+    def _route(self, attempt: Attempt) -> str:
+        return next(f.route for f in self._families if f.name == attempt.plan.family)
