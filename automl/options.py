@@ -58,7 +58,9 @@ class Budget:
         raise OptionError(f"budget not understood, got {value!r}. Write '90s', '10m', '2h', 60 or '50 trials'.")
 
     def __str__(self) -> str:
-        return f"{self.time_s:g}s" if self.time_s is not None else f"{self.trials} trials"
+        if self.time_s is None:
+            return f"{self.trials} trials"
+        return f"{self.time_s:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 def _knob(default: Any, help_text: str, **cli: Any) -> Any:

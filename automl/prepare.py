@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+import search_spaces
 from automl.modalities.table.encode import Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
 from automl.options import Options
 from automl.records import Dataset, Kind, Profile
-from automl.search.allocate import SECONDS_PER_CELL, START_S
-from automl.search.trial import Shared, count_cells
+from automl.search.trial import Shared, size_of
 from automl.split import Bags, choose_bags, make_folds
 from automl.target import encode_target
+
+YARDSTICK = "lightgbm"  # the number of its fits that the budget allows decides how many folds there are
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,13 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float)
     schema = learn_schema(dataset.frame, profile)
     raw = schema.encode(dataset.frame)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
-    work = count_cells(raw, profile.outputs if profile.task == "multiclass" else 1)
-    bags = choose_bags(len(y), core_s / (START_S + SECONDS_PER_CELL * work))
+    size = size_of(raw, profile.outputs if profile.task == "multiclass" else 1)
+    bags = choose_bags(len(y), core_s / search_spaces.get(YARDSTICK).price.fit_s(size))
     folds = make_folds(y, profile.task, count=bags.count, seed=options.seed, groups=groups, times=times)
     if bags.goal == bags.count or times is not None or groups is not None:  # these cannot live with one fold alone
         bags = replace(bags, count=folds.count, goal=folds.count)
     weight = dataset.weight
-    shared = Shared(raw, schema.sizes, y, weight, folds, profile.task, profile.outputs, profile.metric, work)
+    shared = Shared(raw, schema.sizes, y, weight, folds, profile.task, profile.outputs, profile.metric, size)
     return Prepared(schema, shared, bags)
 
 

@@ -24,6 +24,11 @@ FEW_ROWS = 500
 def route(profile: Profile, options: Options, gpus: int = 0) -> Decision:
     """The split of the budget before anything is tried."""
     _check_names(options)
+    if options.route == "hybrid":
+        raise OptionError(
+            "route='hybrid' is for images, sounds and texts behind a network, got a table. "
+            "Use auto, classical or neural."
+        )
     skipped: list[Skip] = []
     able: list[Family] = []
     for family in _in_order():

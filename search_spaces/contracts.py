@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from search_spaces.spec import Choice, Family, Knob, Learner, Matrix, Params, Rows, Run, Task
+from search_spaces.spec import Choice, Family, Knob, Learner, Matrix, Params, Rows, Run, Size, Task
 
 Make = Callable[[], Learner]
 Load = Callable[[Mapping[str, bytes]], Learner]
@@ -28,7 +28,7 @@ def check_family(family: Family, params: Params | None = None) -> None:
     """
     assert family.route == "classical", f"{family.name} is {family.route}; this checks classical families"
     assert family.load is not None, f"{family.name} has no load"
-    assert family.cost > 0, f"{family.name} costs {family.cost}"
+    assert family.price.fit_s(Size(1000, 10)) >= 0, f"{family.name} has a price of {family.price}"
     check_space(family)
     config = {**family.configs()[0], **(params or {})}
     for task in sorted(family.needs.tasks):

@@ -59,6 +59,29 @@ def starts(space: Space) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Size:
+    """How much there is to learn from in one fit."""
+
+    rows: int
+    columns: int
+    classes: int = 1  # above one only where more than two are told apart
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a default fit takes on one thread, before a run has measured one."""
+
+    start_s: float = 0.15
+    cell_us: float = 5.0  # microseconds for each cell of the table
+    class_power: float = 0.0  # time grows with classes to this power
+
+    def fit_s(self, size: Size) -> float:
+        """Predicted seconds."""
+        cells = size.rows * max(1, size.columns)
+        return float(self.start_s + 1e-6 * self.cell_us * cells * max(1, size.classes) ** self.class_power)
+
+
+@dataclass(frozen=True)
 class Needs:
     """What a family asks of the data and the machine; data, so that a refusal can be printed."""
 
@@ -168,7 +191,7 @@ class Family:
     needs: Needs = Needs()
     portfolio: tuple[Params, ...] = ()  # strong configurations, each over `starts`, tried in this order after it
     quick: Params = field(default_factory=dict)  # over `starts`: a fraction of its time, for a first model in seconds
-    cost: float = 1.0  # seconds of a default fit relative to LightGBM on the same rows; refined by what a run measures
+    price: Price = Price()
 
     def configs(self) -> list[dict[str, Any]]:
         """The default, then the portfolio, as full configurations."""

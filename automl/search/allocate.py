@@ -14,13 +14,15 @@ from statistics import median
 from typing import Any
 
 from automl.records import Fold, Plan, Spent
-from search_spaces.spec import Family
+from search_spaces.spec import Family, Size
 
 DEBT = 0.7  # of the time left may be owed to unfinished bags before looking further stops
-CURIOSITY = 0.05  # weight of a family that the blend does not want, as a share of the whole
+CURIOSITY = 0.03  # weight of a family that the blend does not want, as a share of the whole
+CHEAP_S = 0.5  # folds below it count as this long: being cheap alone is no reason to be asked again and again
+NEAR = 1.15  # where one fold says little, trials within so many times the best error get their bags
+CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
 HOPELESS = 2.0  # an error so many times the best one's ends a family's looks
-SECONDS_PER_CELL = 3.5e-6  # of a default LightGBM fold on one thread; the families' `cost` is relative to it
-START_S = 0.15
+START_S = 0.15  # keeps shares of very short times apart from noise
 CUT = 1.5
 LOOK_SHARE = 0.15  # of all the workers' seconds left at most for the first look at a family
 LONG_FOLD_S = 2.5  # a first model that takes longer is preceded by a quick one
@@ -79,14 +81,10 @@ class Load:
 
     folds: int
     goal: int  # folds that make a bag: all of them, or the first alone where a holdout must do
-    cells: float  # of a training fold, times the outputs
+    size: Size  # of a training fold
     slots: int
     neural_share: float = 1.0
-
-
-def prior_fold_s(family: Family, cells: float) -> float:
-    """Seconds of one fold before anything was measured."""
-    return START_S + family.cost * SECONDS_PER_CELL * cells
+    is_careful: bool = False  # one fold holds out so few rows that looks at it would only pick the lucky
 
 
 class Allocator:
@@ -103,7 +101,7 @@ class Allocator:
         return (
             self._quick(left_s)
             or self._first_look(left_s)
-            or self._pay(left_s, self._load.goal, only_when_due=True)
+            or self._pay(left_s, self._load.goal, only_when_due=not self._load.is_careful)
             or self._look(left_s)
             or self._pay(left_s, self._load.goal)
             or self._pay(left_s, self._load.folds)
@@ -114,40 +112,50 @@ class Allocator:
         unseen = [family for family in self._families if not self._of(family)]
         if unseen:
             return self._config(unseen[0], "first look at the family")
-        return self._config(self._wanted(self._families, lambda family: family.cost), "")
+        return self._config(self._wanted(self._families, lambda family: family.price.fit_s(self._load.size)), "")
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def _quick(self, left_s: float) -> Start | None:
         """Where the first fair fit takes long, a quick one of the same family: a model in seconds."""
         first = self._families[0]
-        if self._mine() or not first.quick or prior_fold_s(first, self._load.cells) < LONG_FOLD_S or left_s <= 0:
+        if self._mine() or not first.quick or first.price.fit_s(self._load.size) < LONG_FOLD_S or left_s <= 0:
             return None
         return Start(first, {**first.configs()[0], **first.quick}, "a first model in seconds", is_quick=True)
 
     def _first_look(self, left_s: float) -> Start | None:
+        """The next family that had no fair look yet, if it can be afforded; the first one always is."""
         for family in self._families:
+            if any(not a.plan.is_quick for a in self._of(family)):
+                continue
             needed_s = self._fold_s(family)
-            is_affordable = needed_s * 1.2 < left_s and needed_s < LOOK_SHARE * left_s * self._load.slots
-            if not any(not a.plan.is_quick for a in self._of(family)) and (is_affordable or not self._mine()):
+            is_fair = needed_s < LOOK_SHARE * left_s * self._load.slots
+            if family is self._families[0] or (is_fair and needed_s * 1.2 < left_s):
                 return self._config(family, "first look at the family")
         return None
 
     def _pay(self, left_s: float, goal: int, *, only_when_due: bool = False) -> Continue | None:
         """The next fold of the trial whose bag gives most weight per second, if the bag can still be finished."""
-        weights = self._weigh()
-        owed = [a for a in self._mine() if weights.get(a.plan.number, 0) > 0 and a.folds and not a.trouble]
-        owed = [a for a in owed if a.missing(goal)]
+        worth = self._worth()
+        owed = [a for a in self._mine() if a.plan.number in worth and a.missing(goal)]
         if only_when_due and self._debt_s(owed, goal) < DEBT * left_s:
             return None
-        for attempt in sorted(
-            owed, key=lambda a: -weights[a.plan.number] / (len(a.missing(goal)) * a.fold_s + START_S)
-        ):
+        for attempt in sorted(owed, key=lambda a: -worth[a.plan.number] / (len(a.missing(goal)) * a.fold_s + START_S)):
             # beyond the goal every single fold helps; up to it only a whole bag does
             folds = len(attempt.missing(goal)) if goal == self._load.goal else 1
             if attempt.fold_s * 1.1 * math.ceil((folds + len(attempt.running)) / self._load.slots) < left_s:
                 return Continue(attempt.plan.number, attempt.missing(goal)[0])
         return None
+
+    def _worth(self) -> dict[int, float]:
+        """The trials that deserve their bags: those with weight in the blend, or those near the best on their folds."""
+        alive = [a for a in self._mine() if a.folds and not a.trouble]
+        if not self._load.is_careful:
+            weights = self._weigh()
+            return {a.plan.number: w for a in alive if (w := weights.get(a.plan.number, 0.0)) > 0}
+        best = {k: min(a.folds[k].error for a in alive if k in a.folds) for b in alive for k in b.folds}
+        gaps = {a.plan.number: a.error / max(1e-12, sum(best[k] for k in a.folds) / len(a.folds)) for a in alive}
+        return {number: 1.0 / max(gap, 1e-9) for number, gap in gaps.items() if gap <= NEAR}
 
     def _debt_s(self, owed: list[Attempt], goal: int) -> float:
         return sum(len(a.missing(goal)) * a.fold_s for a in owed) / self._load.slots
@@ -167,7 +175,7 @@ class Allocator:
         def claim(family: Family) -> float:
             mine = self._of(family)
             weight = sum(weights.get(a.plan.number, 0.0) for a in mine)
-            return (CURIOSITY + weight) / (1 + len(mine)) / math.sqrt(max(cost(family), START_S))
+            return (CURIOSITY + weight) / (1 + len(mine)) / math.sqrt(max(cost(family), CHEAP_S))
 
         return max(families, key=claim)
 
@@ -187,7 +195,7 @@ class Allocator:
         seen = [a.fold_s for a in self._of(family) if a.folds and not a.plan.is_quick]
         if seen:
             return median(seen)
-        priors = {f.name: prior_fold_s(f, self._load.cells) for f in self._families}
+        priors = {f.name: f.price.fit_s(self._load.size) for f in self._families}
         ratios = [a.fold_s / priors[a.plan.family] for a in self._mine() if a.folds and not a.plan.is_quick]
         return priors[family.name] * (median(ratios) if ratios else 1.0)
 

@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 import search_spaces
 from automl import metrics
 from automl.ensemble import blend
 from automl.folder import RunFolder
 from automl.progress import Pulse, Watcher
 from automl.records import Decision, Fold, Plan, Spent, Trial, TrialStatus
-from automl.search.allocate import Allocator, Attempt, Load, Start
+from automl.search.allocate import CAREFUL_ROWS, Allocator, Attempt, Load, Start
 from automl.search.budget import Clock
 from automl.search.sample import Studies
 from automl.search.trial import FoldJob, FoldResult, Shared, run_fold
@@ -48,9 +50,10 @@ class Search:
     def __post_init__(self) -> None:
         families = [search_spaces.get(name) for name in self.decision.families]
         load = Load(
-            self.shared.folds.count, self.goal, self.shared.cells, self.pool.slots,
-            self.decision.shares.get("neural", 0.0),
+            self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
+            self.decision.shares.get("neural", 0.0), len(self.shared.folds.held(0)) < CAREFUL_ROWS,
         )  # fmt: skip
+        self._judges = range(self.goal) if load.is_careful else range(1)  # folds on which trials are weighed
         self._allocator = Allocator(families, load, self.attempts, self._weigh)
         self._studies = Studies(self.folder.path / "study.journal", self.seed)
         self._running: dict[str, tuple[int, int]] = {}
@@ -59,14 +62,15 @@ class Search:
         self._weights: tuple[tuple[int, ...], dict[int, float]] = ((), {})
 
     def _weigh(self) -> dict[int, float]:
-        """What a blend on the rows that fold 0 holds out makes of every trial that predicted them."""
-        looked = [a for n, a in sorted(self.attempts.items()) if n and 0 in a.folds]
+        """What a blend makes of every trial, on the rows that the judging folds hold out."""
+        looked = [a for n, a in sorted(self.attempts.items()) if n and all(k in a.folds for k in self._judges)]
         key = tuple(a.plan.number for a in looked)
         if key != self._weights[0]:
-            rows = self.shared.folds.held(0)
+            rows = np.concatenate([self.shared.folds.held(k) for k in self._judges])
             weight = None if self.shared.weight is None else self.shared.weight[rows]
-            ranked = sorted(looked, key=lambda a: a.folds[0].error)
-            found = blend(self._metric, self.shared.y[rows], [a.folds[0].predictions for a in ranked], weight=weight)
+            ranked = sorted(looked, key=lambda a: a.error)
+            given = [np.concatenate([a.folds[k].predictions for k in self._judges]) for a in ranked]
+            found = blend(self._metric, self.shared.y[rows], given, weight=weight)
             self._weights = key, {a.plan.number: float(w) for a, w in zip(ranked, found, strict=True)}
         return self._weights[1]
 

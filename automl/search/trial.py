@@ -21,13 +21,12 @@ from automl.modalities.table.features import Features, learn_features
 from automl.split import Folds
 from automl.training import learners
 from cluster.pool import Grant, Partial
-from search_spaces.spec import Learner, Matrix, Rows, Run, Task
+from search_spaces.spec import Learner, Matrix, Rows, Run, Size, Task
 
 ALL_ROWS = -1  # the "fold" that holds nothing out: a refit
 CACHE_BYTES = 1_500_000_000  # encoded folds a worker keeps
 ROW_REPEATS = 3
 TEXT_WIDTH = 10  # a text column costs as much as so many numbers
-OUTPUT_POWER = 0.7  # 26 classes take ten times as long as one answer
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Shared:
     task: Task
     outputs: int
     metric: str
-    cells: float  # see count_cells
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -86,10 +85,9 @@ class Encoded:
         return sum(rows.X.numbers.nbytes + rows.X.codes.nbytes for rows in (self.train, self.held))
 
 
-def count_cells(raw: Raw, answers: int) -> float:
-    """How much there is to learn from, for predicting costs: rows times columns; several classes each add trees."""
-    width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
-    return float(len(raw) * max(1, width) * answers**OUTPUT_POWER)
+def size_of(raw: Raw, classes: int) -> Size:
+    """How much there is to learn from."""
+    return Size(len(raw), raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts), classes)
 
 
 _cache: OrderedDict[tuple[int, int, str], Encoded] = OrderedDict()

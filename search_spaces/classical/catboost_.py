@@ -15,7 +15,7 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._boosting import Patience, most_rounds
-from search_spaces.spec import Family, Float, Int, Learner, Matrix, Needs, Params, Rows, Run, Space
+from search_spaces.spec import Family, Float, Int, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
 SPACE: Space = {
     "learning_rate": Float(0.02, 0.2, start=0.08, log=True),
@@ -156,5 +156,5 @@ FAMILY = Family(
     load=load,
     needs=Needs(rows=(20, 5_000_000), columns=(1, 5_000), classes=100, package="catboost", extra="catboost"),
     portfolio=PORTFOLIO,
-    cost=10.0,
+    price=Price(1.0, 20.0, 0.7),
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
-from search_spaces.spec import Family, Learner, Matrix, Needs, Params, Rows, Run, Space
+from search_spaces.spec import Family, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
 SPACE: Space = {}
 
@@ -56,5 +56,5 @@ FAMILY = Family(
     build=Constant,
     load=load,
     needs=Needs(),
-    cost=0.01,
+    price=Price(0.0, 0.01),
 )

@@ -14,7 +14,7 @@ import numpy as np
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._dense import Dense, Encoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
-from search_spaces.spec import Choice, Family, Float, Learner, Matrix, Needs, Params, Rows, Run, Space
+from search_spaces.spec import Choice, Family, Float, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
 SPACE: Space = {
     "penalty": Float(1e-2, 1e4, start=3.0, log=True),
@@ -177,5 +177,5 @@ FAMILY = Family(
     load=load,
     needs=Needs(rows=(10, 5_000_000), columns=(1, 2_000), classes=200),
     portfolio=PORTFOLIO,
-    cost=0.5,
+    price=Price(0.1, 1.5, 0.7),
 )

@@ -14,7 +14,7 @@ import numpy as np
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._dense import Encoder
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
-from search_spaces.spec import Choice, Family, Int, Learner, Matrix, Needs, Params, Rows, Run, Space
+from search_spaces.spec import Choice, Family, Int, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
 SPACE: Space = {
     "neighbors": Int(2, 100, start=15, log=True),
@@ -127,5 +127,5 @@ FAMILY = Family(
     load=load,
     needs=Needs(rows=(10, 100_000), columns=(1, 300), classes=200, package="sklearn"),
     portfolio=PORTFOLIO,
-    cost=0.5,
+    price=Price(0.05, 2.0),
 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers, joined, unit_weight
 from search_spaces.classical._boosting import Patience, most_rounds
-from search_spaces.spec import Family, Float, Int, Learner, Matrix, Needs, Params, Rows, Run, Space
+from search_spaces.spec import Family, Float, Int, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
 SPACE: Space = {
     "learning_rate": Float(0.01, 0.2, start=0.08, log=True),
@@ -154,5 +154,5 @@ FAMILY = Family(
     load=load,
     needs=Needs(rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="xgboost"),
     portfolio=PORTFOLIO,
-    cost=1.6,
+    price=Price(0.15, 6.0, 0.95),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces.spec import Family, Float, Int, Needs, Params, Shape, Space
+from search_spaces.spec import Family, Float, Int, Needs, Params, Price, Shape, Space
 
 SPACE: Space = {
     "width": Int(64, 512, start=192, log=True),
@@ -51,5 +51,5 @@ FAMILY = Family(
     build=build,
     portfolio=PORTFOLIO,
     needs=Needs(rows=(200, 1_000_000), columns=(1, 2_000), package="torch"),
-    cost=8.0,
+    price=Price(2.0, 4.0),
 )

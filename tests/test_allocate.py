@@ -1,0 +1,172 @@
+"""Who gets the next worker."""
+
+import numpy as np
+import pytest
+
+from automl.records import Fold, Plan, Spent
+from automl.search.allocate import Allocator, Attempt, Continue, Load, Start
+from search_spaces.spec import Family, Float, Price, Size
+
+
+def family(name: str, cost: float = 1.0, route: str = "classical", quick: dict | None = None) -> Family:
+    space = {"x": Float(0.0, 1.0, start=0.5)}
+    return Family(
+        name=name, title=name, route=route, space=space, build=object, price=Price(0.0, 5.0 * cost),
+        portfolio=({"x": 0.1}, {"x": 0.9}), quick=quick or {},
+    )  # fmt: skip
+
+
+def fold(number: int, error: float, fit_s: float = 1.0, is_cut: bool = False) -> Fold:
+    return Fold(number, np.empty(0), error, is_cut, fit_s, 0.01, 0.001, 0.1)
+
+
+class Race:
+    """An allocator whose trials end as the test says."""
+
+    def __init__(
+        self, families: list[Family], folds: int = 4, goal: int | None = None, rows: int = 20_000, share: float = 1.0
+    ):
+        self.attempts: dict[int, Attempt] = {}
+        self.weights: dict[int, float] = {}
+        load = Load(folds, goal or folds, Size(rows, 5), 2, share)
+        self.allocator = Allocator(families, load, self.attempts, lambda: self.weights)
+
+    def look(self, start: Start, error: float, weight: float = 0.0, fit_s: float = 1.0) -> Attempt:
+        number = len(self.attempts) + 1
+        plan = Plan(number, start.family.name, start.given or {}, 0, start.because, is_quick=start.is_quick)
+        self.attempts[number] = Attempt(plan, {0: fold(0, error, fit_s)}, spent=Spent(cpu_s=fit_s))
+        self.weights[number] = weight
+        return self.attempts[number]
+
+
+def test_every_family_gets_one_look_in_the_given_order() -> None:
+    """The defaults come first, one per family, whatever their results."""
+    race = Race([family("a"), family("b"), family("c")])
+    for expected in "abc":
+        step = race.allocator.next(100.0)
+        assert isinstance(step, Start)
+        assert (step.family.name, step.given) == (expected, {"x": 0.5})
+        assert "first look" in step.because
+        race.look(step, error=1.0, weight=1.0)
+
+
+def test_a_family_whose_look_would_eat_the_budget_is_left_out() -> None:
+    """A look that takes more than its share of the time left is not started; the first family always is."""
+    race = Race([family("a"), family("huge", cost=1000.0), family("b")])
+    race.look(race.allocator.next(50.0), 1.0, 1.0, fit_s=0.5)
+    step = race.allocator.next(50.0)
+    assert isinstance(step, Start)
+    assert step.family.name == "b"
+
+
+def test_a_slow_first_family_is_preceded_by_a_quick_model() -> None:
+    """So that there is a valid model in seconds; its sampler is not told."""
+    race = Race([family("a", quick={"x": 0.0})], rows=2_000_000)
+    step = race.allocator.next(100.0)
+    assert isinstance(step, Start)
+    assert step.is_quick
+    assert step.given == {"x": 0.0}
+    race.look(step, 1.0)
+    fair = race.allocator.next(100.0)
+    assert isinstance(fair, Start)
+    assert not fair.is_quick
+
+
+def test_a_trial_the_blend_wants_gets_its_bag_before_time_runs_out() -> None:
+    """When the debt reaches its share of the time left, folds go to the trial with weight, one after the other."""
+    race = Race([family("a"), family("b")])
+    race.look(race.allocator.next(100.0), 1.0, weight=1.0)
+    race.look(race.allocator.next(100.0), 2.0, weight=0.0)
+    step = race.allocator.next(2.5)
+    assert step == Continue(1, 1)
+    race.attempts[1].running.add(1)
+    assert race.allocator.next(2.5) == Continue(1, 2)
+
+
+def test_looks_go_on_while_the_debt_fits_and_go_to_families_with_weight() -> None:
+    """Plenty of time left: the next configuration of the family that the blend wants, in its portfolio's order."""
+    race = Race([family("a"), family("b")])
+    race.look(race.allocator.next(100.0), 1.0, weight=0.9)
+    race.look(race.allocator.next(100.0), 1.1, weight=0.1)
+    step = race.allocator.next(100.0)
+    assert isinstance(step, Start)
+    assert (step.family.name, step.given) == ("a", {"x": 0.1})
+    assert "portfolio 1 of 2" in step.because
+
+
+def test_after_the_portfolio_the_sampler_is_asked() -> None:
+    """No tried-first configuration is left, so the parameters are the sampler's."""
+    race = Race([family("a")])
+    for _ in range(3):
+        race.look(race.allocator.next(1000.0), 1.0, weight=1.0)
+    step = race.allocator.next(1000.0)
+    assert isinstance(step, Start)
+    assert step.given is None
+
+
+def test_nothing_is_started_that_cannot_finish() -> None:
+    """With less time than a fold takes, the answer is no step at all."""
+    race = Race([family("a")])
+    race.look(race.allocator.next(100.0), 1.0, weight=1.0, fit_s=5.0)
+    assert race.allocator.next(4.0) is None
+
+
+def test_a_family_far_behind_gets_no_second_look() -> None:
+    """Errors far above the best one's end a family's turn."""
+    race = Race([family("a"), family("bad")])
+    race.look(race.allocator.next(100.0), 1.0, weight=0.2)
+    race.look(race.allocator.next(100.0), 3.0, weight=0.0)
+    for _ in range(8):
+        step = race.allocator.next(1000.0)
+        assert isinstance(step, Start)
+        assert step.family.name == "a"
+        race.look(step, 1.0, weight=0.1)
+
+
+def test_a_holdout_run_needs_one_fold_and_uses_spare_time_for_more() -> None:
+    """Where one fold makes a bag, nothing is owed; only when no look fits do the wanted get further folds."""
+    race = Race([family("a")], folds=10, goal=1)
+    race.look(race.allocator.next(100.0), 1.0, weight=1.0)
+    assert isinstance(race.allocator.next(100.0), Start)
+    for _ in range(4):
+        race.look(race.allocator.next(1000.0), 1.0, weight=0.0, fit_s=9.0)
+    assert race.allocator.next(3.0) == Continue(1, 1)
+
+
+def test_neural_models_stay_within_their_share_unless_the_blend_wants_them() -> None:
+    """The share bounds their seconds; weight in the blend lifts it."""
+    race = Race([family("a"), family("net", route="neural")], share=0.1)
+    race.look(race.allocator.next(100.0), 1.0, weight=1.0, fit_s=0.5)
+    race.look(race.allocator.next(100.0), 1.0, weight=0.0, fit_s=0.5)
+    names = set()
+    for _ in range(6):
+        step = race.allocator.next(1000.0)
+        names.add(step.family.name)
+        race.look(step, 1.0, weight=0.1, fit_s=0.5)
+    assert names == {"a"}
+    race.weights = {2: 0.9, 1: 0.1}
+    assert race.allocator.next(1000.0).family.name == "net"
+
+
+def test_a_trial_in_trouble_gets_nothing_more() -> None:
+    """A failed fold ends its trial."""
+    race = Race([family("a")])
+    race.look(race.allocator.next(100.0), 1.0, weight=1.0).trouble = "ValueError: no"
+    assert not isinstance(race.allocator.next(2.0), Continue)
+
+
+def test_counted_trials_take_each_family_first_and_never_ask_the_clock() -> None:
+    """Whole trials: one per family, then by weight and declared cost."""
+    race = Race([family("a"), family("b", cost=4.0)])
+    assert race.allocator.whole_trial().family.name == "a"
+    race.look(race.allocator.whole_trial(), 1.0, weight=0.5)
+    assert race.allocator.whole_trial().family.name == "b"
+    race.look(race.allocator.whole_trial(), 1.0, weight=0.5, fit_s=1e6)
+    assert race.allocator.whole_trial().family.name == "a"
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_fold_that_was_cut_is_expected_to_take_longer(is_cut: bool) -> None:
+    """Its seconds are a lower bound of what the next one takes."""
+    attempt = Attempt(Plan(1, "a", {}, 0, ""), {0: fold(0, 1.0, fit_s=2.0, is_cut=is_cut)})
+    assert (attempt.fold_s > 2.0) == is_cut

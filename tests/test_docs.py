@@ -1,0 +1,68 @@
+"""The README is a promise: its code runs, its file tree is the disk, its commands exist."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the examples, where a reader would try things."""
+    folder = tmp_path_factory.mktemp("reader")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_commands_and_the_code_of_the_readme_run(playground: Path) -> None:
+    """In the order of a reader who tries the command line first, then Python."""
+    bin_dir = Path(sys.executable).parent
+    commands = next(block for block in blocks("sh") if "automl profile" in block)
+    for line in commands.strip().splitlines():
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=playground, capture_output=True, text=True, check=False,
+            env={"PATH": f"{bin_dir}:/usr/bin:/bin", "HOME": str(playground)},
+        )  # fmt: skip
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert (playground / "predictions.csv").is_file()
+    for block in blocks("python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=playground, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{block}\n{done.stderr}"
+    assert (playground / "churn-model" / "manifest.json").is_file()
+
+
+def test_the_file_tree_of_the_readme_is_the_disk() -> None:
+    """Every top-level folder that git knows is named, and every named one exists."""
+    tree = README.split("## The house")[1].split("```")[1]
+    named = set(re.findall(r"^(\w+)/", tree, flags=re.MULTILINE))
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    if not tracked:
+        pytest.skip("not a git checkout")
+    assert named == {path.split("/")[0] for path in tracked if "/" in path and not path.startswith(".")}
+
+
+def test_every_make_target_the_readme_names_exists() -> None:
+    """And help lists them."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z-]+)", README)) <= targets
+
+
+def test_every_document_the_readme_links_to_exists() -> None:
+    """No dead links to files."""
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link

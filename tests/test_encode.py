@@ -1,0 +1,132 @@
+"""From columns to arrays, and features learned inside a fold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automl.errors import SchemaError
+from automl.modalities.table.encode import learn_schema, schema_from_json
+from automl.modalities.table.features import learn_features, load_features
+from automl.modalities.table.kinds import describe
+from automl.records import Profile, as_json
+
+
+def schema_of(frame: pd.DataFrame):
+    profile = Profile("table", len(frame), describe(frame), "regression", "", "rmse", "")
+    return learn_schema(frame, profile)
+
+
+RNG = np.random.default_rng(0)
+MIXED = pd.DataFrame(
+    {
+        "size": RNG.normal(size=80),
+        "colour": RNG.choice(["red", "green", "blue"], 80),
+        "when": pd.date_range("2020-01-01", periods=80, freq="D").astype(str),
+        "paid": RNG.choice(["yes", "no"], 80),
+        "stamp": 1.7e9 + np.arange(80),
+        "note": [
+            f"customer number {i} said that the {w} parcel was late again"
+            for i, w in enumerate(RNG.choice(["red", "big", "old"], 80))
+        ],
+    }
+)
+
+
+def test_each_kind_becomes_what_models_eat() -> None:
+    """Numbers and dates as numbers, categories as codes, texts as texts."""
+    schema = schema_of(MIXED)
+    raw = schema.encode(MIXED)
+    assert schema.category_names == ["colour"]
+    assert schema.text_names == ["note"]
+    assert {"size", "paid", "stamp", "when.days", "when.weekday"} <= set(schema.number_names)
+    assert raw.numbers.shape == (80, len(schema.number_names))
+    assert raw.numbers.dtype == np.float32
+    assert set(np.unique(raw.codes)) == {1, 2, 3}
+
+
+def test_large_whole_numbers_keep_their_differences() -> None:
+    """Seconds since 1970 do not fit float32; the column is centred, so neighbours stay apart."""
+    schema = schema_of(MIXED)
+    stamps = schema.encode(MIXED).numbers[:, schema.number_names.index("stamp")]
+    assert len(np.unique(stamps)) == 80
+
+
+def test_the_weekday_of_a_date_is_right() -> None:
+    """2020-01-01 was a Wednesday."""
+    schema = schema_of(MIXED)
+    first = schema.encode(MIXED).numbers[0]
+    assert first[schema.number_names.index("when.weekday")] == 2
+    assert first[schema.number_names.index("when.year")] == 2020
+
+
+def test_a_schema_survives_json() -> None:
+    """What is saved with a model encodes as before."""
+    import json
+
+    schema = schema_of(MIXED)
+    again = schema_from_json(json.loads(json.dumps(as_json(schema.as_json()))))
+    assert again == schema
+    np.testing.assert_array_equal(again.encode(MIXED).numbers, schema.encode(MIXED).numbers)
+
+
+def test_codes_follow_the_text_of_a_value() -> None:
+    """1, 1.0, '1' and a categorical 1 are the same category; the unseen and the missing are 0."""
+    frame = pd.DataFrame({"c": pd.Series(["1", "2", "3", "1"] * 10, dtype="category")})
+    schema = schema_of(frame)
+    expected = schema.encode(frame).codes[:4, 0].tolist()
+    for other in ([1, 2, 3, 1], [1.0, 2.0, 3.0, 1.0], ["1", "2", "3", "1"]):
+        assert schema.encode(pd.DataFrame({"c": other})).codes[:, 0].tolist() == expected
+    assert schema.encode(pd.DataFrame({"c": ["9", None]})).codes[:, 0].tolist() == [0, 0]
+
+
+def test_missing_columns_are_refused_with_the_closest_name() -> None:
+    """The message helps with a renamed column."""
+    with pytest.raises(SchemaError, match=r"'colour'.*Did you mean 'color'"):
+        schema_of(MIXED).encode(MIXED.rename(columns={"colour": "color"}))
+
+
+def test_a_fold_knows_only_the_codes_of_its_training_rows() -> None:
+    """A category that only held-out rows have is as unseen there as it would be in production."""
+    frame = pd.DataFrame({"c": ["a"] * 30 + ["b"] * 30})
+    schema = schema_of(frame)
+    raw = schema.encode(frame)
+    features = learn_features(raw.take(np.arange(30)), schema.sizes, {}, seed=1)
+    assert set(features.transform(raw).codes[30:, 0]) == {0}
+
+
+def test_texts_become_a_few_numbers_that_tell_them_apart() -> None:
+    """The reduced TF-IDF separates what the words separate; reading it back gives the same numbers."""
+    schema = schema_of(MIXED)
+    raw = schema.encode(MIXED)
+    features = learn_features(raw, schema.sizes, {}, seed=1)
+    matrix = features.transform(raw)
+    assert matrix.numbers.shape[1] > raw.numbers.shape[1] + 2
+    again = load_features(features.dump())
+    np.testing.assert_array_equal(again.transform(raw).numbers, matrix.numbers)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text(max_size=6), st.integers(-(10**12), 10**12), st.floats(allow_nan=True)),
+        min_size=12,
+        max_size=40,
+    )
+)
+def test_any_column_is_encoded_the_same_way_twice(cells: list[object]) -> None:
+    """Whatever a column holds: finite or missing numbers, codes in range, and one row alone encodes as among others."""
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=object), "y": np.arange(len(cells))})
+    schema = schema_of(frame)
+    raw = schema.encode(frame)
+    assert not np.isinf(raw.numbers).any()
+    for j, size in enumerate(schema.sizes):
+        assert ((raw.codes[:, j] >= 0) & (raw.codes[:, j] < size)).all()
+    for i in range(0, len(frame), 7):
+        try:
+            alone = schema.encode(frame.iloc[[i]])
+        except SchemaError:  # a number column whose only cell is a word
+            continue
+        np.testing.assert_array_equal(alone.codes[0], raw.codes[i])
+        np.testing.assert_array_equal(alone.numbers[0], raw.numbers[i])

@@ -1,0 +1,96 @@
+"""Options and budgets: what people type, and what is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from automl.errors import OptionError
+from automl.options import Budget, Options
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        (60, 60),
+        ("60", 60),
+        (" 5 min ", 300),
+        ("1d", 86400),
+    ],
+)
+def test_budgets_in_time_are_read_as_people_write_them(text: object, seconds: float) -> None:
+    """Units, sums of units and plain seconds."""
+    assert Budget.parse(text).time_s == seconds
+
+
+def test_budgets_in_trials_are_read() -> None:
+    """One or many."""
+    assert Budget.parse("20 trials").trials == 20
+    assert Budget.parse("1 trial") == Budget(trials=1)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, -1, "0", "0s", "soon", "", "5 parsecs", "10", True, None, [], "0 trials", float("nan"), float("inf"), "1e3"],
+)
+def test_other_budgets_are_refused_with_the_value_and_an_example(value: object) -> None:
+    """One line; '10' alone is ten seconds and fine."""
+    if value == "10":
+        assert Budget.parse(value).time_s == 10
+        return
+    with pytest.raises(OptionError) as refusal:
+        Budget.parse(value)
+    assert "\n" not in str(refusal.value)
+    assert "got" in str(refusal.value)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_budget_or_refused(text: str) -> None:
+    """Nothing else ever happens."""
+    try:
+        budget = Budget.parse(text)
+    except OptionError:
+        return
+    assert (budget.time_s or 0) > 0 or (budget.trials or 0) > 0
+
+
+@given(st.floats(0.1, 1e6))
+def test_a_budget_survives_being_written_down(seconds: float) -> None:
+    """options.json holds what `parse` reads again, to the digits shown."""
+    assert Budget.parse(str(Budget(time_s=seconds))).time_s == pytest.approx(seconds, rel=1e-4)
+
+
+def test_money_and_energy_are_refused_honestly() -> None:
+    """Until there are prices nothing pretends to keep them."""
+    for value in ("$1.50", "0.2kWh"):
+        with pytest.raises(OptionError, match="not supported yet"):
+            Budget.parse(value)
+
+
+def test_options_survive_being_written_down() -> None:
+    """as_json and of are inverse for what JSON can hold."""
+    options = Options(target="y", budget="5m", families="lightgbm, linear", max_latency_ms=5)
+    assert Options.of(options.as_json()) == options
+    assert options.families == ("lightgbm", "linear")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"route": "quantum"},
+        {"prefer": "best"},
+        {"workers": 0},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"max_model_mb": -2},
+        {"cluster": "moon"},
+    ],
+)
+def test_values_that_cannot_work_are_refused_by_name(given: dict[str, object]) -> None:
+    """The message names the option and the value seen."""
+    with pytest.raises(OptionError, match=next(iter(given))):
+        Options.of(given)

@@ -1,0 +1,78 @@
+"""The prior: who takes part, in which order, with which share, and why."""
+
+import pytest
+
+from automl.errors import OptionError
+from automl.options import Options
+from automl.records import Column, Kind, Profile
+from automl.router import route
+
+
+def profile(rows: int = 5_000, columns: int = 5, classes: int = 2, task: str = "binary") -> Profile:
+    names = tuple(Column(f"c{i}", Kind.NUMBER, "", 0.0, 10) for i in range(columns))
+    labels = tuple(range(classes)) if task != "regression" else ()
+    return Profile("table", rows, names, task, "", "roc_auc", "", labels)
+
+
+def decide(of: Profile, gpus: int = 0, **options: object):
+    return route(of, Options.of({"target": "y", **options}), gpus)
+
+
+def test_a_small_table_is_classical_first_with_a_neural_share() -> None:
+    """The rule that fired carries the values that made it fire."""
+    decision = decide(profile(5_000))
+    assert decision.shares["classical"] > decision.shares["neural"] > 0
+    assert "5,000 rows" in decision.rules[0].because
+    assert decision.families[0] == "lightgbm"
+    assert "constant" not in decision.families
+
+
+@pytest.mark.parametrize(("small", "large"), [(400, 5_000), (200_000, 5_000)])
+def test_few_and_very_many_rows_give_networks_less(small: int, large: int) -> None:
+    """The share depends on the rows."""
+    assert decide(profile(small)).shares["neural"] < decide(profile(large)).shares["neural"]
+
+
+def test_a_gpu_raises_the_neural_share() -> None:
+    """And the rule says so."""
+    with_one = decide(profile(), gpus=1)
+    assert with_one.shares["neural"] > decide(profile()).shares["neural"]
+    assert any(rule.name == "gpu" for rule in with_one.rules)
+
+
+def test_families_that_cannot_take_part_are_skipped_with_a_reason() -> None:
+    """Too few rows for a network, too many columns for neighbours."""
+    reasons = {skip.family: skip.because for skip in decide(profile(rows=100)).skipped}
+    assert "rows" in reasons["mlp"]
+    reasons = {skip.family: skip.because for skip in decide(profile(columns=6_000)).skipped}
+    assert "columns" in reasons["neighbors"]
+
+
+def test_a_missing_package_is_a_reason_that_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody needs to guess what to install."""
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "catboost" else found(name))
+    reasons = {skip.family: skip.because for skip in decide(profile()).skipped}
+    assert "pip install 'automl-frontier[catboost]'" in reasons["catboost"]
+
+
+def test_a_route_that_was_asked_for_is_the_only_one() -> None:
+    """route='neural' leaves networks alone, all of the time theirs."""
+    decision = decide(profile(), route="neural")
+    assert decision.families == ("mlp",)
+    assert decision.shares == {"classical": 0.0, "neural": 1.0}
+    assert decide(profile(), route="classical").shares["neural"] == 0.0
+
+
+def test_leaving_no_family_is_refused_with_all_reasons() -> None:
+    """One line that says for each family why not."""
+    with pytest.raises(OptionError, match="no family of models is left"):
+        decide(profile(), families="linear", exclude="linear")
+
+
+def test_a_route_that_tables_do_not_have_is_refused() -> None:
+    """A table has no hybrid route yet, and the message says which there are."""
+    with pytest.raises(OptionError, match="hybrid"):
+        decide(profile(), route="hybrid")
