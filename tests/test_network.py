@@ -98,6 +98,14 @@ def test_gaps_and_unseen_codes_are_predicted() -> None:
     assert learner.predict(table(np.empty((0, 3), np.float32), np.empty((0, 1), np.int32), (9,))).shape == (0,)
 
 
+def test_numbers_that_hardly_differ_do_not_break_the_network() -> None:
+    """Values so close that the bin between them has no finite slope share a bin."""
+    X = numbers(500)
+    X[:250, 0] = np.repeat(np.arange(50) * 1e-42, 5)
+    rows = Rows(table(X), X[:, 1].astype(np.float64))
+    assert np.isfinite(learn(rows, None, REGRESSION, rounds=2).predict(rows.X)).all()
+
+
 def test_the_deadline_is_obeyed_and_leaves_a_usable_network() -> None:
     """A fit of minutes, given one second, ends soon after it, says that it was cut, and predicts."""
     rows = waves(60_000)

@@ -20,6 +20,7 @@ from search_spaces.spec import Run
 
 PROBED = 4  # steps seen before the time of the rest is predicted; the very first one also sets up
 GENTLER = 0.2  # learning rate of the second attempt, relative to the first
+LOOK_COST = 0.4  # time for a validation row relative to a training row, until it was measured
 LOOK_RESERVE = 1.2  # times the last look at the validation rows is kept for the next one
 LARGEST_STEP = 1.0  # norm to which gradients are clipped
 
@@ -128,8 +129,8 @@ class _Pace:
     started: float = 0.0
     taken_over: tuple[float, float] | None = None  # progress and moment at which the clock took over
 
-    def tick(self) -> None:
-        """A step was done."""
+    def tick(self, look: float) -> None:
+        """A step was done. `look`: steps as long as a look at the validation rows, 0 once that was measured."""
         self.done += 1
         if self.until == math.inf:
             return
@@ -137,8 +138,9 @@ class _Pace:
         if self.done == 1:
             self.started = now
         elif self.done > PROBED and self.taken_over is None:
-            ahead_s = (now - self.started) / (self.done - 1) * (self.steps - self.done)
-            if now + ahead_s > self.until - self.reserve_s:
+            step_s = (now - self.started) / (self.done - 1)
+            self.reserve_s = max(self.reserve_s, LOOK_RESERVE * look * step_s)
+            if now + step_s * (self.steps - self.done) > self.until - self.reserve_s:
                 self.taken_over = (self.done / self.steps, now)
 
     @property
@@ -221,7 +223,7 @@ class _Attempt:
             nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_STEP)
             optimizer.step()
             total = total + loss.detach()
-            pace.tick()
+            pace.tick(0.0 if self.errors else LOOK_COST * self.feed.held_rows / len(batch.target))
             if pace.is_over:
                 break
         return float(total)

@@ -22,6 +22,7 @@ from automl.training.network import Batch, Objective, Recipe, find_device, seede
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape, Task
 
 SAMPLE = 20_000  # rows from which quantiles are taken
+NARROWEST = 1e-5  # bin, in scaled numbers: narrower ones have no finite slope
 REACH = 3.0  # scaled numbers stay within plus and minus this
 MARGIN = 0.05  # how far predictions may leave the range of the targets, as a share of it
 LOOKED_AT = 2048  # rows at once where nothing is learned: embedded columns stay in the cache
@@ -103,7 +104,7 @@ def _edges(column: np.ndarray, bins: int) -> tuple[float, ...]:
     if len(edges) <= bins:
         edges = np.unique(np.quantile(np.unique(column), shares))
     edges = np.unique(edges.astype(np.float32))
-    return tuple(float(edge) for edge in edges)
+    return tuple(edges[np.append(True, np.diff(edges) > NARROWEST)].tolist())
 
 
 @dataclass(frozen=True)
@@ -263,13 +264,13 @@ class NetworkLearner:
 
     def _recipe(self, steps: int) -> Recipe:
         """As many epochs as give about the same number of steps on any table, within reason."""
-        epochs = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(STEPS / steps)))
+        usual = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(STEPS / steps)))
+        epochs = max(1, int(self.params.get("rounds", usual)))  # to come to rest there beats half of a longer course
         return Recipe(
             epochs=epochs,
             learning_rate=self.params["learning_rate"],
             weight_decay=self.params["weight_decay"],
             patience=max(5, epochs // 4),
-            stop_after=int(self.params.get("rounds", epochs)),
         )
 
     def _tensors(self, rows: Rows) -> tuple[Tensor, ...]:
