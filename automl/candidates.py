@@ -14,8 +14,8 @@ import numpy as np
 from automl import metrics
 from automl.ensemble import blend, honest_error
 from automl.metrics import Metric
+from automl.prepare import Shared
 from automl.records import Candidate, Score, Trial
-from automl.search.trial import Shared
 
 BASELINE = "constant"
 LISTED = 12  # single trials on the leaderboard

@@ -14,14 +14,14 @@ from automl.candidates import BASELINE, Arena, mixture
 from automl.errors import OptionError
 from automl.folder import RunFolder
 from automl.frontier import Limits, Pick, choose, mark
-from automl.modalities.table.encode import Schema
 from automl.model import Model
 from automl.options import Options
+from automl.prepare import Prepared
 from automl.reading import load
 from automl.records import Candidate, Dataset, Profile, Score, Trial
 from automl.refit import Refitter, as_bags, lean
 from automl.search.budget import Clock
-from automl.search.trial import Shared
+from automl.search.interrupt import Interrupt
 from automl.target import encode_target
 from cluster.pool import Pool
 
@@ -35,13 +35,13 @@ class Bench:
 
     dataset: Dataset
     profile: Profile
-    schema: Schema
-    shared: Shared
+    ready: Prepared
     trials: Sequence[Trial]
     arena: Arena
     pool: Pool
     clock: Clock
     folder: RunFolder
+    interrupt: Interrupt
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,11 @@ def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
 def _save(bench: Bench, pick: Pick) -> Model:
     """Refit what is unfinished, drop folds where the limits ask for it, save, and read back what was saved."""
     members = as_bags(pick.candidate, bench.trials)
-    members = Refitter(bench.trials, bench.shared, bench.pool, bench.clock, bench.folder).refit(members)
+    if not bench.interrupt.asked:
+        refitter = Refitter(bench.trials, bench.ready.shared, bench.pool, bench.clock, bench.folder)
+        members = refitter.refit(members)
     members = lean(members, bench.trials, pick.limits)
-    facts = artifact.describe(bench.profile, bench.schema, bench.dataset.target_name)
+    facts = artifact.describe(bench.profile, bench.ready.schema, bench.dataset.target_name)
     target = artifact.save(bench.folder.path / "model", members, bench.folder, {**facts, "name": pick.candidate.name})
     return artifact.load(target)
 
@@ -116,8 +118,8 @@ def _save(bench: Bench, pick: Pick) -> Model:
 def _encoding_ms(bench: Bench) -> float:
     """Milliseconds to read one row, before any model sees it."""
     one = bench.dataset.frame.iloc[:1]
-    bench.schema.encode(one)
-    return min(_clocked(lambda: bench.schema.encode(one)) for _ in range(ROW_REPEATS))
+    bench.ready.schema.encode(one)
+    return min(_clocked(lambda: bench.ready.schema.encode(one)) for _ in range(ROW_REPEATS))
 
 
 def _clocked(call: Callable[[], object]) -> float:

@@ -7,15 +7,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import search_spaces
-from automl.modalities.table.encode import Schema, learn_schema
+from automl.modalities.table.encode import Raw, Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
 from automl.options import Options
 from automl.records import Dataset, Kind, Profile
-from automl.search.trial import Shared, size_of
-from automl.split import Bags, choose_bags, make_folds
+from automl.split import Bags, Folds, choose_bags, make_folds
 from automl.target import encode_target
+from search_spaces.spec import Size, Task
 
+TEXT_WIDTH = 10  # a text column costs as much as so many numbers
 YARDSTICK = "lightgbm"  # the number of its fits that the budget allows decides how many folds there are
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every trial of a run reads: put once where all workers can see it."""
+
+    raw: Raw
+    sizes: tuple[int, ...]
+    y: np.ndarray
+    weight: np.ndarray | None
+    folds: Folds
+    task: Task
+    outputs: int
+    metric: str
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -35,7 +51,8 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float)
     schema = learn_schema(dataset.frame, profile)
     raw = schema.encode(dataset.frame)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
-    size = size_of(raw, profile.outputs if profile.task == "multiclass" else 1)
+    width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
+    size = Size(len(y), width, profile.outputs if profile.task == "multiclass" else 1)
     bags = choose_bags(len(y), core_s / search_spaces.get(YARDSTICK).price.fit_s(size))
     folds = make_folds(y, profile.task, count=bags.count, seed=options.seed, groups=groups, times=times)
     if bags.goal == bags.count or times is not None or groups is not None:  # these cannot live with one fold alone

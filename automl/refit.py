@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 from automl.folder import RunFolder
 from automl.frontier import Limits, trim
+from automl.prepare import Shared
 from automl.records import Candidate, Plan, Trial
 from automl.search.budget import Clock
-from automl.search.trial import ALL_ROWS, FoldJob, Shared
+from automl.search.trial import ALL_ROWS, FoldJob
 from cluster.pool import Job, Pool, Status
 
 SAVE_S = 1.0  # kept for writing the model and the report

@@ -12,7 +12,7 @@ from automl.candidates import candidates, enter
 from automl.cores import cores
 from automl.folder import RunFolder
 from automl.options import Options, defaults
-from automl.prepare import prepare
+from automl.prepare import Prepared, prepare
 from automl.profiler import examine
 from automl.progress import Watcher
 from automl.reading import load
@@ -21,6 +21,7 @@ from automl.report import write
 from automl.result import Result
 from automl.router import route
 from automl.search.budget import REFIT_SHARE, Clock
+from automl.search.interrupt import Interrupt
 from automl.search.loop import Search
 from automl.terminal import watcher
 from cluster.local import LocalPool
@@ -50,34 +51,32 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
         dataset = load(data, options)
         _enter(clock, listener, "profile")
         profile, audit = examine(dataset, options)
-        _introduce(profile, listener)
         decision = route(profile, options)
-        folder = RunFolder.create(options.run_dir, dataset.name)
-        folder.write_json("options.json", options.as_json())
-        folder.write_json("profile.json", profile)
-        folder.write_json("audit.json", audit)
-        folder.write_json("decision.json", decision)
         ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots)
-        schema, shared = ready.schema, ready.shared
-        folder.write_json("schema.json", schema.as_json())
-        listener.say(f"folds: {ready.bags.why}")
-        if shared.folds.kind == "forward":  # no fold has seen the newest rows: all members are refitted at the end
+        if (
+            ready.shared.folds.kind == "forward"
+        ):  # no fold has seen the newest rows: all members are refitted at the end
             clock.finish_share = REFIT_SHARE
-        _enter(clock, listener, "search")
-        search = Search(shared, decision, folder, pool, clock, listener, ready.bags.goal, options.seed)
-        trials = search.run()
-        _enter(clock, listener, "ensemble")
-        arena = enter(trials, shared)
-        field = candidates(arena, until=clock.until - WRITE_S)
-        _enter(clock, listener, "refit")
-        bench = finish.Bench(dataset, profile, schema, shared, trials, arena, pool, clock, folder)
-        end = finish.finish(bench, field, options)
-    _enter(clock, listener, "report")
-    story = summary.Story(
-        options, dataset, profile, audit, decision, trials, arena, end, moment, interrupted=search.interrupted
-    )
-    write(summary.report(story, clock, folder), folder.path)
-    clock.enter("end")
+        _introduce(profile, ready, listener)
+        folder = RunFolder.create(options.run_dir, dataset.name)
+        first = {"options": options.as_json(), "profile": profile, "audit": audit, "decision": decision}
+        for name, content in {**first, "schema": ready.schema.as_json()}.items():
+            folder.write_json(f"{name}.json", content)
+        with Interrupt() as interrupt:
+            _enter(clock, listener, "search")
+            search = Search(ready, decision, folder, pool, clock, listener, interrupt, options.seed)
+            trials = search.run()
+            _enter(clock, listener, "ensemble")
+            arena = enter(trials, ready.shared)
+            field = candidates(arena, until=clock.until - WRITE_S)
+            _enter(clock, listener, "refit")
+            bench = finish.Bench(dataset, profile, ready, trials, arena, pool, clock, folder, interrupt)
+            end = finish.finish(bench, field, options)
+            _enter(clock, listener, "report")
+            facts = summary.Story(
+                options, dataset, profile, audit, decision, trials, arena, end, moment, interrupt.asked
+            )
+            write(summary.report(facts, clock, folder), folder.path)
     result = Result(folder.path)
     listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
     return result
@@ -94,10 +93,11 @@ def _enter(clock: Clock, listener: Watcher, stage: str) -> None:
     listener.stage(stage)
 
 
-def _introduce(profile: Profile, listener: Watcher) -> None:
+def _introduce(profile: Profile, ready: Prepared, listener: Watcher) -> None:
     """What was guessed, in one line each."""
     listener.say(f"task: {profile.task} ({profile.task_rule})")
     listener.say(f"metric: {profile.metric} ({profile.metric_rule})")
+    listener.say(f"folds: {ready.bags.why}")
 
 
 fit.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # the options, declared once, show in help()

@@ -34,7 +34,7 @@ class Story:
     arena: Arena
     end: End
     started: str
-    interrupted: bool = False
+    interrupted: bool
 
     @property
     def baseline(self) -> Candidate:

@@ -130,6 +130,8 @@ class CandidateJson(TypedDict, total=False):
     row_ms: float
     batch_ms: float  # 1,000 rows
     size_mb: float
+    lean_ms: float  # with one fold of each member kept
+    lean_mb: float
     on_frontier: bool
     picks: list[str]
 

@@ -16,12 +16,14 @@ import search_spaces
 from automl import metrics
 from automl.ensemble import blend
 from automl.folder import RunFolder
+from automl.prepare import Prepared
 from automl.progress import Pulse, Watcher
 from automl.records import Decision, Fold, Plan, Spent, Trial, TrialStatus
 from automl.search.allocate import CAREFUL_ROWS, Allocator, Attempt, Load, Start
 from automl.search.budget import Clock
+from automl.search.interrupt import Interrupt
 from automl.search.sample import Studies
-from automl.search.trial import FoldJob, FoldResult, Shared, run_fold
+from automl.search.trial import FoldJob, FoldResult, run_fold
 from cluster.pool import Grant, Job, Outcome, Partial, Pool, Ref, Status
 
 GENERATION = 4  # trials asked together when only trials count; the same on every machine
@@ -36,18 +38,18 @@ BASELINE = "constant"
 class Search:
     """One search: its material, and what it found so far."""
 
-    shared: Shared
+    ready: Prepared
     decision: Decision
     folder: RunFolder
     pool: Pool
     clock: Clock
     watcher: Watcher
-    goal: int = 0  # folds that make a bag
+    interrupt: Interrupt
     seed: int = 0
-    interrupted: bool = False
     attempts: dict[int, Attempt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.shared, self.goal = self.ready.shared, self.ready.bags.goal
         families = [search_spaces.get(name) for name in self.decision.families]
         load = Load(
             self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
@@ -80,19 +82,17 @@ class Search:
         """Search until the budget is used; Ctrl-C ends the search, not the run."""
         self._baseline()
         ref = self.pool.put(self.shared)
-        try:
-            if self.clock.is_timed:
-                self._by_time(ref)
-            else:
-                self._by_trials(ref, self.clock.budget.trials or 1)
-        except KeyboardInterrupt:
-            self.interrupted = True
-            self.watcher.say("Interrupted: keeping the best model so far.")
+        if self.clock.is_timed:
+            self._by_time(ref)
+        else:
+            self._by_trials(ref, self.clock.budget.trials or 1)
+        if self.interrupt.asked:
+            self.watcher.say("Interrupted: keeping the best model so far. Once more to give it up.")
         self._stop_running()
         return [self._trial(attempt) for attempt in self.attempts.values()]
 
     def _by_time(self, ref: Ref) -> None:
-        while self.clock.search_left > 0:
+        while self.clock.search_left > 0 and not self.interrupt.asked:
             step = None
             while len(self._running) < self.pool.slots:
                 step = self._allocator.next(self.clock.search_left - MARGIN_S)
@@ -107,13 +107,13 @@ class Search:
             self._absorb(self.pool.wait(min(TICK_S, max(0.0, self.clock.search_left))))
 
     def _by_trials(self, ref: Ref, count: int) -> None:
-        while count > 0:
+        while count > 0 and not self.interrupt.asked:
             generation = [self._begin(self._allocator.whole_trial()) for _ in range(min(GENERATION, count))]
             count -= len(generation)
             for attempt in generation:
                 for fold in range(self.shared.folds.count):
                     self._submit(attempt.plan.number, fold, ref)
-            while self._running:
+            while self._running and not self.interrupt.asked:
                 self._absorb(self.pool.wait(TICK_S))
             for attempt in generation:
                 self._tell(attempt)

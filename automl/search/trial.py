@@ -16,32 +16,15 @@ import numpy as np
 
 import search_spaces
 from automl import metrics
-from automl.modalities.table.encode import Raw
 from automl.modalities.table.features import Features, learn_features
-from automl.split import Folds
+from automl.prepare import Shared
 from automl.training import learners
 from cluster.pool import Grant, Partial
-from search_spaces.spec import Learner, Matrix, Rows, Run, Size, Task
+from search_spaces.spec import Learner, Matrix, Rows, Run
 
 ALL_ROWS = -1  # the "fold" that holds nothing out: a refit
 CACHE_BYTES = 1_500_000_000  # encoded folds a worker keeps
 ROW_REPEATS = 3
-TEXT_WIDTH = 10  # a text column costs as much as so many numbers
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What every trial of a run reads: put once where all workers can see it."""
-
-    raw: Raw
-    sizes: tuple[int, ...]
-    y: np.ndarray
-    weight: np.ndarray | None
-    folds: Folds
-    task: Task
-    outputs: int
-    metric: str
-    size: Size
 
 
 @dataclass(frozen=True)
@@ -83,11 +66,6 @@ class Encoded:
     def nbytes(self) -> int:
         """Memory held by the matrices."""
         return sum(rows.X.numbers.nbytes + rows.X.codes.nbytes for rows in (self.train, self.held))
-
-
-def size_of(raw: Raw, classes: int) -> Size:
-    """How much there is to learn from."""
-    return Size(len(raw), raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts), classes)
 
 
 _cache: OrderedDict[tuple[int, int, str], Encoded] = OrderedDict()
