@@ -14,14 +14,12 @@ import numpy as np
 from automl import metrics
 from automl.ensemble import blend, honest_error
 from automl.metrics import Metric
-from automl.prepare import Shared
+from automl.prepare import Prepared
 from automl.records import Candidate, Score, Trial
 
 BASELINE = "constant"
 LISTED = 12  # single trials on the leaderboard
-CARRIED = (
-    0.8  # of the weight of the best blend of first folds must be in the arena, so that no strong trial is shut out
-)
+FAR = 1.1  # an error so many times smaller on the same folds is no luck: then finished bags do not decide alone
 BLEND, FAST_BLEND = "blend", "fast blend"
 FAST_MS = 4.0  # to predict a row with one fold: what a member of the fast blend may take
 
@@ -51,9 +49,10 @@ def _mean_error(trial: Trial, folds: Sequence[int]) -> float:
     return sum(trial.folds[k].error for k in folds) / len(folds)
 
 
-def enter(trials: Sequence[Trial], shared: Shared) -> Arena:
+def enter(trials: Sequence[Trial], ready: Prepared) -> Arena:
     """Choose the folds to compete on, and line up the predictions of the trials that finished them."""
-    chosen = _common_folds([t for t in trials if t.folds and t.plan.family != BASELINE], shared)
+    shared = ready.shared
+    chosen = _common_folds([t for t in trials if t.folds and t.plan.family != BASELINE], ready)
     entered = tuple(t for t in trials if t.folds and all(k in t.folds for k in chosen))
     rows = np.concatenate([shared.folds.held(k) for k in chosen])
     predictions = {t.plan.number: np.concatenate([t.folds[k].predictions for k in chosen]) for t in entered}
@@ -61,20 +60,23 @@ def enter(trials: Sequence[Trial], shared: Shared) -> Arena:
     return Arena(entered, metrics.get(shared.metric), chosen, shared.y[rows], weight, predictions)
 
 
-def _common_folds(rivals: Sequence[Trial], shared: Shared) -> tuple[int, ...]:
-    """The largest set of folds finished by the trials that carry most of the best blend on the first fold."""
-    looked = sorted((t for t in rivals if 0 in t.folds), key=lambda t: t.folds[0].error)
-    if not looked:
-        return max((tuple(t.folds) for t in rivals), key=len) if rivals else tuple(range(shared.folds.count))
-    rows = shared.folds.held(0)
-    weight = None if shared.weight is None else shared.weight[rows]
-    metric = metrics.get(shared.metric)
-    weights = blend(metric, shared.y[rows], [t.folds[0].predictions for t in looked], weight=weight)
-    sets = sorted({tuple(sorted(t.folds)) for t in looked}, key=lambda s: (-len(s), s))
-    for wanted in sets:
-        if sum(w for w, t in zip(weights, looked, strict=True) if set(wanted) <= set(t.folds)) >= CARRIED:
+def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
+    """Those of a finished bag, unless that shuts out a trial far better on what it did; else the most that any has."""
+    if not rivals:
+        return tuple(range(ready.shared.folds.count))
+    goal = tuple(range(ready.bags.goal))
+    sets = {tuple(k for k in goal if k in t.folds) for t in rivals} - {()}
+    for wanted in sorted(sets, key=lambda s: (-len(s), s)):
+        inside = [t for t in rivals if set(wanted) <= set(t.folds)]
+        outside = [t for t in rivals if t not in inside]
+        if not any(_is_far_ahead(t, inside, wanted) for t in outside):
             return wanted
-    return (0,)
+    return tuple(rivals[0].folds)
+
+
+def _is_far_ahead(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -> bool:
+    both = [k for k in folds if k in trial.folds]
+    return bool(both) and _mean_error(trial, both) * FAR < min(_mean_error(t, both) for t in inside)
 
 
 def candidates(arena: Arena, until: float) -> list[Candidate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +25,7 @@ class Shared:
     """What every trial of a run reads: put once where all workers can see it."""
 
     raw: Raw
-    sizes: tuple[int, ...]
+    labels: tuple[tuple[str, ...], ...]  # of each category column, in code order
     y: np.ndarray
     weight: np.ndarray | None
     folds: Folds
@@ -54,12 +55,28 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
     size = Size(len(y), width, profile.outputs if profile.task == "multiclass" else 1)
     bags = choose_bags(len(y), core_s / search_spaces.get(YARDSTICK).price.fit_s(size))
-    folds = make_folds(y, profile.task, count=bags.count, seed=options.seed, groups=groups, times=times)
+    twins = find_twins(raw) if groups is None and times is None else None
+    folds = make_folds(y, profile.task, count=bags.count, seed=options.seed, groups=groups, times=times, twins=twins)
     if bags.goal == bags.count or times is not None or groups is not None:  # these cannot live with one fold alone
         bags = replace(bags, count=folds.count, goal=folds.count)
     weight = dataset.weight
-    shared = Shared(raw, schema.sizes, y, weight, folds, profile.task, profile.outputs, profile.metric, size)
+    shared = Shared(raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size)
     return Prepared(schema, shared, bags)
+
+
+def find_twins(raw: Raw) -> np.ndarray | None:
+    """A number per row, equal for rows with equal features; None where there are none.
+
+    Twins on both sides of a fold would reward models for remembering rows, and flatter every score.
+    """
+    columns = [*raw.numbers.view(np.uint32).T, *raw.codes.view(np.uint32).T]
+    columns += [np.array([zlib.crc32(text.encode("utf-8", "replace")) for text in texts]) for texts in raw.texts]
+    odd = np.random.default_rng(0).integers(0, 2**63, len(columns)).astype(np.uint64) * np.uint64(2) + np.uint64(1)
+    mixed = np.zeros(len(raw), dtype=np.uint64)
+    for column, factor in zip(columns, odd, strict=True):
+        mixed = (mixed ^ (mixed >> np.uint64(29))) + column.astype(np.uint64) * factor  # wraps around, as hashes do
+    _, twins = np.unique(mixed, return_inverse=True)
+    return None if twins.max(initial=-1) + 1 == len(raw) else np.asarray(twins)
 
 
 def _groups(dataset: Dataset, column: str | None) -> np.ndarray | None:

@@ -53,9 +53,7 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
         profile, audit = examine(dataset, options)
         decision = route(profile, options)
         ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots)
-        if (
-            ready.shared.folds.kind == "forward"
-        ):  # no fold has seen the newest rows: all members are refitted at the end
+        if ready.shared.folds.kind == "forward":  # no fold has seen the newest rows: members are refitted at the end
             clock.finish_share = REFIT_SHARE
         _introduce(profile, ready, listener)
         folder = RunFolder.create(options.run_dir, dataset.name)
@@ -67,7 +65,7 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
             search = Search(ready, decision, folder, pool, clock, listener, interrupt, options.seed)
             trials = search.run()
             _enter(clock, listener, "ensemble")
-            arena = enter(trials, ready.shared)
+            arena = enter(trials, ready)
             field = candidates(arena, until=clock.until - WRITE_S)
             _enter(clock, listener, "refit")
             bench = finish.Bench(dataset, profile, ready, trials, arena, pool, clock, folder, interrupt)

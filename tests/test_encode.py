@@ -92,7 +92,7 @@ def test_a_fold_knows_only_the_codes_of_its_training_rows() -> None:
     frame = pd.DataFrame({"c": ["a"] * 30 + ["b"] * 30})
     schema = schema_of(frame)
     raw = schema.encode(frame)
-    features = learn_features(raw.take(np.arange(30)), schema.sizes, {}, seed=1)
+    features = learn_features(raw.take(np.arange(30)), schema.labels, {}, seed=1)
     assert set(features.transform(raw).codes[30:, 0]) == {0}
 
 
@@ -100,11 +100,31 @@ def test_texts_become_a_few_numbers_that_tell_them_apart() -> None:
     """The reduced TF-IDF separates what the words separate; reading it back gives the same numbers."""
     schema = schema_of(MIXED)
     raw = schema.encode(MIXED)
-    features = learn_features(raw, schema.sizes, {}, seed=1)
+    features = learn_features(raw, schema.labels, {}, seed=1)
     matrix = features.transform(raw)
     assert matrix.numbers.shape[1] > raw.numbers.shape[1] + 2
     again = load_features(features.dump())
     np.testing.assert_array_equal(again.transform(raw).numbers, matrix.numbers)
+
+
+def test_labels_made_of_words_become_numbers_in_which_like_is_near_like() -> None:
+    """Ranks of the same job lie closer to each other than to another job; an unseen rank is placed by its words."""
+    jobs = [f"{job} {rank}" for job in ("police officer", "bus operator", "school nurse") for rank in range(14)]
+    frame = pd.DataFrame({"job": jobs * 3})
+    schema = schema_of(frame)
+    raw = schema.encode(frame)
+    seen = np.flatnonzero(frame["job"] != "police officer 3")
+    features = learn_features(raw.take(seen), schema.labels, {}, seed=1)
+    matrix = features.transform(raw)
+    unseen = list(frame["job"]).index("police officer 3")
+    assert matrix.codes[unseen, 0] == 0
+    place = {
+        job: matrix.numbers[[i for i, j in enumerate(jobs) if j.startswith(job)]].mean(axis=0)
+        for job in ("police", "bus")
+    }
+    here = matrix.numbers[unseen]
+    assert np.linalg.norm(here - place["police"]) < np.linalg.norm(here - place["bus"])
+    np.testing.assert_array_equal(load_features(features.dump()).transform(raw).numbers, matrix.numbers)
 
 
 @settings(max_examples=40, deadline=None)
@@ -121,8 +141,8 @@ def test_any_column_is_encoded_the_same_way_twice(cells: list[object]) -> None:
     schema = schema_of(frame)
     raw = schema.encode(frame)
     assert not np.isinf(raw.numbers).any()
-    for j, size in enumerate(schema.sizes):
-        assert ((raw.codes[:, j] >= 0) & (raw.codes[:, j] < size)).all()
+    for j, own in enumerate(schema.labels):
+        assert ((raw.codes[:, j] >= 0) & (raw.codes[:, j] <= len(own))).all()
     for i in range(0, len(frame), 7):
         try:
             alone = schema.encode(frame.iloc[[i]])

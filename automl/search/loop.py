@@ -122,7 +122,7 @@ class Search:
 
     def _baseline(self) -> None:
         """The constant predictor, at once and in this process: from here on there is a valid model."""
-        plan = Plan(0, BASELINE, {}, self.seed, "baseline: what any model must beat", {"text_dims": 0})
+        plan = Plan(0, BASELINE, {}, self.seed, "baseline: what any model must beat", {"text_dims": 0, "label_dims": 0})
         attempt = self.attempts[0] = Attempt(plan)
         started, cpu = time.monotonic(), time.process_time()
         for fold in range(self.shared.folds.count):

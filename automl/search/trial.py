@@ -108,7 +108,7 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
     train = everything if job.fold == ALL_ROWS else shared.folds.train(job.fold)
     held = everything[:0] if job.fold == ALL_ROWS else shared.folds.held(job.fold)
     raw = shared.raw.take(train)
-    features = learn_features(raw, shared.sizes, job.features, seed=job.fold + 1)
+    features = learn_features(raw, shared.labels, job.features, seed=job.fold + 1)
     encoded = Encoded(
         Rows(features.transform(raw), shared.y[train], _some(shared.weight, train)),
         Rows(features.transform(shared.raw.take(held)), shared.y[held], _some(shared.weight, held)),

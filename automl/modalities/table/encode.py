@@ -89,9 +89,9 @@ class Schema:
         return [coding.column.name for coding in self.codings if coding.column.kind is Kind.TEXT]
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of codes of each category column, 0 included."""
-        return tuple(len(coding.labels) + 1 for coding in self.codings if coding.column.kind is Kind.CATEGORY)
+    def labels(self) -> tuple[tuple[str, ...], ...]:
+        """Labels of each category column, in code order from 1."""
+        return tuple(coding.labels for coding in self.codings if coding.column.kind is Kind.CATEGORY)
 
     def encode(self, frame: pd.DataFrame) -> Raw:
         """Arrays of a frame; extra and reordered columns are fine, missing and unreadable ones refused by name."""

@@ -1,7 +1,8 @@
 """Features that are learned inside a fold: from its training rows only, then applied to any rows.
 
 Codes not seen in the training rows become 0, so that an unseen category is as unseen in validation as in production.
-Texts become TF-IDF weights reduced to a few dense numbers. State is JSON and arrays.
+Texts become TF-IDF weights reduced to a few dense numbers, and so do categories whose labels are made of words ("Police
+Officer III"): labels alike get numbers alike. State is JSON and arrays.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +24,8 @@ from search_spaces.spec import Matrix
 MAX_WORDS = 5_000  # vocabulary of one text column
 TEXT_DIMS = 24  # dense numbers of one text column
 SVD_ROWS = 20_000  # texts from which the reduction is learned
+LABEL_DIMS = 12  # dense numbers of a category made of words
+WORDY = (30, 1.5)  # labels, and words in a label on average, from which they are read as words
 _WORD = re.compile(r"\w\w+|[^\w\s]", re.UNICODE)
 
 
@@ -48,10 +51,12 @@ class Features:
 
     known: tuple[np.ndarray, ...]  # per category column: which codes were seen
     words: tuple[Words, ...] = ()
+    labels: Mapping[int, np.ndarray] = field(default_factory=dict)  # wordy category column -> numbers of each code
 
     def transform(self, raw: Raw) -> Matrix:
         """The rows as models eat them."""
         blocks = [raw.numbers, *(word.transform(text) for word, text in zip(self.words, raw.texts, strict=True))]
+        blocks += [table[raw.codes[:, j]] for j, table in self.labels.items()]
         numbers = np.hstack(blocks) if len(blocks) > 1 else raw.numbers
         codes = raw.codes
         if self.known:
@@ -65,6 +70,7 @@ class Features:
         arrays: dict[str, np.ndarray] = {f"known{j}": seen for j, seen in enumerate(self.known)}
         for j, word in enumerate(self.words):
             arrays |= {f"idf{j}": word.idf, f"directions{j}": word.directions}
+        arrays |= {f"label{j}": table for j, table in self.labels.items()}
         vocabularies = [list(word.vocabulary) for word in self.words]
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # the stubs take a flag for an array's name
@@ -80,18 +86,37 @@ def load_features(parts: Mapping[str, bytes]) -> Features:
             Words({word: i for i, word in enumerate(vocabulary)}, arrays[f"idf{j}"], arrays[f"directions{j}"])
             for j, vocabulary in enumerate(vocabularies)
         )
-    return Features(known, words)
+        labels = {int(name[5:]): arrays[name] for name in arrays.files if name.startswith("label")}
+    return Features(known, words, labels)
 
 
-def learn_features(raw: Raw, sizes: tuple[int, ...], options: Mapping[str, Any], seed: int) -> Features:
-    """Learn from the training rows of a fold. `options` are a trial's choices, empty for the defaults."""
+def learn_features(raw: Raw, labels: Sequence[Sequence[str]], options: Mapping[str, Any], seed: int) -> Features:
+    """Learn from the training rows of a fold.
+
+    `labels`: of each category column, in code order from 1. `options`: a trial's choices, empty for the defaults.
+    """
     known = []
-    for j, size in enumerate(sizes):
+    for j, size in enumerate(len(own) + 1 for own in labels):
         seen = np.bincount(raw.codes[:, j], minlength=size)[:size] > 0
         seen[0] = True
         known.append(seen)
     dims = int(options.get("text_dims", TEXT_DIMS))
-    return Features(tuple(known), tuple(_learn_words(text, dims, seed) for text in raw.texts))
+    words = tuple(_learn_words(text, dims, seed) for text in raw.texts)
+    label_dims = int(options.get("label_dims", LABEL_DIMS))
+    wordy = [j for j, own in enumerate(labels) if label_dims and _are_words(own)]
+    tables = {j: _label_numbers(np.array(labels[j], dtype=object), known[j], label_dims, seed) for j in wordy}
+    return Features(tuple(known), words, tables)
+
+
+def _are_words(labels: Sequence[str]) -> bool:
+    least, words = WORDY
+    return len(labels) >= least and sum(len(label.split()) for label in labels) >= words * len(labels)
+
+
+def _label_numbers(labels: np.ndarray, seen: np.ndarray, dims: int, seed: int) -> np.ndarray:
+    """(codes, dims): numbers of every label, learned from those seen; an unseen one still has words. Missing: NaN."""
+    reduced = _learn_words(labels[seen[1:]], dims, seed).transform(labels)[:, :-2]
+    return np.vstack([np.full((1, reduced.shape[1]), np.nan, dtype=np.float32), reduced])
 
 
 def _tokens(text: str) -> list[str]:
