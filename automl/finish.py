@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from pathlib import Path
+from typing import cast
 
 from automl import artifact, metrics
 from automl.candidates import BASELINE, Arena, mixture
-from automl.errors import OptionError
+from automl.errors import RunError
 from automl.folder import RunFolder
 from automl.frontier import Limits, Pick, choose, mark
-from automl.model import Model
+from automl.measure import ROW_REPEATS, Probe, Used, clocked
 from automl.options import Options
 from automl.prepare import Prepared
-from automl.reading import load
 from automl.records import Candidate, Dataset, Profile, Score, Trial
-from automl.refit import Refitter, as_bags, lean
+from automl.refit import Refitter, as_bags, lean, sum_ms
 from automl.search.budget import Clock
 from automl.search.interrupt import Interrupt
 from automl.target import encode_target
-from cluster.pool import Pool
+from cluster.pool import Job, Pool, Status
 
 MEASURED_ROWS = 1_000
-ROW_REPEATS = 5
+TICK_S = 0.1
+WRITE_S = 0.5  # from here to the return: the report
+LEAST_USE_S = 1.5  # a model that was saved late is still tried this long
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Bench:
     """What the end of a run works with."""
 
     dataset: Dataset
+    held: Dataset | None  # rows the user keeps apart to score the final model on
     profile: Profile
     ready: Prepared
     trials: Sequence[Trial]
@@ -42,6 +45,11 @@ class Bench:
     clock: Clock
     folder: RunFolder
     interrupt: Interrupt
+
+    @property
+    def model(self) -> Path:
+        """Where the chosen model is saved."""
+        return self.folder.path / "model"
 
 
 @dataclass(frozen=True)
@@ -71,9 +79,9 @@ def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
     pick = choose([c for c in marked if c.name != BASELINE] or marked, tied, inner, options.prefer)
     if pick is None:
         pick = _nearest(marked, limits)
-    model = _save(bench, pick)
-    measured = _measure(model, bench)
-    test = _test(model, bench, options)
+    used = _save(bench, pick, overhead_ms)
+    measured = {"row_ms": used.row_ms, "batch_ms": used.batch_ms, "size_mb": artifact.size_mb(bench.model)}
+    test = _test(used, bench)
     for trial in bench.trials:
         if not any(trial.plan.number in c.weights for c in marked):
             bench.folder.drop_trial(trial.plan.number)
@@ -103,55 +111,60 @@ def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
     return ties
 
 
-def _save(bench: Bench, pick: Pick) -> Model:
-    """Refit what is unfinished, drop folds where the limits ask for it, save, and read back what was saved."""
+def _save(bench: Bench, pick: Pick, overhead_ms: float) -> Used:
+    """Refit what is unfinished, drop folds where the limits ask for it, save, and use what was saved.
+
+    The limits hold for the model as it is used: where the sum of its parts promised too much, more folds are dropped.
+    """
     members = as_bags(pick.candidate, bench.trials)
     if not bench.interrupt.asked:
         refitter = Refitter(bench.trials, bench.ready.shared, bench.pool, bench.clock, bench.folder)
         members = refitter.refit(members)
-    members = lean(members, bench.trials, pick.limits)
     facts = artifact.describe(bench.profile, bench.ready.schema, bench.dataset.target_name)
-    target = artifact.save(bench.folder.path / "model", members, bench.folder, {**facts, "name": pick.candidate.name})
-    return artifact.load(target)
+    limits, allowed_ms = pick.limits, pick.limits.row_ms + overhead_ms
+    while True:
+        kept = lean(members, bench.trials, limits)
+        shutil.rmtree(bench.model, ignore_errors=True)
+        artifact.save(bench.model, kept, bench.folder, {**facts, "name": pick.candidate.name})
+        used = _use(bench)
+        if not used.row_ms > allowed_ms or all(len(member.folds) == 1 for member in kept):
+            return used
+        fewer = 0.9 * min(limits.row_ms, sum_ms(kept, bench.trials)) * allowed_ms / used.row_ms
+        limits = Limits(fewer, limits.size_mb)
+
+
+def _use(bench: Bench) -> Used:
+    """Try the saved model in a worker; where the time is over its speed stays unknown."""
+    left = bench.clock.until - time.monotonic() - WRITE_S
+    rows = bench.dataset.frame.iloc[:MEASURED_ROWS]
+    held = None if bench.held is None else bench.held.frame
+    hard_s = max(LEAST_USE_S, left) if held is None else math.inf  # a score that was asked for is worth waiting for
+    bench.pool.submit(Job("use", "automl.measure:use", Probe(str(bench.model), rows, held), hard_s=hard_s))
+    while True:
+        for outcome in bench.pool.wait(TICK_S):
+            if outcome.job_id != "use":
+                continue
+            if outcome.status is Status.DONE:
+                return cast(Used, outcome.value)
+            if outcome.status is Status.LATE:
+                return Used(math.nan, math.nan)
+            raise RunError(
+                f"the saved model cannot be used: {outcome.error}. Please report this with {bench.folder.path}."
+            )
 
 
 def _encoding_ms(bench: Bench) -> float:
     """Milliseconds to read one row, before any model sees it."""
     one = bench.dataset.frame.iloc[:1]
-    bench.ready.schema.encode(one)
-    return min(_clocked(lambda: bench.ready.schema.encode(one)) for _ in range(ROW_REPEATS))
+    return min(clocked(lambda: bench.ready.schema.encode(one)) for _ in range(ROW_REPEATS))
 
 
-def _clocked(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return 1e3 * (time.perf_counter() - started)
-
-
-def _measure(model: Model, bench: Bench) -> dict[str, float]:
-    """Milliseconds and megabytes of the saved model, as a user meets them: a DataFrame in, predictions out."""
-    frame = bench.dataset.frame
-    one, many = frame.iloc[:1], frame.iloc[:MEASURED_ROWS]
-    model.predict(one)  # the first call loads libraries
-    row_ms = np.median([_clocked(lambda: model.predict(one)) for _ in range(ROW_REPEATS)])
-    size = artifact.size_mb(bench.folder.path / "model")
-    return {
-        "row_ms": float(row_ms),
-        "batch_ms": _clocked(lambda: model.predict(many)) * 1000 / len(many),
-        "size_mb": size,
-    }
-
-
-def _test(model: Model, bench: Bench, options: Options) -> Score | None:
+def _test(used: Used, bench: Bench) -> Score | None:
     """The saved model's score on the held-out data the user gave."""
-    if options.test is None:
+    if bench.held is None or bench.held.target is None or used.test is None:
         return None
-    held = load(options.test, options, min_rows=1)
-    if held.target is None:
-        raise OptionError(f"test data has no column {bench.dataset.target_name!r}. Give rows with their answers.")
     metric = metrics.get(bench.profile.metric)
-    y = encode_target(held.target, bench.profile)
-    predictions = np.asarray(model.predict_proba(held.frame) if model.classes else model.predict(held.frame))
-    value = metric.score(y, predictions, held.weight)
-    low, high = metrics.interval(metric, y, predictions, weight=held.weight)
+    y = encode_target(bench.held.target, bench.profile)
+    value = metric.score(y, used.test, bench.held.weight)
+    low, high = metrics.interval(metric, y, used.test, weight=bench.held.weight)
     return Score(metric.name, value, low, high, metric.higher_is_better)

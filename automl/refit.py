@@ -48,6 +48,12 @@ def lean(members: Sequence[Member], trials: Sequence[Trial], limits: Limits) -> 
     return [replace(m, folds=m.folds[:kept]) for m in members]
 
 
+def sum_ms(members: Sequence[Member], trials: Sequence[Trial]) -> float:
+    """Milliseconds for one row, summed over the fold models of the members."""
+    folds = {t.plan.number: t.folds for t in trials}
+    return 1e3 * sum(folds[m.plan.number][k].row_s for m in members for k in m.folds if k in folds[m.plan.number])
+
+
 @dataclass(frozen=True)
 class Refitter:
     """Fits members with unfinished bags once more, on all rows."""

@@ -10,13 +10,14 @@ from typing import Any
 from automl import finish, summary
 from automl.candidates import candidates, enter
 from automl.cores import cores
+from automl.errors import OptionError
 from automl.folder import RunFolder
 from automl.options import Options, defaults
 from automl.prepare import Prepared, prepare
 from automl.profiler import examine
 from automl.progress import Watcher
 from automl.reading import load
-from automl.records import Profile
+from automl.records import Audit, Dataset, Profile
 from automl.report import write
 from automl.result import Result
 from automl.router import route
@@ -49,13 +50,14 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
     with LocalPool(options.workers or cores(), preload=PRELOAD) as pool:  # workers warm up while the data is read
         _enter(clock, listener, "load")
         dataset = load(data, options)
+        held = _held(options)
         _enter(clock, listener, "profile")
         profile, audit = examine(dataset, options)
         decision = route(profile, options)
         ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots)
         if ready.shared.folds.kind == "forward":  # no fold has seen the newest rows: members are refitted at the end
             clock.finish_share = REFIT_SHARE
-        _introduce(profile, ready, listener)
+        _introduce(dataset, profile, audit, ready, listener)
         folder = RunFolder.create(options.run_dir, dataset.name)
         first = {"options": options.as_json(), "profile": profile, "audit": audit, "decision": decision}
         for name, content in {**first, "schema": ready.schema.as_json()}.items():
@@ -68,7 +70,7 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
             arena = enter(trials, ready)
             field = candidates(arena, until=clock.until - WRITE_S)
             _enter(clock, listener, "refit")
-            bench = finish.Bench(dataset, profile, ready, trials, arena, pool, clock, folder, interrupt)
+            bench = finish.Bench(dataset, held, profile, ready, trials, arena, pool, clock, folder, interrupt)
             end = finish.finish(bench, field, options)
             _enter(clock, listener, "report")
             facts = summary.Story(
@@ -86,16 +88,31 @@ def profile(data: Any, target: str | None = None, **options: Any) -> Profile:
     return examine(load(data, settings), settings)[0]
 
 
+def _held(options: Options) -> Dataset | None:
+    """The rows to score the final model on, read at the start: what is wrong with them must not be told at the end."""
+    if options.test is None:
+        return None
+    held = load(options.test, options, min_rows=1)
+    if held.target is None:
+        raise OptionError(f"test data has no column {options.target!r}. Give rows with their answers.")
+    return held
+
+
 def _enter(clock: Clock, listener: Watcher, stage: str) -> None:
     clock.enter(stage)
     listener.stage(stage)
 
 
-def _introduce(profile: Profile, ready: Prepared, listener: Watcher) -> None:
-    """What was guessed, in one line each."""
+def _introduce(dataset: Dataset, profile: Profile, audit: Audit, ready: Prepared, listener: Watcher) -> None:
+    """What was guessed or mended, and what is dangerous, in one line each."""
+    for note in dataset.notes:
+        listener.say(f"note: {note}")
     listener.say(f"task: {profile.task} ({profile.task_rule})")
     listener.say(f"metric: {profile.metric} ({profile.metric_rule})")
     listener.say(f"folds: {ready.bags.why}")
+    for finding in audit.findings:
+        if finding.severity == "danger":
+            listener.say(f"danger: {finding.message}")
 
 
 fit.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # the options, declared once, show in help()

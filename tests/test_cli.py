@@ -277,3 +277,14 @@ def wait_for(happens, process: subprocess.Popen[str], seconds: float = 90.0) -> 
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.05)
+
+
+def test_bad_test_data_is_refused_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not after the whole budget was spent."""
+    code = main(
+        ["fit", str(CUSTOMERS), "-t", "churned", "--budget", "10m", "--test", str(tmp_path / "none.csv"),
+         "--out", str(tmp_path / "run"), "-q"]
+    )  # fmt: skip
+    _, err = lines(capsys)
+    assert (code, len(err)) == (2, 1)
+    assert "none.csv" in err[0]

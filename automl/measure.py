@@ -1,0 +1,56 @@
+"""The saved model as its user meets it: a DataFrame in, predictions out. Runs in a worker, where libraries are warm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl import artifact
+from cluster.pool import Grant
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROW_REPEATS = 7
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Which model, and the rows to try it on."""
+
+    path: str
+    rows: pd.DataFrame
+    test: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Used:
+    """How long it took, and what it said of the test rows."""
+
+    row_ms: float
+    batch_ms: float  # 1,000 rows
+    test: np.ndarray | None = None
+
+
+def use(_grant: Grant, probe: Probe) -> Used:
+    """Load the model and predict: one row (median of several), many rows, the test rows."""
+    model = artifact.load(probe.path)
+    one = probe.rows.iloc[:1]
+    model.predict(one)  # the first call loads libraries
+    row_ms = float(np.median([clocked(lambda: model.predict(one)) for _ in range(ROW_REPEATS)]))
+    batch_ms = clocked(lambda: model.predict(probe.rows)) * 1000 / len(probe.rows)
+    test = None
+    if probe.test is not None:
+        test = np.asarray(model.predict_proba(probe.test) if model.classes else model.predict(probe.test))
+    return Used(row_ms, batch_ms, test)
+
+
+def clocked(call: Callable[[], object]) -> float:
+    """Milliseconds of a call."""
+    started = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - started)
