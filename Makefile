@@ -44,7 +44,7 @@ wheel: setup  ## build the wheel, install it in an empty environment and run the
 	$(RUN)python -m build --wheel --outdir dist
 	$(PYTHON) -m venv .venv-wheel --clear
 	.venv-wheel/bin/python -m pip install --quiet dist/*.whl
-	cd /tmp && $(CURDIR)/.venv-wheel/bin/automl doctor
+	cd $$(mktemp -d) && $(CURDIR)/.venv-wheel/bin/automl doctor
 	cd $$(mktemp -d) && $(CURDIR)/.venv-wheel/bin/automl fit $(CURDIR)/examples/customers.csv --target churned --budget 20s
 
 clean:  ## remove what make created
