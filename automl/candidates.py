@@ -69,7 +69,7 @@ def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
     for wanted in sorted(sets, key=lambda s: (-len(s), s)):
         inside = [t for t in rivals if set(wanted) <= set(t.folds)]
         outside = [t for t in rivals if t not in inside]
-        if not any(_is_far_ahead(t, inside, wanted) for t in outside):
+        if ready.is_careful or not any(_is_far_ahead(t, inside, wanted) for t in outside):
             return wanted
     return tuple(rivals[0].folds)
 

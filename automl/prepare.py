@@ -16,6 +16,7 @@ from automl.split import Bags, Folds, choose_bags, make_folds
 from automl.target import encode_target
 from search_spaces.spec import Size, Task
 
+CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
 TEXT_WIDTH = 10  # a text column costs as much as so many numbers
 YARDSTICK = "lightgbm"  # the number of its fits that the budget allows decides how many folds there are
 
@@ -42,6 +43,11 @@ class Prepared:
     schema: Schema
     shared: Shared
     bags: Bags
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether one fold holds out so few rows that it would only tell who was lucky."""
+        return self.bags.goal > 1 and len(self.shared.folds.held(0)) < CAREFUL_ROWS
 
 
 def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float) -> Prepared:

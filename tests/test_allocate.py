@@ -170,3 +170,16 @@ def test_a_fold_that_was_cut_is_expected_to_take_longer(is_cut: bool) -> None:
     """Its seconds are a lower bound of what the next one takes."""
     attempt = Attempt(Plan(1, "a", {}, 0, ""), {0: fold(0, 1.0, fit_s=2.0, is_cut=is_cut)})
     assert (attempt.fold_s > 2.0) == is_cut
+
+
+def test_where_one_fold_says_little_every_familys_default_gets_its_bag() -> None:
+    """A default well behind on one small fold is still owed its folds; a later trial as far behind is not."""
+    race = Race([family("a"), family("b")])
+    race.allocator._load = Load(4, 4, Size(500, 5), 2, 1.0, is_careful=True)
+    race.look(race.allocator.next(100.0), 1.0)
+    race.look(race.allocator.next(100.0), 1.5)
+    race.attempts[1].folds.update({k: fold(k, 1.0) for k in range(1, 4)})
+    assert race.allocator.next(100.0) == Continue(2, 1)
+    race.attempts[2].folds.update({k: fold(k, 1.5) for k in range(1, 4)})
+    race.look(Start(family("a"), {"x": 0.1}, ""), 1.5)
+    assert not isinstance(race.allocator.next(100.0), Continue)

@@ -20,7 +20,6 @@ DEBT = 0.7  # of the time left may be owed to unfinished bags before looking fur
 CURIOSITY = 0.03  # weight of a family that the blend does not want, as a share of the whole
 CHEAP_S = 0.5  # folds below it count as this long: being cheap alone is no reason to be asked again and again
 NEAR = 1.15  # where one fold says little, trials within so many times the best error get their bags
-CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
 HOPELESS = 2.0  # an error so many times the best one's ends a family's looks
 START_S = 0.15  # keeps shares of very short times apart from noise
 CUT = 1.5
@@ -155,7 +154,9 @@ class Allocator:
             return {a.plan.number: w for a in alive if (w := weights.get(a.plan.number, 0.0)) > 0}
         best = {k: min(a.folds[k].error for a in alive if k in a.folds) for b in alive for k in b.folds}
         gaps = {a.plan.number: a.error / max(1e-12, sum(best[k] for k in a.folds) / len(a.folds)) for a in alive}
-        return {number: 1.0 / max(gap, 1e-9) for number, gap in gaps.items() if gap <= NEAR}
+        first = {min(a.plan.number for a in self._of(f) if not a.plan.is_quick) for f in self._families if self._of(f)}
+        limit = {number: HOPELESS if number in first else NEAR for number in gaps}  # every family's default gets a bag
+        return {number: 1.0 / max(gap, 1e-9) for number, gap in gaps.items() if gap <= limit[number]}
 
     def _debt_s(self, owed: list[Attempt], goal: int) -> float:
         return sum(len(a.missing(goal)) * a.fold_s for a in owed) / self._load.slots

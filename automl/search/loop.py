@@ -19,7 +19,7 @@ from automl.folder import RunFolder
 from automl.prepare import Prepared
 from automl.progress import Pulse, Watcher
 from automl.records import Decision, Fold, Plan, Spent, Trial, TrialStatus
-from automl.search.allocate import CAREFUL_ROWS, Allocator, Attempt, Load, Start
+from automl.search.allocate import Allocator, Attempt, Load, Start
 from automl.search.budget import Clock
 from automl.search.interrupt import Interrupt
 from automl.search.sample import Studies
@@ -53,7 +53,7 @@ class Search:
         families = [search_spaces.get(name) for name in self.decision.families]
         load = Load(
             self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
-            self.decision.shares.get("neural", 0.0), len(self.shared.folds.held(0)) < CAREFUL_ROWS,
+            self.decision.shares.get("neural", 0.0), self.ready.is_careful,
         )  # fmt: skip
         self._judges = range(self.goal) if load.is_careful else range(1)  # folds on which trials are weighed
         self._allocator = Allocator(families, load, self.attempts, self._weigh)
