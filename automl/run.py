@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from automl import finish, summary
@@ -73,8 +74,9 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
             bench = finish.Bench(dataset, held, profile, ready, trials, arena, pool, clock, folder, interrupt)
             end = finish.finish(bench, field, options)
             _enter(clock, listener, "report")
+            source = str(data) if isinstance(data, str | Path) else None
             facts = summary.Story(
-                options, dataset, profile, audit, decision, trials, arena, end, moment, interrupt.asked
+                options, dataset, profile, audit, decision, trials, arena, end, moment, interrupt.asked, source
             )
             write(summary.report(facts, clock, folder), folder.path)
     result = Result(folder.path)

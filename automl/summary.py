@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -35,6 +36,7 @@ class Story:
     end: End
     started: str
     interrupted: bool
+    source: str | None  # the file the data came from; None: from memory
 
     @property
     def baseline(self) -> Candidate:
@@ -208,6 +210,16 @@ def _cost(trials: Sequence[Trial], clock: Clock) -> dict[str, Any]:
 
 
 def _command(story: Story) -> str:
-    options = story.options
-    given = [f"--target {story.dataset.target_name!r}", f"--budget {str(options.budget)!r}", f"--seed {options.seed}"]
-    return f"automl fit {story.dataset.name} {' '.join(given)}"
+    """The line of a shell, or of Python where the data came from memory, that does this run again."""
+    given = {**story.options.as_json(), "target": story.dataset.target_name, "run_dir": None, "verbose": None}
+    usual = Options(budget=Options().budget).as_json()
+    changed = {n: v for n, v in given.items() if v is not None and (v != usual[n] or n in ("target", "budget", "seed"))}
+    if story.source is None:
+        return f"automl.fit(data, {', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+    words = [f"--{name.replace('_', '-')}={_typed(value)}" for name, value in changed.items()]
+    return shlex.join(["automl", "fit", story.source, *words])
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -311,3 +311,15 @@ def test_the_profile_alone_fits_nothing(customers: pd.DataFrame) -> None:
     profile = automl.profile(customers, target="churned")
     assert (profile.task, profile.metric, profile.rows) == ("binary", "roc_auc", 2000)
     assert "hours_per_month" in profile.used
+
+
+def test_the_report_tells_how_to_do_the_run_again(finished: Result) -> None:
+    """The line holds the file, the target and what differed from the defaults, and the command line accepts it."""
+    import shlex
+
+    from automl.cli.parser import build
+
+    line = json.loads((finished.folder / "report.json").read_text())["reproduce"]
+    given = build().parse_args(shlex.split(line)[1:])
+    assert Path(given.data).is_file()
+    assert (given.target, given.budget, given.seed) == ("churned", "6 trials", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import fields
@@ -51,7 +52,13 @@ def predict(given: Namespace) -> int:
     from automl.reading import load_features
 
     model = load(given.model)
-    rows = load_features(_input(given.data))
+    if given.data == "-":
+        with tempfile.TemporaryDirectory() as folder:  # readers sniff a file, which a stream is not
+            kept = Path(folder) / "stdin.csv"
+            kept.write_bytes(sys.stdin.buffer.read())
+            rows = load_features(kept)
+    else:
+        rows = load_features(given.data)
     predictions = model.predict_proba(rows) if given.proba else model.predict(rows).to_frame()
     if given.json:
         _print({"rows": len(predictions), "predictions": predictions.to_dict(orient="list")})
@@ -140,16 +147,6 @@ def _started() -> float:
     import psutil
 
     return time.monotonic() - max(0.0, time.time() - float(psutil.Process().create_time()))
-
-
-def _input(path: str) -> Any:
-    if path != "-":
-        return path
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(suffix=".csv", delete=False) as kept:
-        kept.write(sys.stdin.buffer.read())
-    return kept.name
 
 
 def _write(predictions: Any, target: Path) -> None:
