@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "regression", "quantile"]
 Route = Literal["classical", "neural"]
 Params = Mapping[str, Any]
 
-ALL_TASKS: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})
+ALL_TASKS: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})  # quantiles are asked for by name
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,12 @@ class Run:
     """What one fit is granted and what it is for."""
 
     task: Task
-    classes: int  # 1 for regression
+    classes: int  # 1 for regression, the number of levels for quantiles
     metric: str  # what early stopping should watch, by its name in automl.metrics
     seed: int
     threads: int = 1
     until: float = field(default=float("inf"))  # time.monotonic() of the last moment; stop there with what there is
+    levels: tuple[float, ...] = ()  # for quantiles: which ones, rising, each above 0 and below 1
 
     @property
     def is_over(self) -> bool:
@@ -147,7 +148,8 @@ class Learner(Protocol):
 
     The contract, checked for every family by search_spaces.contracts:
     - `fit` stops by itself soon after `run.until` and is then still usable; `is_cut` says that it happened.
-    - `predict` gives (rows,) floats for regression, else (rows, classes) probabilities that sum to one.
+    - `predict` gives (rows,) floats for regression, (rows, levels) rising quantiles, else (rows, classes) probabilities
+      that sum to one.
     - `dump` gives the whole fitted state as named bytes in formats that run no code when read.
     - the same seed, threads and rows give the same model; a loaded model predicts bit-equally.
     """

@@ -193,8 +193,11 @@ class Search:
         size = self.folder.save_parts(
             attempt.plan.number, result.fold, {"learner": result.parts, "features": result.features}
         )
+        held = self.shared.folds.held(result.fold)
+        weight = None if self.shared.weight is None else self.shared.weight[held]
+        error = self._metric.error(self.shared.y[held], result.predictions, weight)
         attempt.folds[result.fold] = Fold(
-            result.fold, result.predictions, result.error, result.is_cut, result.fit_s,
+            result.fold, result.predictions, error, result.is_cut, result.fit_s,
             result.batch_s, result.row_s, size, result.rounds,
         )  # fmt: skip
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 import search_spaces
-from automl import metrics
 from automl.modalities.table.features import Features, learn_features
 from automl.prepare import Shared
 from automl.training import learners
@@ -46,7 +45,6 @@ class FoldResult:
     predictions: np.ndarray
     parts: Mapping[str, bytes]
     features: Mapping[str, bytes]
-    error: float
     is_cut: bool
     fit_s: float
     batch_s: float
@@ -82,12 +80,9 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
     fit_s = time.monotonic() - started
     predictions, batch_s = _timed(learner, encoded.held.X, grant.threads)
     row_s = min(_timed(learner, encoded.train.X.take(np.array([0])), 1)[1] / 1000 for _ in range(ROW_REPEATS))
-    error = 0.0
-    if len(encoded.held):
-        error = metrics.get(shared.metric).error(encoded.held.y, predictions, encoded.held.weight)
     parts, features = learner.dump(), encoded.features.dump()
     rounds = getattr(learner, "rounds_", None)
-    result = FoldResult(job.fold, predictions, parts, features, error, learner.is_cut, fit_s, batch_s, row_s, rounds)
+    result = FoldResult(job.fold, predictions, parts, features, learner.is_cut, fit_s, batch_s, row_s, rounds)
     return Partial(result) if learner.is_cut else result
 
 
