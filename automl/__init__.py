@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.artifact import load as load
+    from automl.bundle import load as load
     from automl.errors import AutomlError as AutomlError
     from automl.model import Model as Model
     from automl.options import Budget as Budget
@@ -29,7 +29,7 @@ _HOME = {
     "Options": "automl.options",
     "Result": "automl.result",
     "fit": "automl.run",
-    "load": "automl.artifact",
+    "load": "automl.bundle",
     "profile": "automl.run",
 }
 

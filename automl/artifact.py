@@ -67,11 +67,12 @@ def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapp
 
 
 def describe(profile: Profile, schema: Schema, target_name: str) -> dict[str, Any]:
-    """The manifest's account of what is predicted from what."""
+    """The manifest's account of what is predicted from what; `name` and `readout` come with the candidate."""
     return {
         "task": profile.task,
         "target": target_name,
         "classes": list(profile.classes),
+        "levels": list(profile.levels),
         "metric": profile.metric,
         "schema": schema.as_json(),
     }

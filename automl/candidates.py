@@ -1,27 +1,36 @@
 """Trials to candidates: what the run could return, each scored on the same held-out rows.
 
 Trials compete on the folds that all contenders finished; a partial trial never wins on fewer folds than its rivals.
-The blend's score is cross-fitted: weights are chosen on some rows and scored on others, so searching cannot flatter it.
+Scores are cross-fitted: weights, calibration and threshold are learned on some rows and scored on others, so that
+searching cannot flatter them. Blends come as a ladder, each rung within a quarter of the cost of the one above.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from automl import metrics
-from automl.ensemble import blend, honest_error, single_best
+from automl.calibrate import Chosen, tune
+from automl.ensemble import Choose, blend, deal, honest_error, mix, single_best
+from automl.frontier import EVERYDAY, Limits, trim
 from automl.metrics import Metric
 from automl.prepare import Prepared
-from automl.records import Candidate, Score, Trial
+from automl.readout import calibrated, decided
+from automl.records import Candidate, Readout, Score, Trial
 
 BASELINE = "constant"
 LISTED = 12  # single trials on the leaderboard
 FAR = 1.1  # an error so many times smaller on the same folds is no luck: then finished bags do not decide alone
-BLEND, FAST_BLEND = "blend", "fast blend"
-FAST_MS = 4.0  # to predict a row with one fold: what a member of the fast blend may take
+BLEND = "blend"
+RUNGS = 3  # blends below the unlimited one, each within a quarter of the milliseconds of the one before
+NO_LIMITS = Limits()
+FOLDS_KEPT = 3  # of each member: what a rung's limit must leave room for
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ def enter(trials: Sequence[Trial], ready: Prepared) -> Arena:
     rows = np.concatenate([shared.folds.held(k) for k in chosen])
     predictions = {t.plan.number: np.concatenate([t.folds[k].predictions for k in chosen]) for t in entered}
     weight = None if shared.weight is None else shared.weight[rows]
-    return Arena(entered, metrics.get(shared.metric), chosen, shared.y[rows], weight, predictions)
+    return Arena(entered, ready.metric, chosen, shared.y[rows], weight, predictions)
 
 
 def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
@@ -79,44 +88,81 @@ def _is_far_ahead(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -
     return bool(both) and _mean_error(trial, both) * FAR < min(_mean_error(t, both) for t in inside)
 
 
-def candidates(arena: Arena, until: float) -> list[Candidate]:
-    """The baseline, the best single trials and their blend, each with its score and its costs."""
+def candidates(arena: Arena, limits: Limits, until: float) -> list[Candidate]:
+    """The baseline, the best single trials and blends of them, each with its score and its costs."""
     made = []
     rivals = arena.rivals
     for trial in [t for t in arena.trials if t.plan.family == BASELINE] + rivals[:LISTED]:
-        score = _score(arena, arena.predictions[trial.plan.number])
-        if len(rivals) > 1 and trial is rivals[0]:  # the best of many looks better than it is
-            score = _honest_single(arena, rivals, until)
+        is_leader = len(rivals) > 1 and trial is rivals[0]  # the best of many looks better than it is
         name = BASELINE if trial.plan.family == BASELINE else f"{trial.plan.family} #{trial.plan.number}"
-        made.append(_candidate(name, {trial.plan.number: 1.0}, arena, score))
-    for name, members in ((BLEND, rivals), (FAST_BLEND, [t for t in rivals if _row_ms(t) <= FAST_MS])):
-        if len(members) > 1 and (name == BLEND or len(members) < len(rivals)):
-            made.append(_blend(name, arena, members, until))
+        chosen, optimism = _leader(arena, rivals, until) if is_leader else (_alone(arena, trial), 0.0)
+        made.append(_candidate(name, {trial.plan.number: 1.0}, arena, *_read(arena, chosen, optimism, until)))
+    return made + _ladder(arena, rivals, limits, until)
+
+
+def _alone(arena: Arena, trial: Trial) -> Chosen:
+    """A trial that was not chosen by looking at the rows."""
+    return Chosen([arena.predictions[trial.plan.number]], np.ones(1), deal(arena.metric, arena.y, np.ones(1)))
+
+
+def _leader(arena: Arena, rivals: Sequence[Trial], until: float) -> tuple[Chosen, float]:
+    """The best trial, as choosing the best on some rows and scoring it on the others shows it."""
+    predictions = [arena.predictions[t.plan.number] for t in rivals]
+    first = np.zeros(len(rivals))
+    first[0] = 1.0
+    return _chosen(arena, predictions, first, single_best, until)
+
+
+def _chosen(
+    arena: Arena, predictions: Sequence[np.ndarray], weights: np.ndarray, choose: Choose, until: float
+) -> tuple[Chosen, float]:
+    """What was chosen, with what would have been without each part of the rows, and by how much that is worse."""
+    honest = honest_error(arena.metric, arena.y, predictions, weight=arena.weight, until=until, choose=choose)
+    naive = arena.metric.error(arena.y, mix(weights, predictions), arena.weight)
+    parts = honest.parts or deal(arena.metric, arena.y, weights)
+    return Chosen(predictions, weights, parts), max(0.0, honest.error - naive)
+
+
+def _ladder(arena: Arena, rivals: Sequence[Trial], limits: Limits, until: float) -> list[Candidate]:
+    """The blend of all, and below it blends of what is within ever tighter limits, as far as these change anything."""
+    top = limits.tightened(EVERYDAY)
+    rungs = [NO_LIMITS, *(Limits(top.row_ms / 4**k, top.size_mb) for k in range(RUNGS))]
+    made: list[Candidate] = []
+    prices = np.array([_cost(t) for t in rivals]).reshape(-1, 2)
+    spent = None  # by the blend above
+    for rung in rungs:
+        limit = np.array([rung.row_ms, rung.size_mb])
+        if spent is not None and (spent <= limit).all():
+            continue
+        costs = prices / limit
+        if (costs <= 1).all(axis=1).sum() < 2:
+            break
+        predictions = [arena.predictions[t.plan.number] for t in rivals]
+        choose: Choose = partial(blend, costs=costs)
+        weights = choose(arena.metric, arena.y, predictions, weight=arena.weight, until=until)
+        members = {t.plan.number: float(w) for t, w in zip(rivals, weights, strict=True) if w > 0}
+        spent = prices[weights > 0].sum(axis=0)
+        if made and (len(members) == 1 or members == made[-1].weights):
+            continue
+        chosen, optimism = _chosen(arena, predictions, weights, choose, until)
+        name = BLEND if math.isinf(rung.row_ms) else f"{BLEND} under {rung.row_ms:.3g} ms"
+        readout, score = _read(arena, chosen, optimism, until)
+        made.append(_candidate(name, members, arena, readout, score, rung))
     return made
 
 
-def _honest_single(arena: Arena, rivals: Sequence[Trial], until: float) -> Score:
-    """The score of choosing the best trial on some rows, on the others."""
-    predictions = [arena.predictions[t.plan.number] for t in rivals]
-    honest = honest_error(arena.metric, arena.y, predictions, weight=arena.weight, until=until, choose=single_best)
-    naive = arena.metric.error(arena.y, predictions[0], arena.weight)
-    return _score(arena, honest.predictions, optimism=max(0.0, honest.error - naive))
+def _cost(trial: Trial) -> tuple[float, float]:
+    """Milliseconds for a row and megabytes, with the folds that a rung is to leave room for."""
+    folds = list(trial.folds.values())[:FOLDS_KEPT]
+    return 1e3 * sum(fold.row_s for fold in folds), sum(fold.size_mb for fold in folds)
 
 
-def _row_ms(trial: Trial) -> float:
-    return 1e3 * next(iter(trial.folds.values())).row_s
-
-
-def _blend(name: str, arena: Arena, rivals: Sequence[Trial], until: float) -> Candidate:
-    metric = arena.metric
-    predictions = [arena.predictions[t.plan.number] for t in rivals]
-    weights = blend(metric, arena.y, predictions, weight=arena.weight, until=until)
-    honest = honest_error(metric, arena.y, predictions, weight=arena.weight, until=until)
-    mixed = sum(w * p for w, p in zip(weights, predictions, strict=True))
-    naive = metric.error(arena.y, mixed, arena.weight)
-    score = _score(arena, honest.predictions, optimism=max(0.0, honest.error - naive))
-    members = {t.plan.number: float(w) for t, w in zip(rivals, weights, strict=True) if w > 0}
-    return _candidate(name, members, arena, score)
+def _read(arena: Arena, chosen: Chosen, optimism: float, until: float) -> tuple[Readout, Score]:
+    """The readout that pays, and the score with it."""
+    if time.monotonic() >= until:
+        return Readout(), _score(arena, chosen.pooled(), optimism)
+    readout, predictions = tune(arena.metric, arena.y, chosen, arena.weight)
+    return readout, _score(arena, predictions, optimism)
 
 
 def _score(arena: Arena, predictions: np.ndarray, optimism: float = 0.0) -> Score:
@@ -126,21 +172,29 @@ def _score(arena: Arena, predictions: np.ndarray, optimism: float = 0.0) -> Scor
     return Score(metric.name, value, low, high, metric.higher_is_better, optimism=optimism)
 
 
-def _candidate(name: str, weights: Mapping[int, float], arena: Arena, score: Score) -> Candidate:
+def _candidate(
+    name: str, weights: Mapping[int, float], arena: Arena, readout: Readout, score: Score, rung: Limits = NO_LIMITS
+) -> Candidate:
     members = [t for t in arena.trials if t.plan.number in weights]
-    folds = [fold for t in members for fold in t.folds.values()]
-    firsts = [next(iter(t.folds.values())) for t in members]
+    bags = [list(t.folds.values()) for t in members]
+    count = trim(bags, [weights[t.plan.number] for t in members], rung)
+    kept = [fold for bag, most in zip(bags, count, strict=True) for fold in bag[:most]]
+    firsts = [bag[0] for bag in bags]
     return Candidate(
         name, weights, score,
         fit_s=sum(t.spent.cpu_s for t in members),
-        row_ms=1e3 * sum(fold.row_s for fold in folds),
-        batch_ms=1e3 * sum(fold.batch_s for fold in folds),
-        size_mb=sum(fold.size_mb for fold in folds),
+        row_ms=1e3 * sum(fold.row_s for fold in kept),
+        batch_ms=1e3 * sum(fold.batch_s for fold in kept),
+        size_mb=sum(fold.size_mb for fold in kept),
         lean_ms=1e3 * sum(fold.row_s for fold in firsts),
         lean_mb=sum(fold.size_mb for fold in firsts),
+        within_ms=rung.row_ms,
+        kept={t.plan.number: n for t, n, bag in zip(members, count, bags, strict=True) if n < len(bag)},
+        readout=readout,
     )  # fmt: skip
 
 
 def mixture(candidate: Candidate, arena: Arena) -> np.ndarray:
-    """A candidate's held-out predictions on the arena's rows."""
-    return np.asarray(sum(w * arena.predictions[number] for number, w in candidate.weights.items()))
+    """A candidate's held-out predictions on the arena's rows, as they are scored."""
+    mixed = np.asarray(sum(w * arena.predictions[number] for number, w in candidate.weights.items()))
+    return decided(calibrated(mixed, candidate.readout), candidate.readout)

@@ -1,27 +1,34 @@
 """Several models as one: weights chosen greedily, with replacement, on predictions of rows that were held out.
 
 Small data flatters whoever tries much, so few candidates compete there, and `honest_error` scores the choosing itself:
-weights are chosen on some rows and judged on others.
+weights are chosen on some rows and judged on others. Where labels are scored the choice watches the log loss instead:
+it sees every row, not only those near the threshold, and chose better labels on eight tables out of ten.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from automl import metrics
+from automl.losses import FLOOR
 from automl.metrics import Metric, sample_rows
 from automl.split import make_folds
 
 STEPS = 25  # more steps only fine-tune the weights
+FINALISTS = 3  # models that are compared on all rows to find the best single one
+PATIENCE = 6  # steps without a gain after which none is to be expected
 MOST = 25  # candidates, however large the data
 CANDIDATES = ((100, 4), (500, 8), (2_500, 15), (10_000, MOST))  # rows -> candidates, even on a log-log scale in between
-SELECT_ROWS = 20_000  # the steps compare on so many rows, fewer where there are many classes; the result on all
-LEAST_ROWS, SELECT_CELLS = 2_000, 400_000
+SELECT_ROWS = 6_000  # the steps compare on so many rows, fewer where there are many classes; the result on all
+LEAST_ROWS, SELECT_CELLS = 2_000, 120_000
+PARTS = 5  # of the rows, each predicted by what was chosen on the others
+HALF = 0.5
 NOISE = 1e-6  # relative; a smaller gain is none
 
 
@@ -41,11 +48,20 @@ class Choose(Protocol):
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some rows, and the weights that were chosen without them."""
+
+    held: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
 class Honest:
     """What a way to choose is worth on rows that it did not see."""
 
     error: float
     predictions: np.ndarray  # of each row, by the weights chosen without it
+    parts: tuple[Part, ...]  # none where there was nothing to choose from
 
 
 def blend(
@@ -56,26 +72,41 @@ def blend(
     weight: np.ndarray | None = None,
     until: float = math.inf,
     steps: int = STEPS,
+    costs: np.ndarray | None = None,
 ) -> np.ndarray:
     """Weights that sum to one: the single best model, or a blend that beats it on these rows by more than noise.
 
     From the best model on, each step adds the one, again or anew, that leaves the least error; the best prefix counts.
     At `until` (time.monotonic()) the best so far is returned; so put the models best first when time may be short.
+    `costs`, a row per model: the shares that it takes of all that a blend may cost; no column of its members exceeds 1.
     """
-    errors = _errors(metric, y, predictions, weight, until)
-    single = _only(errors)
-    able = [int(k) for k in np.argsort(errors, kind="stable")[: most_candidates(len(y))] if math.isfinite(errors[k])]
+    metric = watched(metric)
+    rows = sample_rows(y, _select_rows(predictions))
+    order, best = _rank(metric, y, predictions, weight=weight, rows=rows, until=until, costs=costs)
+    single = _only(best, len(predictions))
+    able = order[: most_candidates(len(y))]
     if len(able) < 2 or steps < 2:
         return single
-    wide = predictions[0].shape[1] if predictions[0].ndim > 1 else 1
-    rows = sample_rows(y, min(SELECT_ROWS, max(LEAST_ROWS, SELECT_CELLS // wide)))
-    exact = np.float32 if wide > 1 else np.float64  # probabilities sort twice as fast with half the digits
-    members = [np.asarray(predictions[k][rows], dtype=exact) for k in able]
-    weights = np.zeros(len(errors))
-    weights[able] = _greedy(metric, y[rows], members, None if weight is None else weight[rows], steps, until)
-    if metric.error(y, mix(weights, predictions), weight) < errors.min() * (1 - NOISE):
+    some = None if weight is None else weight[rows]
+    members, judge = _comparison(metric, y[rows], [predictions[k][rows] for k in able], some)
+    prices = np.zeros((len(able), 1)) if costs is None else costs[able]
+    cheap = np.flatnonzero((prices <= HALF).all(axis=1))[:1]  # the best may leave no room for others
+    weights, least = np.zeros(len(predictions)), math.inf
+    for start in sorted({0, *cheap.tolist()}):
+        found, error = _greedy(members, judge, prices, start=start, steps=steps, until=until)
+        if error < least * (1 - NOISE):
+            least = error
+            weights[able] = found
+    if metric.error(y, mix(weights, predictions), weight) < metric.error(y, predictions[best], weight) * (1 - NOISE):
         return weights
     return single
+
+
+def watched(metric: Metric) -> Metric:
+    """What a choice of weights is to lower for this metric to end well."""
+    if metric.own:
+        return metric.own.proxy
+    return metrics.get("log_loss") if metric.needs == "label" else metric
 
 
 def single_best(
@@ -87,7 +118,8 @@ def single_best(
     until: float = math.inf,
 ) -> np.ndarray:
     """All weight on the model with the least error; the first of equals."""
-    return _only(_errors(metric, y, predictions, weight, until))
+    rows = sample_rows(y, _select_rows(predictions))
+    return _only(_rank(metric, y, predictions, weight=weight, rows=rows, until=until)[1], len(predictions))
 
 
 def mix(weights: np.ndarray, predictions: Sequence[np.ndarray]) -> np.ndarray:
@@ -105,7 +137,6 @@ def honest_error(
     predictions: Sequence[np.ndarray],
     *,
     weight: np.ndarray | None = None,
-    parts: int = 5,
     seed: int = 0,
     until: float = math.inf,
     choose: Choose = blend,
@@ -115,12 +146,12 @@ def honest_error(
     All rows' predictions are then scored at once. The time until `until` is shared out between the parts. A model that
     is not finite everywhere takes no part: the rows that choose might not show it.
     """
-    predictions = [p for p in predictions if np.isfinite(p).all()] or predictions[:1]
+    predictions = [p if np.isfinite(p).all() else np.full(p.shape, np.nan) for p in predictions]
     if len(predictions) == 1 or len(y) < 2:
         alone = mix(choose(metric, y, predictions, weight=weight, until=until), predictions)
-        return Honest(metric.error(y, alone, weight), alone)
-    folds = make_folds(y, "regression" if predictions[0].ndim == 1 else "multiclass", count=parts, seed=seed)
-    pooled = np.empty(predictions[0].shape)
+        return Honest(metric.error(y, alone, weight), alone, ())
+    pooled, parts = np.empty(predictions[0].shape), []
+    folds = make_folds(y, "multiclass" if metric.is_of_classes else "regression", count=PARTS, seed=seed)
     for k in range(folds.count):
         seen, held = folds.train(k), folds.held(k)
         now = time.monotonic()
@@ -128,7 +159,8 @@ def honest_error(
         some = None if weight is None else weight[seen]
         weights = choose(metric, y[seen], [p[seen] for p in predictions], weight=some, until=share)
         pooled[held] = mix(weights, [p[held] for p in predictions])
-    return Honest(metric.error(y, pooled, weight), pooled)
+        parts.append(Part(held, weights))
+    return Honest(metric.error(y, pooled, weight), pooled, tuple(parts))
 
 
 def most_candidates(rows: int) -> int:
@@ -137,48 +169,97 @@ def most_candidates(rows: int) -> int:
     return round(float(np.exp(np.interp(np.log(max(1, rows)), known, allowed))))
 
 
-def _errors(
-    metric: Metric, y: np.ndarray, predictions: Sequence[np.ndarray], weight: np.ndarray | None, until: float
-) -> np.ndarray:
-    """Each model's error; infinite where time was over before it, the first always measured."""
+def deal(metric: Metric, y: np.ndarray, weights: np.ndarray, seed: int = 0) -> tuple[Part, ...]:
+    """The parts of the rows with the same weights for each: for what was not chosen by looking at the rows."""
+    folds = make_folds(y, "multiclass" if metric.is_of_classes else "regression", count=PARTS, seed=seed)
+    return tuple(Part(folds.held(k), weights) for k in range(folds.count))
+
+
+def _select_rows(predictions: Sequence[np.ndarray]) -> int:
+    wide = predictions[0].shape[1] if predictions[0].ndim > 1 else 1
+    return min(SELECT_ROWS, max(LEAST_ROWS, SELECT_CELLS // wide))
+
+
+def _rank(
+    metric: Metric,
+    y: np.ndarray,
+    predictions: Sequence[np.ndarray],
+    *,
+    weight: np.ndarray | None,
+    rows: np.ndarray,
+    until: float,
+    costs: np.ndarray | None = None,
+) -> tuple[list[int], int]:
+    """The models that can be compared on these rows, best first, and the best: of the first few the one on all rows.
+
+    Those not looked at before time was over, not finite, or too costly alone do not take part; the first always does.
+    """
     errors = np.full(len(predictions), math.inf)
+    some = None if weight is None else weight[rows]
     for k, prediction in enumerate(predictions):
-        if k and time.monotonic() >= until:
-            break
-        errors[k] = metric.error(y, prediction, weight)
-    return errors
+        if costs is None or (costs[k] <= 1).all():
+            if time.monotonic() >= until and np.isfinite(errors).any():
+                break
+            errors[k] = metric.error(y[rows], prediction[rows], some)
+    order = [int(k) for k in np.argsort(errors, kind="stable") if math.isfinite(errors[k])]
+    if not order:
+        return [], 0
+    if len(rows) == len(y):
+        return order, order[0]
+    finalists = {k: metric.error(y, predictions[k], weight) for k in order[:FINALISTS]}
+    return order, min(finalists, key=lambda k: finalists[k])
 
 
-def _only(errors: np.ndarray) -> np.ndarray:
-    """All weight on the least error, the first of equals."""
-    weights = np.zeros(len(errors))
-    weights[np.argmin(errors)] = 1.0
+def _only(best: int, count: int) -> np.ndarray:
+    """All weight on one of so many."""
+    weights = np.zeros(count)
+    weights[best] = 1.0
     return weights
 
 
+def _comparison(
+    metric: Metric, y: np.ndarray, members: Sequence[np.ndarray], weight: np.ndarray | None
+) -> tuple[list[np.ndarray], Callable[[np.ndarray], float]]:
+    """Members in the least form in which their sums can be judged, and the judge."""
+    if metric.name == "log_loss":  # of a row only the probability of its answer counts
+        given = np.ones(len(y)) if weight is None or not weight.any() else weight
+        share, rows = given / given.sum(), np.arange(len(y))
+        return [
+            np.asarray(p[rows, y], dtype=np.float64) for p in members
+        ], lambda p: -float((share * np.log(np.maximum(p, FLOOR))).sum())
+    exact = np.float32 if metric.is_of_classes else np.float64  # probabilities sort twice as fast with half the digits
+    return [p.astype(exact) for p in members], lambda p: metric.error(y, p, weight)
+
+
 def _greedy(
-    metric: Metric,
-    y: np.ndarray,
     members: Sequence[np.ndarray],
-    weight: np.ndarray | None,
+    judge: Callable[[np.ndarray], float],
+    prices: np.ndarray,
+    *,
+    start: int,
     steps: int,
     until: float,
-) -> np.ndarray:
-    """Weights of the best prefix; `members` come best first."""
+) -> tuple[np.ndarray, float]:
+    """Weights of the best prefix, and its error; `members` come best first, and what is in costs no more."""
     counts = np.zeros(len(members))
-    counts[0] = 1
-    total = members[0].copy()
-    kept, least = counts.copy(), metric.error(y, total, weight)
+    counts[start] = 1
+    total = members[start].copy()
+    kept, least, idle = counts.copy(), judge(total), 0
     for size in range(2, steps + 1):
-        errors = np.empty(len(members))
+        errors = np.full(len(members), math.inf)
+        spent = prices[counts > 0].sum(axis=0)
         for k, member in enumerate(members):
             if time.monotonic() >= until:
-                return np.asarray(kept / kept.sum())
-            errors[k] = metric.error(y, (total + member) / size, weight)
+                return kept / kept.sum(), least
+            if counts[k] > 0 or (spent + prices[k] <= 1).all():
+                errors[k] = judge((total + member) / size)
         is_tied = errors <= errors.min() * (1 + NOISE)
         taken = int(np.argmax(is_tied * (1 + (counts > 0))))  # of equals, one already in; else the better single
         counts[taken] += 1
         total += members[taken]
+        idle += 1
         if errors[taken] < least * (1 - NOISE):
-            kept, least = counts.copy(), errors[taken]
-    return np.asarray(kept / kept.sum())
+            kept, least, idle = counts.copy(), float(errors[taken]), 0
+        if idle == PATIENCE:
+            break
+    return kept / kept.sum(), least

@@ -24,10 +24,11 @@ class Limits:
     row_ms: float = math.inf
     size_mb: float = math.inf
 
-    def hold_for(self, one: Candidate) -> bool:
-        """Whether they can be met with one fold of each member; what was not measured (NaN) meets no limit."""
-        is_fast = math.isinf(self.row_ms) or one.lean_ms <= self.row_ms
-        return is_fast and (math.isinf(self.size_mb) or one.lean_mb <= self.size_mb)
+    def hold_for(self, one: Candidate, folds: int = 1) -> bool:
+        """Whether they can be met with so many folds of each member; what was not measured (NaN) meets no limit."""
+        takes_ms, takes_mb = min(one.row_ms, folds * one.lean_ms), min(one.size_mb, folds * one.lean_mb)
+        is_fast = math.isinf(self.row_ms) or takes_ms <= self.row_ms
+        return is_fast and (math.isinf(self.size_mb) or takes_mb <= self.size_mb)
 
     def tightened(self, other: Limits) -> Limits:
         """The tighter of each."""
@@ -38,6 +39,7 @@ class Limits:
 
 
 EVERYDAY = Limits(20.0, 100.0)  # what any service can live with: what "balanced" may cost
+FEW_FOLDS = 2  # kept of each member cost one or two percent of the error; a single one five and more
 
 
 @dataclass(frozen=True)
@@ -87,47 +89,76 @@ def mark(candidates: Sequence[Candidate], tied: Tied, baseline: Score | None = N
     ]
 
 
-def choose(candidates: Sequence[Candidate], tied: Tied, limits: Limits, prefer: str = "balanced") -> Pick | None:
+def choose(
+    candidates: Sequence[Candidate], tied: Tied, limits: Limits, prefer: str = "balanced", everyday: Limits = EVERYDAY
+) -> Pick | None:
     """The candidate to return; None where none is within the limits.
 
-    The limits come first; a model is within them if it is with one fold of each member kept (`trim`). Of those left,
-    "accurate" takes the least error, "cheap" the cheapest per row that is tied with it, and "balanced" the least error
-    that a service can live with: 20 ms a row and 100 MB.
+    The limits come first. A model is within them if it is with two folds of each member kept; where none is, with one
+    (`trim`). Of those left, "accurate" takes the least error, "cheap" the cheapest per row that is tied with it, and
+    "balanced" the least error that a service can live with: 20 ms a row and 100 MB. A blend made for a tighter limit
+    is left to the one who asks for it: what was chosen from fewer models scores better by luck alone.
     """
     if prefer not in ("cheap", "balanced", "accurate"):
         raise ValueError(f"prefer must be cheap, balanced or accurate, got {prefer!r}.")
-    allowed = [one for one in candidates if limits.hold_for(one)]
+    allowed = _within(limits, candidates)
     if not allowed:
         return None
-    best = _best(allowed)
+    best = _best(_loosest(allowed))
     chosen = best
     if prefer == "balanced":
-        limits = limits.tightened(EVERYDAY)
-        chosen = _best([one for one in allowed if limits.hold_for(one)] or [min(allowed, key=lambda one: one.lean_ms)])
+        limits = limits.tightened(everyday)
+        chosen = _best(_loosest(_within(limits, allowed)) or [min(allowed, key=lambda one: one.lean_ms)])
     elif prefer == "cheap":
         chosen = _cheapest(_tied_with(best, allowed, tied))
-    return Pick(chosen, _because(chosen, best, tied(best, chosen), (len(allowed), len(candidates))), limits)
+    is_aside = error(_best(allowed).score) < error(best.score)
+    told = _because(chosen, best, tied(best, chosen), (len(allowed), len(candidates)), is_aside)
+    return Pick(chosen, told, limits)
 
 
-def trim(folds: Sequence[Sequence[Fold]], limits: Limits) -> int:
-    """How many folds of each member can be kept within the limits; at least one.
+def _within(limits: Limits, candidates: Sequence[Candidate]) -> list[Candidate]:
+    held = [one for one in candidates if limits.hold_for(one, FEW_FOLDS)]
+    return held or [one for one in candidates if limits.hold_for(one)]
 
-    Dropping folds costs accuracy that no held-out row can show: each fold model alone is what was scored.
+
+def _loosest(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Without the blends that were made for a tighter limit than another one here."""
+    widest = max((one.within_ms for one in candidates if len(one.weights) > 1), default=math.inf)
+    return [one for one in candidates if len(one.weights) == 1 or one.within_ms == widest]
+
+
+def trim(folds: Sequence[Sequence[Fold]], weights: Sequence[float], limits: Limits) -> list[int]:
+    """How many folds of each member can be kept within the limits; at least one of each.
+
+    What a fold adds is taken as the variance that averaging it in removes, of a member's share of the mixture; the fold
+    that adds least for what it costs is dropped first. So members that are dear and weigh little lose theirs early.
     """
-    for kept in range(max(map(len, folds)), 1, -1):
-        used = [fold for member in folds for fold in member[:kept]]
-        if sum(f.row_s for f in used) * 1e3 <= limits.row_ms and sum(f.size_mb for f in used) <= limits.size_mb:
-            return kept
-    return 1
+    kept = [len(member) for member in folds]
+    prices = [
+        sum(max(f.row_s * 1e3 / max(limits.row_ms, 1e-9), f.size_mb / max(limits.size_mb, 1e-9)) for f in member)
+        / len(member)
+        for member in folds
+    ]
+
+    def is_too_much() -> bool:
+        used = [fold for member, count in zip(folds, kept, strict=True) for fold in member[:count]]
+        return sum(f.row_s for f in used) * 1e3 > limits.row_ms or sum(f.size_mb for f in used) > limits.size_mb
+
+    def adds(k: int) -> float:
+        return weights[k] ** 2 / (kept[k] * (kept[k] - 1)) / max(prices[k], 1e-12)
+
+    while is_too_much() and max(kept) > 1:
+        kept[min((k for k in range(len(kept)) if kept[k] > 1), key=adds)] -= 1
+    return kept
 
 
-def _because(chosen: Candidate, best: Candidate, is_tied: bool, counts: tuple[int, int]) -> str:
+def _because(chosen: Candidate, best: Candidate, is_tied: bool, counts: tuple[int, int], is_aside: bool) -> str:
     allowed, tried = counts
     among = f"{allowed} of {tried} models within the limits" if allowed < tried else f"{tried} models"
     if allowed == 1:
         return f"the only one of {tried} models within the limits" if allowed < tried else "the only model"
     if chosen is best:
-        return f"the best score of {among}"
+        return f"the best score of {among}{', not counting blends made for tighter limits' if is_aside else ''}"
     ours, theirs = (f"{one.row_ms:.3g} ms a row and {one.size_mb:.3g} MB" for one in (chosen, best))
     cost = f"takes {ours} instead of {theirs}"
     told = "cannot be told apart from" if is_tied else "is behind"

@@ -1,28 +1,38 @@
 """Scores by name, their direction, the default per task, and the intervals that chance leaves round them.
 
 NumPy alone: these run thousands of times in the driver, and importing scikit-learn would cost seconds of every budget.
-Each metric is a rule that prepares what no weight changes (a sort, a loss per row) and returns the error as a function
-of the weights; a bootstrap round is then only new weights.
+Each metric is a rule (losses.py) that prepares what no weight changes and returns the error as a function of the
+weights; a bootstrap round is then only new weights. A user's function becomes such a metric in own_metric.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
+from automl import losses
 from automl.errors import OptionError
+from automl.losses import Errors, Rule
 from automl.options import near
 from search_spaces.spec import Task
 
-Errors = Callable[[np.ndarray], float]  # one weight per row -> error
-Rule = Callable[[np.ndarray, np.ndarray], Errors]  # answers, predictions -> errors
-
-FLOOR = 1e-15  # least probability that log loss believes in
 BOOTSTRAP_ROWS = 20_000  # of larger data a sample is redrawn and the width scaled to all rows
+OWN_ROWS = 1_000  # the same where the metric is the user's function, which may take milliseconds
+
+
+@dataclass(frozen=True)
+class Own:
+    """What holds for a metric that is the user's function."""
+
+    perfect: float  # its score of the answers themselves, which counts as an error of zero
+    proxy: Metric  # the named one that the weights of a blend are chosen by, since that takes thousands of looks
+    rounds: int  # times that rows are redrawn for an interval, at most
+    wait_s: float  # what comparing the candidates takes, about
 
 
 @dataclass(frozen=True)
@@ -30,15 +40,26 @@ class Metric:
     """A score with its direction.
 
     Predictions are (rows, classes) probabilities for classification, where label metrics take the likeliest class (the
-    first among equals), and (rows,) numbers for regression. Predictions that are not all finite have an infinite error;
-    weights that are all zero count as equal. No result is NaN and nothing warns.
+    first among equals), (rows,) numbers for regression, (rows, levels) numbers for quantiles. Predictions that are not
+    all finite have an infinite error; weights that are all zero count as equal. No result is NaN and nothing warns.
     """
 
     name: str
     tasks: tuple[Task, ...]
     higher_is_better: bool  # then one is perfect
-    needs: Literal["probability", "label", "value"]
+    needs: Literal["probability", "label", "value", "quantiles"]
     rule: Rule = field(repr=False)
+    own: Own | None = None
+
+    @property
+    def is_of_classes(self) -> bool:
+        """Whether it scores classes, not numbers."""
+        return self.needs in ("probability", "label")
+
+    @property
+    def wait_s(self) -> float:
+        """What comparing the candidates takes, where it is worth counting."""
+        return self.own.wait_s if self.own else 0.0
 
     def score(self, y: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None = None) -> float:
         """The value as users read it."""
@@ -50,7 +71,8 @@ class Metric:
 
     def to_score(self, error: float) -> float:
         """The score that an error stands for."""
-        return 1.0 - error if self.higher_is_better else error
+        perfect = self.own.perfect if self.own else float(self.higher_is_better)
+        return perfect - error if self.higher_is_better else perfect + error
 
     def errors(self, y: np.ndarray, predictions: np.ndarray) -> Errors:
         """The error under any weights; what does not depend on them is computed once."""
@@ -64,7 +86,7 @@ class Metric:
         if not np.isfinite(predictions).all():
             return lambda _: math.inf
         with np.errstate(all="ignore"):
-            of_weights = self.rule(y.astype(np.float64 if columns == 1 else np.int64, copy=False), predictions)
+            of_weights = self.rule(y.astype(np.int64 if self.is_of_classes else np.float64, copy=False), predictions)
 
         def error(weight: np.ndarray) -> float:
             with np.errstate(all="ignore"):
@@ -74,220 +96,31 @@ class Metric:
         return error
 
 
-# --- rules: losses per row -------------------------------------------------------------------------------------------
-
-
-def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    """Not `a @ b`: that wakes the threads of BLAS, which on a busy machine wait for each other many times longer."""
-    return float((a * b).sum())
-
-
-def _mean_of(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Rule:
-    """The mean of a loss per row."""
-
-    def rule(y: np.ndarray, p: np.ndarray) -> Errors:
-        loss = losses(y, p)
-        return lambda w: _dot(w, loss) / float(w.sum())
-
-    return rule
-
-
-def _root_of(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Rule:
-    """The root of the mean of a loss per row."""
-
-    def rule(y: np.ndarray, p: np.ndarray) -> Errors:
-        mean = _mean_of(losses)(y, p)
-        return lambda w: math.sqrt(mean(w))
-
-    return rule
-
-
-def _log_loss(y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Rows are brought to a sum of one after the floor."""
-    p = np.maximum(p, FLOOR)
-    loss: np.ndarray = np.log(p.sum(axis=1, dtype=np.float64)) - np.log(p[np.arange(len(y)), y], dtype=np.float64)
-    return loss
-
-
-def _brier(y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Of two classes the positive one alone; of more, the sum over all."""
-    missed = p.astype(np.float64)
-    missed[np.arange(len(y)), y] -= 1.0
-    loss: np.ndarray = np.square(missed[:, 1] if p.shape[1] == 2 else missed).reshape(len(y), -1).sum(axis=1)
-    return loss
-
-
-def _squared(y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    loss: np.ndarray = np.square(y - p)
-    return loss
-
-
-def _absolute(y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    loss: np.ndarray = np.abs(y - p)
-    return loss
-
-
-def _squared_log(y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Numbers below zero count as zero."""
-    return _squared(np.log1p(np.maximum(y, 0.0)), np.log1p(np.maximum(p, 0.0, dtype=np.float64)))
-
-
-def _mape(y: np.ndarray, p: np.ndarray) -> Errors:
-    """Rows whose answer is zero have no percentage and are left out; if no other is left, their mean absolute error."""
-    known = y != 0
-    loss = np.abs(y - p) / np.where(known, np.abs(y), 1.0)
-
-    def error(w: np.ndarray) -> float:
-        w = w * known if (w * known).any() else w
-        return _dot(w, loss) / float(w.sum())
-
-    return error
-
-
-def _median_absolute(y: np.ndarray, p: np.ndarray) -> Errors:
-    """Where exactly half of the weight lies below, the middle of the two neighbours."""
-    loss = np.abs(y - p)
-    order = np.argsort(loss)
-    loss = loss[order]
-
-    def error(w: np.ndarray) -> float:
-        w = w[order]
-        has_weight = w > 0
-        below, seen = np.cumsum(w[has_weight]), loss[has_weight]
-        half = below[-1] / 2
-        return float(seen[np.searchsorted(below, half, "left")] + seen[np.searchsorted(below, half, "right")]) / 2
-
-    return error
-
-
-def _unexplained(y: np.ndarray, p: np.ndarray) -> Errors:
-    """1 - r2. Equal answers have nothing to explain: zero if all are met, else one."""
-    residual = np.square(y - p)
-    y = y - y[0]  # equal answers become exact zeros
-
-    def error(w: np.ndarray) -> float:
-        left, spread = _dot(w, residual), _dot(w, np.square(y - _dot(w, y) / float(w.sum())))
-        if spread <= 1e-24 * _dot(w, np.square(y)):  # what rounding leaves of equal answers
-            return float(left > 0)
-        return left / spread
-
-    return error
-
-
-# --- rules: labels ---------------------------------------------------------------------------------------------------
-
-
-def _table_of(formula: Callable[[np.ndarray], float]) -> Rule:
-    """A score of the weighted shares of true (rows) by predicted (columns) classes; 0 / 0 counts as 0 in it."""
-
-    def rule(y: np.ndarray, p: np.ndarray) -> Errors:
-        classes = p.shape[1]
-        cell = y * classes + p.argmax(axis=1)
-
-        def error(w: np.ndarray) -> float:
-            table = np.bincount(cell, w, minlength=classes**2).reshape(classes, classes)
-            return 1.0 - formula(table / table.sum())
-
-        return error
-
-    return rule
-
-
-def _f1s(table: np.ndarray) -> np.ndarray:
-    each: np.ndarray = 2 * np.diag(table) / np.maximum(table.sum(axis=0) + table.sum(axis=1), 1e-300)
-    return each
-
-
-def _f1_macro(table: np.ndarray) -> float:
-    """The mean over the classes that occur among answers or predictions."""
-    return float(_f1s(table)[(table.sum(axis=0) + table.sum(axis=1)) > 0].mean())
-
-
-def _balanced(table: np.ndarray) -> float:
-    """The mean recall of the classes that occur among the answers."""
-    true = table.sum(axis=1)
-    return float((np.diag(table)[true > 0] / true[true > 0]).mean())
-
-
-def _mcc(table: np.ndarray) -> float:
-    """Zero where answers or predictions are all of one class."""
-    true, told = table.sum(axis=1), table.sum(axis=0)
-    scale = math.sqrt(max(0.0, (1 - true @ true) * (1 - told @ told)))
-    return min(1.0, max(-1.0, float(np.trace(table) - true @ told) / scale)) if scale > 1e-12 else 0.0
-
-
-# --- rules: rankings -------------------------------------------------------------------------------------------------
-
-
-def _counts_of(is_positive: np.ndarray, p: np.ndarray) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Weights of positive and of negative rows at or above each distinct prediction, from the highest down."""
-    order = np.argsort(-p)
-    ranked, positive = p[order], is_positive[order]
-    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(p) - 1)
-
-    def counts(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        w = w[order]
-        hits, rows = np.cumsum(w * positive)[ends], np.cumsum(w)[ends]
-        return hits, np.maximum(rows - hits, 0.0)
-
-    return counts
-
-
-def _misranked(y: np.ndarray, p: np.ndarray) -> Errors:
-    """1 - area under the ROC curve, of more than two classes the mean of each against the rest.
-
-    A class without rows, or with all of them, is left out; if none is left, nothing is ranked: 0.5.
-    """
-    classes = (1,) if p.shape[1] == 2 else range(p.shape[1])
-    each = [_counts_of(y == k, p[:, k]) for k in classes]
-
-    def error(w: np.ndarray) -> float:
-        areas = []
-        for counts in each:
-            hits, misses = counts(w)
-            if min(hits[-1], misses[-1]) > 1e-12 * w.sum():  # what rounding leaves of nothing
-                above = np.append(0.0, hits[:-1]) + hits  # twice the positives above a negative, ties by half
-                areas.append(_dot(above, np.diff(misses, prepend=0.0)) / (2 * hits[-1] * misses[-1]))
-        return max(0.0, 1.0 - sum(areas) / len(areas)) if areas else 0.5
-
-    return error
-
-
-def _imprecision(y: np.ndarray, p: np.ndarray) -> Errors:
-    """1 - average precision; without a positive row nothing can be found: one."""
-    counts = _counts_of(y == 1, p[:, 1])
-
-    def error(w: np.ndarray) -> float:
-        hits, misses = counts(w)
-        precision = hits / np.maximum(hits + misses, 1e-300)
-        return max(0.0, 1.0 - _dot(np.diff(hits, prepend=0.0), precision) / hits[-1]) if hits[-1] > 0 else 1.0
-
-    return error
-
-
 # --- the registry ----------------------------------------------------------------------------------------------------
 
 _BINARY: tuple[Task, ...] = ("binary",)
 _CLASSES: tuple[Task, ...] = ("binary", "multiclass")
 _NUMBER: tuple[Task, ...] = ("regression",)
+_QUANTILES: tuple[Task, ...] = ("quantile",)
 
 _ALL = (
-    Metric("roc_auc", _CLASSES, True, "probability", _misranked),
-    Metric("log_loss", _CLASSES, False, "probability", _mean_of(_log_loss)),
-    Metric("accuracy", _CLASSES, True, "label", _table_of(lambda t: float(np.trace(t)))),
-    Metric("balanced_accuracy", _CLASSES, True, "label", _table_of(_balanced)),
-    Metric("f1", _BINARY, True, "label", _table_of(lambda t: float(_f1s(t)[1]))),
-    Metric("f1_macro", _CLASSES, True, "label", _table_of(_f1_macro)),
-    Metric("f1_weighted", _CLASSES, True, "label", _table_of(lambda t: float(_f1s(t) @ t.sum(axis=1)))),
-    Metric("average_precision", _BINARY, True, "probability", _imprecision),
-    Metric("mcc", _CLASSES, True, "label", _table_of(_mcc)),
-    Metric("brier", _CLASSES, False, "probability", _mean_of(_brier)),
-    Metric("rmse", _NUMBER, False, "value", _root_of(_squared)),
-    Metric("mae", _NUMBER, False, "value", _mean_of(_absolute)),
-    Metric("r2", _NUMBER, True, "value", _unexplained),
-    Metric("mape", _NUMBER, False, "value", _mape),
-    Metric("medae", _NUMBER, False, "value", _median_absolute),
-    Metric("rmsle", _NUMBER, False, "value", _root_of(_squared_log)),
+    Metric("roc_auc", _CLASSES, True, "probability", losses.misranked),
+    Metric("log_loss", _CLASSES, False, "probability", losses.mean_of(losses.log_loss)),
+    Metric("accuracy", _CLASSES, True, "label", losses.table_of(lambda t: float(np.trace(t)))),
+    Metric("balanced_accuracy", _CLASSES, True, "label", losses.table_of(losses.balanced)),
+    Metric("f1", _BINARY, True, "label", losses.table_of(lambda t: float(losses.f1s(t)[1]))),
+    Metric("f1_macro", _CLASSES, True, "label", losses.table_of(losses.f1_macro)),
+    Metric("f1_weighted", _CLASSES, True, "label", losses.table_of(lambda t: float(losses.f1s(t) @ t.sum(axis=1)))),
+    Metric("average_precision", _BINARY, True, "probability", losses.imprecision),
+    Metric("mcc", _CLASSES, True, "label", losses.table_of(losses.mcc)),
+    Metric("brier", _CLASSES, False, "probability", losses.mean_of(losses.brier)),
+    Metric("rmse", _NUMBER, False, "value", losses.root_of(losses.squared)),
+    Metric("mae", _NUMBER, False, "value", losses.mean_of(losses.absolute)),
+    Metric("r2", _NUMBER, True, "value", losses.unexplained),
+    Metric("mape", _NUMBER, False, "value", losses.mape),
+    Metric("medae", _NUMBER, False, "value", losses.median_absolute),
+    Metric("rmsle", _NUMBER, False, "value", losses.root_of(losses.squared_log)),
+    Metric("pinball", _QUANTILES, False, "quantiles", losses.mean_of(losses.pinball_of((0.5,)))),  # see `get`
 )
 _BY_NAME = {metric.name: metric for metric in _ALL}
 
@@ -295,14 +128,16 @@ _DEFAULTS: dict[Task, tuple[str, str]] = {
     "binary": ("roc_auc", "metric= not given, two classes: how well rows are ranked, whatever the threshold"),
     "multiclass": ("log_loss", "metric= not given, several classes: how good the probabilities are"),
     "regression": ("rmse", "metric= not given, a number: large misses count most"),
+    "quantile": ("pinball", "quantiles= was given: the mean over the levels of the loss that a quantile makes least"),
 }
 
 
-def get(name: str) -> Metric:
-    """The metric of this name."""
+def get(name: str, levels: tuple[float, ...] = ()) -> Metric:
+    """The metric of this name; that of quantiles scores these levels."""
     if name not in _BY_NAME:
         raise OptionError(f"metric={name!r} is not known.{near(name, _BY_NAME)} Choose from {', '.join(_BY_NAME)}.")
-    return _BY_NAME[name]
+    found = _BY_NAME[name]
+    return replace(found, rule=losses.mean_of(losses.pinball_of(levels))) if levels else found
 
 
 def names(task: Task) -> list[str]:
@@ -330,13 +165,14 @@ def interval(
 ) -> tuple[float, float]:
     """Where the score may lie on other rows of the same kind, (low, high): percentile bootstrap over rows.
 
-    Squared errors with a heavy tail are held somewhat less often than `level` says while rows are few.
+    Squared errors with a heavy tail are held somewhat less often than `level` says while rows are few. A user's
+    function is asked less often, and the spread of what it says is read as that of a normal distribution.
     """
     error = metric.error(y, predictions, weight)
     if math.isinf(error):
         return metric.to_score(error), metric.to_score(error)
     moves = _moves(metric, y, [predictions], weight, rounds, seed)[:, 0]
-    low, high = (metric.to_score(max(0.0, end)) for end in _ends(error, moves, level))
+    low, high = (metric.to_score(max(min(0.0, error), end)) for end in _ends(metric, error, moves, level))
     return min(low, high), max(low, high)
 
 
@@ -356,7 +192,7 @@ def paired_interval(
     if math.isinf(first) or math.isinf(second):
         return (-math.inf, math.inf) if first == second else (first - second, first - second)
     moves = _moves(metric, y, [a, b], weight, rounds, seed)
-    return _ends(first - second, moves[:, 0] - moves[:, 1], level)
+    return _ends(metric, first - second, moves[:, 0] - moves[:, 1], level)
 
 
 def sample_rows(y: np.ndarray, most: int, seed: int = 0) -> np.ndarray:
@@ -372,7 +208,8 @@ def _moves(
     metric: Metric, y: np.ndarray, several: Sequence[np.ndarray], weight: np.ndarray | None, rounds: int, seed: int
 ) -> np.ndarray:
     """(rounds, several): how far each error moves when rows are redrawn, scaled to the number of all rows."""
-    rows = sample_rows(y, BOOTSTRAP_ROWS, seed)
+    rows = sample_rows(y, OWN_ROWS if metric.own else BOOTSTRAP_ROWS, seed)
+    rounds = min(rounds, metric.own.rounds) if metric.own else rounds
     base = np.ones(len(rows)) if weight is None else np.asarray(weight, dtype=np.float64)[rows]
     each = [metric.errors(y[rows], predictions[rows]) for predictions in several]
     random = np.random.default_rng(seed)
@@ -380,10 +217,15 @@ def _moves(
     for drawn in moves:
         weights = base * np.bincount(random.integers(0, len(rows), len(rows)), minlength=len(rows))
         drawn[:] = [errors(weights) for errors in each]
-    return (moves - [errors(base) for errors in each]) * math.sqrt(len(rows) / len(y))
+    with np.errstate(invalid="ignore"):  # a user's function may fail on some redrawn rows
+        return np.asarray((moves - [errors(base) for errors in each]) * math.sqrt(len(rows) / len(y)))
 
 
-def _ends(middle: float, moves: np.ndarray, level: float) -> tuple[float, float]:
+def _ends(metric: Metric, middle: float, moves: np.ndarray, level: float) -> tuple[float, float]:
     """The interval, stretched where the bootstrap's own bias would leave the middle outside."""
+    if metric.own:
+        known = moves[np.isfinite(moves)]
+        wide = NormalDist().inv_cdf((1 + level) / 2) * float(known.std(ddof=1)) if len(known) > 1 else math.inf
+        return middle - wide, middle + wide
     low, high = np.quantile(moves, [(1 - level) / 2, (1 + level) / 2])
     return middle + min(0.0, float(low)), middle + max(0.0, float(high))

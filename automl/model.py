@@ -14,6 +14,8 @@ import numpy as np
 from automl.errors import InputError
 from automl.modalities.table.encode import Raw, Schema
 from automl.modalities.table.features import Features
+from automl.readout import calibrated, decided
+from automl.records import Readout
 from search_spaces.spec import Learner, Matrix
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Model:
 
     @property
     def task(self) -> str:
-        """What it predicts: binary, multiclass or regression."""
+        """What it predicts: binary, multiclass, regression or quantile."""
         return str(self.manifest["task"])
 
     @property
@@ -51,15 +53,32 @@ class Model:
         """The labels, in the order of the columns of `predict_proba`; empty for regression."""
         return list(self.manifest["classes"])
 
-    def predict(self, data: Any) -> pd.Series:
-        """One prediction per row, in the user's own labels and with the index of the rows given."""
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Levels of the quantiles it predicts, rising; empty for other tasks."""
+        return tuple(self.manifest.get("levels", ()))
+
+    @property
+    def readout(self) -> Readout:
+        """How its probabilities are calibrated and labels read off them, as learned on held-out rows."""
+        saved = dict(self.manifest.get("readout") or {})
+        return Readout(**{**saved, "label_weights": tuple(saved.get("label_weights", ()))})
+
+    def predict(self, data: Any) -> pd.Series | pd.DataFrame:
+        """One prediction per row, in the user's own labels and with the index of the rows given.
+
+        Of quantiles a column per level, named like price_q0.9.
+        """
         import pandas as pd
 
         frame = self._frame(data)
         values = self._outputs(frame)
+        if self.levels:
+            names = pd.Index([f"{self.manifest['target']}_q{level:g}" for level in self.levels])
+            return pd.DataFrame(values, index=frame.index, columns=names)
         if self.classes:
             labels = np.array(self.classes, dtype=_label_type(self.classes))
-            values = labels[values.argmax(axis=1)]
+            values = labels[decided(values, self.readout).argmax(axis=1)]
         return pd.Series(values, index=frame.index, name=self.manifest["target"])
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
@@ -88,7 +107,7 @@ class Model:
         return np.concatenate([self._mix(self.schema.encode(chunk)) for chunk in chunks])
 
     def _mix(self, raw: Raw) -> np.ndarray:
-        """The weighted mean of all parts."""
+        """The weighted mean of all parts, calibrated."""
         from automl.cores import cores
 
         threads = 1 if len(raw) < THREADED_ROWS else cores()
@@ -98,7 +117,7 @@ class Model:
             if part.features not in encoded:
                 encoded[part.features] = self.features[part.features].transform(raw)
             total = total + part.weight * part.learner.predict(encoded[part.features], threads)
-        return np.asarray(total)
+        return calibrated(np.asarray(total), self.readout)
 
 
 def _label_type(classes: list[Any]) -> Any:

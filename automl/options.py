@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,16 @@ def _knob(default: Any, help_text: str, **cli: Any) -> Any:
 class Options:
     """Every knob of a run."""
 
-    target: str | None = _knob(None, "column to predict")
+    target: str | tuple[str, ...] | None = _knob(
+        None, "column to predict; of several, with commas between, each gets a model"
+    )
     budget: Any = _knob("10m", "what the run may use, all included: '90s', '10m', '2h', 60 (seconds) or '50 trials'")
-    metric: str | None = _knob(None, "score to optimise; chosen by task when not given")
+    metric: str | Callable[..., Any] | None = _knob(None, "score to optimise; chosen by task when not given")
     task: str | None = _knob(
         None, "kind of problem; inferred when not given", choices=("binary", "multiclass", "regression")
+    )
+    quantiles: tuple[float, ...] = _knob(
+        (), "predict these quantiles of a number instead of its mean, for instance 0.1,0.5,0.9"
     )
     route: str = _knob("auto", "which kind of models may take part", choices=("auto", "classical", "neural", "hybrid"))
     families: tuple[str, ...] = _knob((), "only these families of models, for instance lightgbm,linear")
@@ -98,11 +103,21 @@ class Options:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "budget", Budget.parse(self.budget))
+        object.__setattr__(self, "target", _target(self.target))
         for name in ("families", "exclude"):
             value = getattr(self, name)
             if isinstance(value, str):
                 value = tuple(part.strip() for part in value.split(",") if part.strip())
             object.__setattr__(self, name, tuple(value))
+        object.__setattr__(self, "quantiles", _levels(self.quantiles))
+        if self.quantiles and self.task not in (None, "regression"):
+            raise OptionError(
+                f"quantiles are of numbers, but task={self.task!r} was given. Leave out task, or quantiles."
+            )
+        if not (self.metric is None or isinstance(self.metric, str) or callable(self.metric)):
+            raise OptionError(
+                f"metric must be a name or a function of y_true and y_pred, got {self.metric!r}. For instance 'f1'."
+            )
         for spec in fields(self):
             allowed = spec.metadata.get("choices")
             value = getattr(self, spec.name)
@@ -130,11 +145,39 @@ class Options:
         """Plain values, to be read back with `of`."""
         plain = {spec.name: getattr(self, spec.name) for spec in fields(self)}
         plain["budget"] = str(self.budget)
+        plain["metric"] = getattr(self.metric, "__name__", "(function)") if callable(self.metric) else self.metric
         plain["test"] = (
             None if self.test is None else str(self.test) if isinstance(self.test, str | Path) else "(in memory)"
         )
         plain["run_dir"] = None if self.run_dir is None else str(self.run_dir)
         return plain
+
+
+def _target(given: Any) -> str | tuple[str, ...] | None:
+    """One column, or different ones as a tuple."""
+    given = given.tolist() if hasattr(given, "tolist") else given  # an Index or an array of names
+    if given is None or isinstance(given, str) or not isinstance(given, Sequence):
+        return given if given is None else str(given)
+    names = tuple(str(name).strip() for name in given)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise OptionError(f"target names {twice[0]!r} more than once, got {list(names)!r}. Name each column once.")
+    if not names:
+        raise OptionError("target is an empty list. Name at least one column.")
+    return names
+
+
+def _levels(given: Any) -> tuple[float, ...]:
+    """Levels of quantiles, rising: from text with commas, one number or several."""
+    parts = given.split(",") if isinstance(given, str) else given if isinstance(given, Sequence) else (given,)
+    try:
+        levels = sorted(float(part) for part in parts if not (isinstance(part, str) and not part.strip()))
+    except (TypeError, ValueError):
+        levels = [math.nan]
+    if not all(0 < level < 1 for level in levels) or len(set(levels)) < len(levels):
+        raise OptionError(
+            f"quantiles must be different numbers above 0 and below 1, got {given!r}. For instance 0.1,0.5,0.9."
+        )
+    return tuple(levels)
 
 
 def near(name: Any, known: Any) -> str:

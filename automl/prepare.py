@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import search_spaces
+from automl import metrics
+from automl.metrics import Metric
 from automl.modalities.table.encode import Raw, Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
 from automl.options import Options
+from automl.own_metric import Trial, metric_of
 from automl.records import Dataset, Kind, Profile
 from automl.split import Bags, Folds, choose_bags, make_folds
 from automl.target import encode_target
@@ -32,8 +35,9 @@ class Shared:
     folds: Folds
     task: Task
     outputs: int
-    metric: str
+    metric: str  # its name: what it is called with stays with the driver
     size: Size
+    levels: tuple[float, ...] = ()  # of the quantiles to predict
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Prepared:
     schema: Schema
     shared: Shared
     bags: Bags
+    metric: Metric
 
     @property
     def is_careful(self) -> bool:
@@ -59,15 +64,25 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float)
     raw = schema.encode(dataset.frame)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
-    size = Size(len(y), width, profile.outputs if profile.task == "multiclass" else 1)
+    size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
     bags = choose_bags(len(y), core_s / search_spaces.get(YARDSTICK).price.fit_s(size))
     twins = find_twins(raw) if groups is None and times is None else None
     folds = make_folds(y, profile.task, count=bags.count, seed=options.seed, groups=groups, times=times, twins=twins)
     if bags.goal == bags.count or times is not None or groups is not None:  # these cannot live with one fold alone
         bags = replace(bags, count=folds.count, goal=folds.count)
     weight = dataset.weight
-    shared = Shared(raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size)
-    return Prepared(schema, shared, bags)
+    shared = Shared(
+        raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size, profile.levels
+    )
+    return Prepared(schema, shared, bags, _metric(shared, profile, options))
+
+
+def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
+    """The metric of this run: a named one, or the user's function, tried on these answers."""
+    if not callable(options.metric):
+        return metrics.get(profile.metric, profile.levels)
+    trial = Trial(shared.y, shared.weight, shared.folds, options.budget.time_s or float("inf"))
+    return metric_of(options.metric, profile, trial)
 
 
 def find_twins(raw: Raw) -> np.ndarray | None:

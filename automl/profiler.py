@@ -5,12 +5,13 @@ Nothing is fitted and nothing is changed. Whatever was guessed can be overridden
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl import metrics
+from automl import metrics, own_metric
 from automl.errors import InputError, OptionError
 from automl.modalities.table.audit import inspect, repeats, survey
 from automl.modalities.table.kinds import describe
@@ -18,9 +19,12 @@ from automl.modalities.table.parse import is_numeric, to_number
 from automl.options import Options, near
 from automl.records import USED_KINDS, Audit, Column, Dataset, Kind, Profile
 from automl.target import COMMA_FACT, Answers, encode_target, infer
-from search_spaces.spec import Task
+from search_spaces.spec import OF_NUMBERS, Task
 
-__all__ = ["encode_target", "examine"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["decide", "encode_target", "examine"]
 
 FACT_ROWS = 10_000  # the shape of the numbers is measured on so many rows
 FACT_COLUMNS = 200
@@ -28,14 +32,11 @@ FACT_COLUMNS = 200
 
 def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
     """What the data holds, which task it makes, and what is odd about it."""
-    if dataset.target is None:
-        raise InputError(f"{dataset.name} has no column to learn from. Name one, for instance target='price'.")
     with np.errstate(all="ignore"):  # sums of huge numbers may overflow; every use checks for it
-        answers = infer(dataset.target, dataset.target_name, options.task)
+        answers, metric, metric_rule = decide(dataset, options)
         columns = describe(dataset.frame, options.group_column)
         _refuse_bare(dataset, columns)
         _check_time(dataset, columns, options)
-        metric, metric_rule = _metric(answers.task, options.metric)
         profile = Profile(
             modality=dataset.modality,
             rows=len(dataset),
@@ -46,12 +47,30 @@ def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
             metric_rule=metric_rule,
             classes=answers.classes,
             class_counts=answers.counts,
+            levels=options.quantiles,
             facts=_facts(dataset, columns, answers),
         )
-        y = encode_target(dataset.target, profile)
+        y = encode_target(_target(dataset), profile)
         found = survey(dataset.frame, columns, y, profile.task)
         profile = replace(profile, duplicates=repeats(found.rows))
         return profile, Audit(inspect(dataset, profile, y, found, options))
+
+
+def decide(dataset: Dataset, options: Options) -> tuple[Answers, str, str]:
+    """What the answers are, the metric that scores them, and why this one."""
+    answers = infer(_target(dataset), dataset.target_name, "regression" if options.quantiles else options.task)
+    if options.quantiles:
+        shown = ", ".join(f"{level:g}" for level in options.quantiles)
+        rule = f"quantiles={shown} were given; {answers.rule.partition('; ')[2]}"
+        answers = replace(answers, task="quantile", rule=rule)
+    metric, why = _metric(answers.task, options.metric)
+    return answers, metric, why
+
+
+def _target(dataset: Dataset) -> pd.Series:
+    if dataset.target is None:
+        raise InputError(f"{dataset.name} has no column to learn from. Name one, for instance target='price'.")
+    return dataset.target
 
 
 def _refuse_bare(dataset: Dataset, columns: tuple[Column, ...]) -> None:
@@ -82,7 +101,10 @@ def _check_time(dataset: Dataset, columns: tuple[Column, ...], options: Options)
         )
 
 
-def _metric(task: Task, given: str | None) -> tuple[str, str]:
+def _metric(task: Task, given: str | Callable[..., Any] | None) -> tuple[str, str]:
+    if callable(given):
+        facts = own_metric.read(given, task not in OF_NUMBERS)
+        return facts.name, own_metric.rule(facts)
     if given is None:
         name, why = metrics.default(task)
         return name, why

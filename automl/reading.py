@@ -1,49 +1,38 @@
 """What the user brought -> a Dataset: one table of features and the answers.
 
-Every source becomes a DataFrame first (files: modalities/table/read.py); names, roles of columns and cells are then
-checked by the same rules, at training and at prediction. What was mended is a note, what cannot be is an InputError.
+Every source becomes a table with named columns first (source.py); roles of columns and cells are then checked by the
+same rules, at training and at prediction. What was mended is a note, what cannot be is an InputError.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.errors import InputError, SchemaError
-from automl.modalities.table.read import Table, one_line, read_file, shown
+from automl.errors import InputError, OptionError, SchemaError
+from automl.modalities.table.read import Table, shown
 from automl.modalities.table.sniff import NAMED
 from automl.options import Options, near
 from automl.records import Dataset
+from automl.source import NESTED, Source, named, open_source, spelled
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MIN_ROWS = 10  # below it no fold could hold both something to learn from and something to check on
 
-_NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What was brought, as a table, before its columns have names and roles."""
-
-    name: str
-    table: Table
-    labels: pd.Series | None = None  # the y of an (X, y) pair
-    labels_name: str = "target"
-    has_names: bool = True  # False: an array, whose columns are numbered
-
 
 def load(data: Any, options: Options, min_rows: int = MIN_ROWS) -> Dataset:
     """Read data to learn from: a table with a target column, or an (X, y) pair. Rows without a target are left out."""
-    source = _open(data, options.target)
-    frame, notes = _named(source.table)
+    if isinstance(options.target, tuple):
+        raise OptionError(f"this looks at one target, got {list(options.target)!r}. Name one of them.")
+    source = open_source(data, () if options.target is None else (options.target,))
+    frame, notes = named(source.table)
+    if source.left_out:
+        notes.append(f"{', '.join(map(shown, source.left_out))} left out: other targets, not known when you predict")
     roles = _find_roles(source, list(frame.columns), options)
     name = roles["target"]
     target = frame[name] if source.labels is None else source.labels
@@ -61,13 +50,15 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS) -> Dataset:
         notes += mended
     frame, mended = _mended(frame.reset_index(drop=True))
     target = target.reset_index(drop=True).rename(name)
-    return Dataset(source.name, frame, target, target_name=name, weight=weight, notes=(*notes, *mended))
+    return Dataset(
+        source.name, frame, target, target_name=name, weight=weight, notes=(*notes, *mended), left_out=source.left_out
+    )
 
 
 def load_features(data: Any, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read rows to predict, any number of them; with `columns` exactly these, in this order, others left out."""
-    source = _open(data, None)
-    frame, _ = _named(source.table)
+    source = open_source(data)
+    frame, _ = named(source.table)
     if columns is not None:
         if not source.has_names and len(columns) == frame.shape[1]:
             frame.columns = list(columns)
@@ -82,140 +73,10 @@ def load_features(data: Any, columns: Sequence[str] | None = None) -> pd.DataFra
     return _mended(frame)[0]
 
 
-# --- sources to tables -----------------------------------------------------------------------------------------------
+# --- roles -----------------------------------------------------------------------------------------------------------
 
 
-def _open(data: Any, target: str | None) -> _Source:
-    """The table of any source that is accepted, its index left behind."""
-    if isinstance(data, str | Path):
-        path = Path(data)
-        return _Source(path.name.partition(".")[0] or "data", read_file(path, target))
-    if not isinstance(data, tuple):
-        frame, has_names = _as_frame(data)
-        return _Source("data", Table(frame), has_names=has_names)
-    if len(data) != 2:
-        raise InputError(f"a tuple must be a pair (X, y), got {len(data)} items. Give (X, y), or one table.")
-    frame, has_names = _as_frame(data[0])
-    labels, name = _as_labels(data[1])
-    if len(labels) != len(frame):
-        raise InputError(f"X has {len(frame)} rows, but y has {len(labels)}. Give one answer for each row.")
-    return _Source("data", Table(frame), labels, str(target or name or "target"), has_names)
-
-
-def _as_frame(data: Any) -> tuple[pd.DataFrame, bool]:
-    """Any table in memory as a DataFrame, and whether its columns have names."""
-    import pandas as pd
-
-    try:
-        data = _from_arrow(data)
-        if isinstance(data, pd.DataFrame):
-            return data.reset_index(drop=True), True
-        if isinstance(data, pd.Series):
-            return data.reset_index(drop=True).to_frame(), data.name is not None
-        if isinstance(data, Mapping):
-            return pd.DataFrame(dict(data)).reset_index(drop=True), True
-        if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
-            return pd.DataFrame(data), True
-        if isinstance(data, list):
-            widths = {len(row) if isinstance(row, Sequence | np.ndarray) else 1 for row in data}
-            if len(widths) > 1:
-                raise InputError(f"rows have from {min(widths)} to {max(widths)} values. Give each row equally many.")
-            return pd.DataFrame(data), False
-        if isinstance(data, np.ndarray):
-            if data.ndim not in (1, 2):
-                raise InputError(f"an array must have rows and columns, got the shape {data.shape}. Reshape it to 2-d.")
-            return pd.DataFrame(data).infer_objects(), data.dtype.names is not None
-    except (ValueError, TypeError, NotImplementedError) as error:  # Arrow's errors are among them
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"this {type(data).__name__} is not a table: {one_line(error)}. Give a DataFrame.") from error
-    raise InputError(
-        f"data of type {type(data).__name__} cannot be read. Give a DataFrame (pandas, polars, pyarrow), "
-        "a dict of columns, an (X, y) pair or the path of a table."
-    )
-
-
-def _from_arrow(data: Any) -> Any:
-    """A polars or pyarrow object as its pandas twin; anything else as it is. Neither library is imported for this."""
-    if type(data).__module__.partition(".")[0] not in ("polars", "pyarrow"):
-        return data
-    if type(data).__name__ == "LazyFrame":
-        data = data.collect()
-    return data.to_pandas() if hasattr(data, "to_pandas") else data
-
-
-def _as_labels(y: Any) -> tuple[pd.Series, Any]:
-    """The answers of an (X, y) pair and the name they bring along."""
-    import pandas as pd
-
-    y = _from_arrow(y)
-    if isinstance(y, pd.DataFrame):
-        if y.shape[1] != 1:
-            raise InputError(f"y must be one column, got {y.shape[1]}. Give one answer for each row.")
-        y = y.iloc[:, 0]
-    if isinstance(y, pd.Series | pd.Index):
-        return pd.Series(y.array), y.name
-    if isinstance(y, list | tuple) and any(isinstance(item, _NESTED) for item in y):
-        try:
-            y = np.asarray(y)
-        except ValueError as error:
-            raise InputError(f"y must be one value for each row: {one_line(error)}. Give a flat list.") from error
-    if isinstance(y, np.ndarray):
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-        if y.ndim != 1:
-            raise InputError(f"y must be one column, got the shape {y.shape}. Give one answer for each row.")
-        return pd.Series(y).infer_objects(), None
-    if isinstance(y, list | tuple):
-        return pd.Series(list(y)), None
-    raise InputError(f"y of type {type(y).__name__} cannot be read. Give an array, a Series or a list.")
-
-
-# --- names and roles -------------------------------------------------------------------------------------------------
-
-
-def _named(table: Table) -> tuple[pd.DataFrame, list[str]]:
-    """The table with unique text names, as pandas spells them: a, a.1 for repeated ones, Unnamed: 3 for none."""
-    notes = list(table.notes)
-    raw = list(table.frame.columns)
-    names = _spelled(raw)
-    unique: list[str] = []
-    taken, copies = set(names), dict.fromkeys(names, 0)
-    for name in names:
-        spelled = name
-        while copies[name] and spelled in taken:
-            spelled = f"{name}.{copies[name]}"
-            copies[name] += 1
-        copies[name] = copies[name] or 1
-        taken.add(spelled)
-        unique.append(spelled)
-    if other := [name for name in raw if not isinstance(name, str | int | np.integer)]:
-        notes.append(f"{len(other)} column names were not text, for instance {shown(other[0])}")
-    if repeated := [(a, b) for a, b in zip(names, unique, strict=True) if a != b]:
-        first, new = repeated[0]
-        notes.append(
-            f"{len(repeated)} repeated column names were numbered, for instance {shown(first)} is {shown(new)}"
-        )
-    frame = table.frame.copy(deep=False)
-    frame.columns = unique
-    return frame, notes
-
-
-def _spelled(raw: Sequence[Any]) -> list[str]:
-    """Column names as text without blanks around them; the levels of a tuple are joined."""
-    names = []
-    for at, name in enumerate(raw):
-        parts = [_part(part) for part in (name if isinstance(name, tuple) else (name,))]
-        names.append("_".join(part for part in parts if part) or f"Unnamed: {at}")
-    return names
-
-
-def _part(part: Any) -> str:
-    is_nothing = part is None or (isinstance(part, float) and math.isnan(part))
-    return "" if is_nothing else str(part).strip()
-
-
-def _find_roles(source: _Source, names: Sequence[str], options: Options) -> dict[str, str]:
+def _find_roles(source: Source, names: Sequence[str], options: Options) -> dict[str, str]:
     """The columns that the options name, by role; "target" is always among them."""
     roles: dict[str, str] = {}
     if source.labels is not None:
@@ -232,7 +93,7 @@ def _find_roles(source: _Source, names: Sequence[str], options: Options) -> dict
         if name not in names:
             doubt = _doubt(source.table, names)
             raise InputError(f"{role} {shown(wanted)} is not in the data.{_hint(name, names)} {_listed(names)}{doubt}")
-        if _spelled(list(source.table.frame.columns)).count(name) > 1:
+        if spelled(list(source.table.frame.columns)).count(name) > 1:
             raise InputError(f"{role} {shown(name)} is the name of several columns. Rename or remove all but one.")
         roles[role] = name
     for role in ("weight", "time_column", "group_column"):
@@ -275,7 +136,7 @@ def _labelled(target: pd.Series, name: str, min_rows: int) -> np.ndarray:
         raise InputError(f"the data has no rows. Give at least {min_rows} with a target.")
     if not kept.any():
         raise InputError(f"target {shown(name)} is missing in all {len(kept)} rows. Choose another column.")
-    if target.dtype == object and (nested := [cell for cell in target if isinstance(cell, _NESTED)]):
+    if target.dtype == object and (nested := [cell for cell in target if isinstance(cell, NESTED)]):
         raise InputError(f"target {shown(name)} holds {shown(nested[0])}. Give one value for each row.")
     if target.dtype.kind == "c":
         raise InputError(f"target {shown(name)} holds complex numbers. Give real ones.")
@@ -352,17 +213,17 @@ def _mended(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     columns: dict[str, pd.Series] = {}
     infinite, nested = [], []
     for name, column in frame.items():
-        spelled = str(name)
-        columns[spelled] = column
+        text = str(name)
+        columns[text] = column
         if column.dtype.kind == "c":
-            raise InputError(f"column {shown(spelled)} holds complex numbers. Give real and imaginary parts apart.")
+            raise InputError(f"column {shown(text)} holds complex numbers. Give real and imaginary parts apart.")
         if _is_nested(column):
-            nested.append(spelled)
-            columns[spelled] = column.astype(object).map(_flat)
+            nested.append(text)
+            columns[text] = column.astype(object).map(_flat)
         gone = _infinite(column)
         if gone.any():
-            infinite.append(spelled)
-            columns[spelled] = columns[spelled].mask(gone)
+            infinite.append(text)
+            columns[text] = columns[text].mask(gone)
     notes = []
     if infinite:
         notes.append(f"infinite values were made missing in {len(infinite)} columns, first {shown(infinite[0])}")
@@ -376,10 +237,10 @@ def _is_nested(column: pd.Series) -> bool:
 
     if isinstance(column.dtype, pd.ArrowDtype):
         return str(column.dtype).startswith(("list", "large_list", "fixed_size_list", "struct", "map"))
-    return column.dtype == object and any(issubclass(kind, _NESTED) for kind in set(map(type, column)))
+    return column.dtype == object and any(issubclass(kind, NESTED) for kind in set(map(type, column)))
 
 
 def _flat(cell: Any) -> Any:
     if isinstance(cell, np.ndarray):
         cell = cell.tolist()
-    return str(cell) if isinstance(cell, _NESTED) else cell
+    return str(cell) if isinstance(cell, NESTED) else cell

@@ -34,6 +34,7 @@ class Dataset:
     weight: np.ndarray | None = None  # one positive number per row
     modality: str = "table"
     notes: tuple[str, ...] = ()  # what reading had to guess or mend, one line each
+    left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -84,6 +85,7 @@ class Profile:
     metric_rule: str
     classes: tuple[Any, ...] = ()  # the labels as users spell them, in code order; empty for regression
     class_counts: tuple[int, ...] = ()
+    levels: tuple[float, ...] = ()  # of the quantiles to predict, rising; empty for other tasks
     duplicates: int = 0  # rows whose features repeat an earlier row
     facts: Mapping[str, float] = field(default_factory=dict)  # further measured numbers for the router
 
@@ -98,8 +100,8 @@ class Profile:
 
     @property
     def outputs(self) -> int:
-        """Numbers a model gives per row: classes, or one."""
-        return max(1, len(self.classes))
+        """Numbers a model gives per row: classes, quantiles, or one."""
+        return max(1, len(self.classes), len(self.levels))
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,22 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Readout:
+    """From a model's mixed probabilities to those that users see, and to labels. The default changes nothing."""
+
+    slope: float = 1.0  # times the logarithm of every probability; below one: less sure
+    shift: float = 0.0  # added to the log-odds of the second of two classes
+    label_weights: tuple[float, ...] = ()  # the label has the largest probability times weight; empty: the likeliest
+    log_loss_gain: float = 0.0  # what slope and shift took off the log loss of rows they were not learned on
+    label_gain: float = 0.0  # what the weights added to the metric, on rows they were not learned on
+
+    @property
+    def threshold(self) -> float:
+        """Of two classes, the probability of the second above which it is the label."""
+        return self.label_weights[0] / sum(self.label_weights) if len(self.label_weights) == 2 else 0.5
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A model that the run could return: one trial or a weighted blend of several."""
 
@@ -260,6 +278,9 @@ class Candidate:
     lean_mb: float
     on_frontier: bool = False
     picks: tuple[str, ...] = ()  # "best", "cheapest tied", "fastest", ...
+    within_ms: float = math.inf  # of a blend: what its members' folds together may take for a row
+    kept: Mapping[int, int] = field(default_factory=dict)  # trial number -> its first folds that take part; else all
+    readout: Readout = Readout()
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -33,9 +33,10 @@ class Member:
 
 
 def as_bags(candidate: Candidate, trials: Sequence[Trial]) -> list[Member]:
-    """The candidate's members with every fold they finished: those beyond the rest's cost nothing more and help."""
+    """The candidate's members with every fold they finished, unless it says how many: those beyond the rest's help."""
     chosen = [t for t in trials if t.plan.number in candidate.weights]
-    return [Member(t.plan, candidate.weights[t.plan.number], tuple(t.folds)) for t in chosen]
+    kept = {t.plan.number: candidate.kept.get(t.plan.number, len(t.folds)) for t in chosen}
+    return [Member(t.plan, candidate.weights[t.plan.number], tuple(t.folds)[: kept[t.plan.number]]) for t in chosen]
 
 
 def lean(members: Sequence[Member], trials: Sequence[Trial], limits: Limits) -> list[Member]:
@@ -44,8 +45,9 @@ def lean(members: Sequence[Member], trials: Sequence[Trial], limits: Limits) -> 
     bags = [m for m in members if m.folds != (ALL_ROWS,)]
     if not bags:
         return list(members)
-    kept = trim([list(folds[m.plan.number].values()) for m in bags], limits)
-    return [replace(m, folds=m.folds[:kept]) for m in members]
+    kept = trim([[folds[m.plan.number][k] for k in m.folds] for m in bags], [m.weight for m in bags], limits)
+    count = {m.plan.number: n for m, n in zip(bags, kept, strict=True)}
+    return [replace(m, folds=m.folds[: count.get(m.plan.number, 1)]) for m in members]
 
 
 def sum_ms(members: Sequence[Member], trials: Sequence[Trial]) -> float:
@@ -76,7 +78,9 @@ class Refitter:
 
     def _fits(self, member: Member, trial: Trial) -> bool:
         folds = self.shared.folds
-        if folds.kind != "forward" and len(member.folds) == folds.count:
+        if member.folds == (ALL_ROWS,):
+            return False
+        if folds.kind != "forward" and len(trial.folds) == folds.count:
             return False
         if not self.clock.is_timed:
             return True

@@ -14,7 +14,7 @@ from automl import artifact
 from automl.errors import InputError, OptionError
 from automl.folder import RunFolder
 from automl.frontier import Limits, choose
-from automl.records import Candidate, Fold, Plan, Score, Trial, TrialStatus
+from automl.records import Candidate, Fold, Plan, Readout, Score, Trial, TrialStatus
 from automl.refit import as_bags, lean
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Result:
         """The chosen model."""
         return artifact.load(self.folder / "model")
 
-    def predict(self, data: Any) -> pd.Series:
-        """Predictions of the chosen model, one per row."""
+    def predict(self, data: Any) -> pd.Series | pd.DataFrame:
+        """Predictions of the chosen model, one per row; of quantiles a column per level."""
         return self.model.predict(data)
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
@@ -71,8 +71,10 @@ class Result:
         if not (target / "manifest.json").is_file():
             trials = [self._trial(number) for number in pick.candidate.weights]
             members = lean(as_bags(pick.candidate, trials), trials, pick.limits)
-            facts = {name: self.model.manifest[name] for name in ("task", "target", "classes", "metric", "schema")}
-            artifact.save(target, members, self._folder, {**facts, "name": pick.candidate.name})
+            told = ("task", "target", "classes", "levels", "metric", "schema")
+            facts = {name: self.model.manifest[name] for name in told if name in self.model.manifest}
+            chosen = {"name": pick.candidate.name, "readout": pick.candidate.readout}
+            artifact.save(target, members, self._folder, {**facts, **chosen})
         return artifact.load(target)
 
     def _trial(self, number: int) -> Trial:
@@ -89,14 +91,7 @@ class Result:
 
     @cached_property
     def _candidates(self) -> list[Candidate]:
-        return [
-            Candidate(
-                row["name"], {int(number): weight for number, weight in row["weights"].items()}, Score(**row["score"]),
-                row["fit_s"], row["row_ms"], row["batch_ms"], row["size_mb"], row["lean_ms"], row["lean_mb"],
-                row["on_frontier"], tuple(row["picks"]),
-            )
-            for row in self._report["leaderboard"]
-        ]  # fmt: skip
+        return [_candidate(row) for row in self._report["leaderboard"]]
 
     def _tied(self, a: Candidate, b: Candidate) -> bool:
         return [a.name, b.name] in self._report["arena"]["tied"] or [b.name, a.name] in self._report["arena"]["tied"]
@@ -133,6 +128,11 @@ class Result:
         return dict(self._report["cost"])
 
     @property
+    def budget(self) -> str:
+        """What the run was allowed to use, as one would write it."""
+        return str(self._report["run"]["budget"])
+
+    @property
     def interrupted(self) -> bool:
         """Whether the search was ended by Ctrl-C."""
         return bool(self._report["run"]["interrupted"])
@@ -162,6 +162,17 @@ class Result:
         if path is not None or not target.is_file():
             target.write_text(draw(self._report), encoding="utf-8", errors="xmlcharrefreplace")
         return target
+
+
+def _candidate(row: Mapping[str, Any]) -> Candidate:
+    """A row of the leaderboard as the record it was written from."""
+    counts = {name: {int(number): value for number, value in row[name].items()} for name in ("weights", "kept")}
+    return Candidate(
+        row["name"], counts["weights"], Score(**row["score"]), row["fit_s"], row["row_ms"], row["batch_ms"],
+        row["size_mb"], row["lean_ms"], row["lean_mb"], row["on_frontier"], tuple(row["picks"]),
+        row["within_ms"] or math.inf, counts["kept"],
+        Readout(**{**row["readout"], "label_weights": tuple(row["readout"]["label_weights"])}),
+    )  # fmt: skip
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

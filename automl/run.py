@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from automl import finish, summary
+from automl import finish, several, summary
+from automl.bundle import BundleResult
 from automl.candidates import candidates, enter
 from automl.cores import cores
 from automl.errors import OptionError
@@ -33,20 +35,37 @@ PRELOAD = ("automl.search.trial", "lightgbm", "xgboost", "sklearn.ensemble", "to
 WRITE_S = 0.8  # from the last choice to the return: saving the model and the report
 
 
-def fit(data: Any, target: str | None = None, **options: Any) -> Result:
+@overload
+def fit(data: Any, target: str | None = None, **options: Any) -> Result: ...
+
+
+@overload
+def fit(data: Any, target: list[str] | tuple[str, ...], **options: Any) -> BundleResult: ...
+
+
+def fit(data: Any, target: str | Sequence[str] | None = None, **options: Any) -> Result | BundleResult:
     """Find the best model for `data` within a budget, and say what every step up in quality costs.
 
     `data`: a DataFrame (pandas, polars, pyarrow), a path to a .csv, .tsv, .parquet or .jsonl file (also .gz), or a
     pair (X, y).
-    `target`: the column to predict. Every other option is listed in the signature and in `automl fit --help`.
+    `target`: the column to predict; a list of columns makes a model for each. Every other option is listed in the
+    signature and in `automl fit --help`.
     """
     started = time.monotonic()
     settings = Options.of({"target": target, **options})
     return run(data, settings, watcher(settings.verbose), started)
 
 
-def run(data: Any, options: Options, listener: Watcher, started: float) -> Result:
-    """The run itself; `started` is the moment from which the budget counts."""
+def run(data: Any, options: Options, listener: Watcher, started: float) -> Result | BundleResult:
+    """The run itself, for one target or for several; `started` is the moment from which the budget counts."""
+    many = several.find(data, options)
+    if many is not None:
+        return several.run(many, options, listener, started, run_one)
+    return run_one(data, options, listener, started)
+
+
+def run_one(data: Any, options: Options, listener: Watcher, started: float) -> Result:
+    """The stages, in order."""
     clock, moment = Clock(options.budget, started), datetime.now(UTC).isoformat(timespec="seconds")
     with LocalPool(options.workers or cores(), preload=PRELOAD) as pool:  # workers warm up while the data is read
         _enter(clock, listener, "load")
@@ -56,8 +75,8 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
         profile, audit = examine(dataset, options)
         decision = route(profile, options)
         ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots)
-        if ready.shared.folds.kind == "forward":  # no fold has seen the newest rows: members are refitted at the end
-            clock.finish_share = REFIT_SHARE
+        if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
+            clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
         _introduce(dataset, profile, audit, ready, listener)
         folder = RunFolder.create(options.run_dir, dataset.name)
         first = {"options": options.as_json(), "profile": profile, "audit": audit, "decision": decision}
@@ -69,7 +88,7 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
             trials = search.run()
             _enter(clock, listener, "ensemble")
             arena = enter(trials, ready)
-            field = candidates(arena, until=clock.until - WRITE_S)
+            field = candidates(arena, finish.limits(options), until=clock.until - WRITE_S - ready.metric.wait_s)
             _enter(clock, listener, "refit")
             bench = finish.Bench(dataset, held, profile, ready, trials, arena, pool, clock, folder, interrupt)
             end = finish.finish(bench, field, options)
@@ -127,5 +146,5 @@ fit.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # the opti
             if name != "target"
         ),
     ],
-    return_annotation=Result,
+    return_annotation=Result | BundleResult,
 )

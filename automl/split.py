@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.errors import InputError, OptionError
-from search_spaces.spec import Task
+from search_spaces.spec import OF_NUMBERS, Task
 
 START_SHARE = (
     0.4  # of the rows, in forward folds: the oldest, never held out, so that the first fold has enough to learn
@@ -106,12 +106,12 @@ def make_folds(
 
 
 def _shares(task: Task) -> str:
-    return "low and high answers" if task == "regression" else "each class"
+    return "low and high answers" if task in OF_NUMBERS else "each class"
 
 
 def _strata(y: np.ndarray, task: Task, bins: int, random: np.random.Generator) -> np.ndarray:
     """What folds shall have equal shares of: classes, or equally many rows from low to high answers."""
-    if task != "regression" or (y == y[0]).all():
+    if task not in OF_NUMBERS or (y == y[0]).all():
         return np.unique(y, return_inverse=True)[1]
     shuffled = random.permutation(len(y))  # equal answers in no order
     rank = np.empty(len(y), dtype=np.int64)

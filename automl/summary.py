@@ -6,15 +6,18 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
+
+import numpy as np
 
 import search_spaces
 from automl import metrics
 from automl.artifact import versions
-from automl.candidates import BASELINE, Arena
+from automl.candidates import BASELINE, Arena, mixture
 from automl.finish import End
 from automl.folder import RunFolder
+from automl.metrics import Metric
 from automl.options import Options
 from automl.records import Audit, Candidate, Dataset, Decision, Fold, Profile, Trial, as_json
 from automl.report.schema import FORMAT
@@ -65,7 +68,7 @@ def report(story: Story, clock: Clock, folder: RunFolder) -> dict[str, Any]:
         "decision": _decision(story),
         "leaderboard": [_candidate(c, story.trials) for c in sorted(story.end.candidates, key=_rank)],
         "arena": {"folds": list(story.arena.folds), "tied": as_json(story.end.tied)},
-        "trials": [_trial(trial, story.profile.metric) for trial in story.trials],
+        "trials": [_trial(trial, story.arena.metric) for trial in story.trials],
         "cost": _cost(story.trials, clock),
         "versions": versions(),
         "reproduce": _command(story),
@@ -97,8 +100,18 @@ def _verdict(story: Story) -> dict[str, Any]:
         "baseline": as_json(story.baseline.score),
         "test": as_json(story.end.test),
         "meets_min_score": story.meets_min_score,
+        "coverage": _coverage(story),
         "model": as_json(story.end.measured),
     }
+
+
+def _coverage(story: Story) -> list[dict[str, float]]:
+    """Of each quantile the share of the held-out answers that do not exceed it."""
+    if not story.profile.levels:
+        return []
+    below = story.arena.y[:, None] <= mixture(story.end.chosen, story.arena)
+    shares = np.average(below, axis=0, weights=story.arena.weight)
+    return [{"level": level, "share": float(share)} for level, share in zip(story.profile.levels, shares, strict=True)]
 
 
 def _data(dataset: Dataset, profile: Profile) -> dict[str, Any]:
@@ -113,6 +126,7 @@ def _data(dataset: Dataset, profile: Profile) -> dict[str, Any]:
         "metric_rule": profile.metric_rule,
         "classes": as_json(profile.classes),
         "class_counts": list(profile.class_counts),
+        "levels": list(profile.levels),
         "kinds": dict(Counter(column.kind.value for column in profile.columns)),
         "notes": list(dataset.notes),
     }
@@ -131,18 +145,17 @@ def _evidence(family: str, story: Story) -> dict[str, Any]:
         "family": family,
         "route": search_spaces.get(family).route,
         "trials": len(mine),
-        "score": as_json(min(listed, key=_rank).score) if listed else _first_fold(mine, story.profile.metric),
+        "score": as_json(min(listed, key=_rank).score) if listed else _first_fold(mine, story.arena.metric),
         "cpu_s": sum(trial.spent.cpu_s for trial in mine),
     }
 
 
-def _first_fold(trials: Sequence[Trial], metric: str) -> dict[str, Any] | None:
+def _first_fold(trials: Sequence[Trial], metric: Metric) -> dict[str, Any] | None:
     """The mean over the folds a family did finish, without an interval."""
     best = min((trial.error for trial in trials), default=math.inf)
-    named = metrics.get(metric)
     if not math.isfinite(best):
         return None
-    return {"metric": metric, "value": named.to_score(best), "higher_is_better": named.higher_is_better}
+    return {"metric": metric.name, "value": metric.to_score(best), "higher_is_better": metric.higher_is_better}
 
 
 def _outcome(story: Story) -> str:
@@ -156,7 +169,7 @@ def _outcome(story: Story) -> str:
         missing = sorted(tried - set(routes))
         late = f"; {missing[0]} models were looked at but did not finish the folds to be compared on" if missing else ""
         return f"only {only} models can be compared{late}." if only else "no model finished a fold."
-    metric = metrics.get(story.profile.metric)
+    metric = story.arena.metric
     (winner, ours), (loser, theirs) = sorted(routes.items(), key=lambda item: story.arena.error(item[1]))
     low, high = metrics.paired_interval(
         metric, story.arena.y, story.arena.predictions[theirs.plan.number],
@@ -176,14 +189,14 @@ def _candidate(candidate: Candidate, trials: Sequence[Trial]) -> dict[str, Any]:
     return {**as_json(candidate), "families": sorted(set(families))}
 
 
-def _trial(trial: Trial, metric: str) -> dict[str, Any]:
+def _trial(trial: Trial, metric: Metric) -> dict[str, Any]:
     return {
         "number": trial.plan.number,
         "family": trial.plan.family,
         "params": as_json(trial.plan.params),
         "status": trial.status.value,
         "because": trial.plan.because,
-        "score": metrics.get(metric).to_score(trial.error) if trial.folds else None,
+        "score": metric.to_score(trial.error) if trial.folds else None,
         "folds_done": len(trial.folds),
         "folds": [_fold(fold) for fold in trial.folds.values()],
         "cpu_s": trial.spent.cpu_s,
@@ -210,14 +223,22 @@ def _cost(trials: Sequence[Trial], clock: Clock) -> dict[str, Any]:
 
 
 def _command(story: Story) -> str:
-    """The line of a shell, or of Python where the data came from memory, that does this run again."""
-    given = {**story.options.as_json(), "target": story.dataset.target_name, "run_dir": None, "verbose": None}
+    drop = f".drop(columns={list(story.dataset.left_out)!r})" if story.dataset.left_out else ""
+    return command(replace(story.options, target=story.dataset.target_name), story.source, f"data{drop}")
+
+
+def command(options: Options, source: str | None, data: str = "data") -> str:
+    """The line of a shell that does a run again; of Python where the data came from memory or with a function."""
+    given = {**options.as_json(), "run_dir": None, "verbose": None}
     usual = Options(budget=Options().budget).as_json()
     changed = {n: v for n, v in given.items() if v is not None and (v != usual[n] or n in ("target", "budget", "seed"))}
-    if story.source is None:
-        return f"automl.fit(data, {', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+    if source is None or callable(options.metric):
+        values = {name: repr(list(value) if isinstance(value, tuple) else value) for name, value in changed.items()}
+        values |= {"metric": changed["metric"]} if callable(options.metric) else {}
+        told = repr(source) if source is not None else data
+        return f"automl.fit({told}, {', '.join(f'{name}={value}' for name, value in values.items())})"
     words = [f"--{name.replace('_', '-')}={_typed(value)}" for name, value in changed.items()]
-    return shlex.join(["automl", "fit", story.source, *words])
+    return shlex.join(["automl", "fit", source, *words])
 
 
 def _typed(value: Any) -> str:

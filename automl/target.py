@@ -15,7 +15,7 @@ from automl.errors import InputError, OptionError
 from automl.modalities.table.kinds import percent
 from automl.modalities.table.parse import is_date, is_numeric, native_numbers, parse_numbers, spell
 from automl.records import Profile
-from search_spaces.spec import Task
+from search_spaces.spec import OF_NUMBERS, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +89,8 @@ def infer(target: pd.Series, name: str, task: str | None = None) -> Answers:
 
 
 def encode_target(target: pd.Series, profile: Profile) -> np.ndarray:
-    """Answers as numbers: float64 for regression, else int64 places in `profile.classes`."""
-    if profile.task == "regression":
+    """Answers as numbers: float64 for tasks of numbers, else int64 places in `profile.classes`."""
+    if profile.task in OF_NUMBERS:
         read = _read(target, "target", bool(profile.facts.get(COMMA_FACT)))
         _refuse_unreadable(read)
         return np.asarray(read.numbers[read.codes], dtype=np.float64)

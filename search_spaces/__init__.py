@@ -22,6 +22,7 @@ _FAMILIES = {
     "forest": "search_spaces.classical.forest:FAMILY",
     "neighbors": "search_spaces.classical.neighbors:FAMILY",
     "mlp": "search_spaces.neural.mlp:FAMILY",
+    "tabm": "search_spaces.neural.tabm:FAMILY",
 }
 
 

@@ -12,12 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from search_spaces.spec import Choice, Family, Knob, Learner, Matrix, Params, Rows, Run, Size, Task
+from search_spaces.spec import OF_NUMBERS, Choice, Family, Knob, Learner, Matrix, Params, Rows, Run, Size, Task
 
 Make = Callable[[], Learner]
 Load = Callable[[Mapping[str, bytes]], Learner]
 
-_DEFAULT_METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+_DEFAULT_METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "quantile": "pinball"}
+_OUTPUTS = {"binary": 2, "multiclass": 3, "quantile": 3}
+_LEVELS = (0.1, 0.5, 0.9)
 
 
 def check_family(family: Family, params: Params | None = None) -> None:
@@ -48,7 +50,7 @@ def check_space(family: Family) -> None:
 
 def check_learner(make: Make, load: Load, task: Task) -> None:
     """Assert every line of the Learner protocol for one task."""
-    run = Run(task=task, classes={"binary": 2, "multiclass": 3}.get(task, 1), metric=_DEFAULT_METRIC[task], seed=7)
+    run = run_of(task)
     train, valid = made_up_rows(run, 150), made_up_rows(run, 60, seed=1)
     learner = make()
     learner.fit(train, valid, run)
@@ -66,6 +68,12 @@ def check_learner(make: Make, load: Load, task: Task) -> None:
     _check_strange_values(make, train, run)
 
 
+def run_of(task: Task, seed: int = 7) -> Run:
+    """What one fit of a task is granted here: no limits, and three levels where quantiles are asked for."""
+    levels = _LEVELS if task == "quantile" else ()
+    return Run(task, _OUTPUTS.get(task, 1), _DEFAULT_METRIC[task], seed, levels=levels)
+
+
 def made_up_rows(run: Run, count: int, seed: int = 0) -> Rows:
     """Rows of numbers and codes with gaps, and answers that depend on both; read-only, as workers see them."""
     random = np.random.default_rng(seed)
@@ -74,7 +82,7 @@ def made_up_rows(run: Run, count: int, seed: int = 0) -> Rows:
     signal = numbers[:, 0] + (codes[:, 0] == 2) + 0.1 * random.normal(size=count)
     numbers[random.random(numbers.shape) < 0.1] = np.nan
     codes[random.random(codes.shape) < 0.1] = 0
-    y = signal * 1000.0 if run.task == "regression" else np.searchsorted([0.2, 1.1][: run.classes - 1], signal)
+    y = signal * 1000.0 if run.task in OF_NUMBERS else np.searchsorted([0.2, 1.1][: run.classes - 1], signal)
     for array in (numbers, codes, y):
         array.flags.writeable = False
     return Rows(Matrix(numbers, codes, (4, 31)), y)
@@ -106,7 +114,9 @@ def _check_predictions(learner: Learner, X: Matrix, run: Run) -> None:
     assert predicted.shape == (len(X), *tail), f"{len(X)} rows gave shape {predicted.shape}"
     assert predicted.dtype == np.float64, f"predictions are {predicted.dtype}, not float64"
     assert np.isfinite(predicted).all(), "a prediction is not finite"
-    if run.task != "regression":
+    if run.task == "quantile":
+        assert (np.diff(predicted, axis=1) >= 0).all(), "quantiles do not rise with their levels"
+    elif run.task != "regression":
         assert predicted.min() >= 0, f"a probability is {predicted.min()}"
         assert np.allclose(predicted.sum(axis=1), 1, atol=1e-6), "probabilities do not sum to one"
 
@@ -145,17 +155,18 @@ def _check_weights(make: Make, run: Run) -> None:
     X = Matrix(five.astype(np.float32), np.ones((count, 1), dtype=np.int32), (2,))
     y = np.arange(count) % 2
     for scale in (1.0, 1e-3):
-        rows = Rows(X, y * 10.0 if run.task == "regression" else y, np.where(y == 1, 9.0, 1.0) * scale)
+        rows = Rows(X, y * 10.0 if run.task in OF_NUMBERS else y, np.where(y == 1, 9.0, 1.0) * scale)
         learner = make()
         learner.fit(rows, None, run)
         predicted = learner.predict(X)
-        won = predicted.mean() / 10 if run.task == "regression" else predicted[:, 1].mean()
+        told = predicted if run.task == "regression" else predicted[:, 1]  # of quantiles the median
+        won = told.mean() / (10 if run.task in OF_NUMBERS else 1)
         assert won > 0.6, f"rows of nine times the weight moved the answer only to {won:.2f}, not to about 0.9"
 
 
 def _check_strange_values(make: Make, train: Rows, run: Run) -> None:
     """An absent class, one single answer, tiny and huge targets, gaps and codes that training never showed."""
-    if run.task == "regression":
+    if run.task in OF_NUMBERS:
         variants = [train.y * 1e-12, train.y * 1e9 + 1e12, np.full(len(train), 5.0)]
     else:
         variants = [np.minimum(train.y, run.classes - 2), np.maximum(train.y, 1)]
@@ -166,7 +177,7 @@ def _check_strange_values(make: Make, train: Rows, run: Run) -> None:
         learner.fit(Rows(replace(train.X, numbers=whole, codes=np.maximum(train.X.codes, 1)), y), None, run)
         _check_predictions(learner, train.X, run)
         _check_predictions(learner, gaps, run)
-        if run.task == "regression":
+        if run.task in OF_NUMBERS:
             predicted = learner.predict(train.X)
             slack = y.max() - y.min() + 1e-6 * abs(y).max()
             assert y.min() - slack <= predicted.min() <= predicted.max() <= y.max() + slack, "far outside the targets"

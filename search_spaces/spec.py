@@ -19,6 +19,8 @@ Route = Literal["classical", "neural"]
 Params = Mapping[str, Any]
 
 ALL_TASKS: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})  # quantiles are asked for by name
+WITH_QUANTILES: frozenset[Task] = ALL_TASKS | {"quantile"}
+OF_NUMBERS: frozenset[Task] = frozenset({"regression", "quantile"})  # answers are float64
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,12 @@ class Price:
     start_s: float = 0.15
     cell_us: float = 5.0  # microseconds for each cell of the table
     class_power: float = 0.0  # time grows with classes to this power
+    cell_bytes: float = 16.0  # memory for each cell: copies of the table, and what the library makes of it
+
+    def fit_mb(self, size: Size) -> float:
+        """Predicted megabytes, beside the libraries themselves."""
+        cells = size.rows * max(1, size.columns)
+        return (self.cell_bytes * cells + 24.0 * size.rows * max(1, size.classes)) / 1024**2
 
     def fit_s(self, size: Size) -> float:
         """Predicted seconds."""
@@ -115,7 +123,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows with their answers: float64 for regression, class numbers (int64, 0 .. classes - 1) otherwise."""
+    """Encoded rows with their answers: float64 for tasks of numbers, else class numbers (int64, 0 .. classes - 1)."""
 
     X: Matrix
     y: np.ndarray
@@ -194,6 +202,9 @@ class Family:
     portfolio: tuple[Params, ...] = ()  # strong configurations, each over `starts`, tried in this order after it
     quick: Params = field(default_factory=dict)  # over `starts`: a fraction of its time, for a first model in seconds
     price: Price = Price()
+    # ways to present a table, by automl's names, in the order of their trial
+    recipes: tuple[str, ...] = ("plain", "means", "rich", "log", "rich log")
+    is_threaded: bool = True  # whether one fit makes good use of several threads
 
     def configs(self) -> list[dict[str, Any]]:
         """The default, then the portfolio, as full configurations."""

@@ -24,16 +24,19 @@ class Race:
     """An allocator whose trials end as the test says."""
 
     def __init__(
-        self, families: list[Family], folds: int = 4, goal: int | None = None, rows: int = 20_000, share: float = 1.0
-    ):
+        self, families: list[Family], folds: int = 4, goal: int | None = None, rows: int = 20_000, share: float = 1.0,
+        **load: object,
+    ):  # fmt: skip
         self.attempts: dict[int, Attempt] = {}
         self.weights: dict[int, float] = {}
-        load = Load(folds, goal or folds, Size(rows, 5), 2, share)
-        self.allocator = Allocator(families, load, self.attempts, lambda: self.weights)
+        against = Load(folds, goal or folds, Size(rows, 5), 2, share, **load)
+        self.allocator = Allocator(families, against, self.attempts, lambda: self.weights)
 
     def look(self, start: Start, error: float, weight: float = 0.0, fit_s: float = 1.0) -> Attempt:
         number = len(self.attempts) + 1
-        plan = Plan(number, start.family.name, start.given or {}, 0, start.because, is_quick=start.is_quick)
+        plan = Plan(
+            number, start.family.name, start.given or {}, 0, start.because, {"recipe": start.recipe}, start.is_quick
+        )
         self.attempts[number] = Attempt(plan, {0: fold(0, error, fit_s)}, spent=Spent(cpu_s=fit_s))
         self.weights[number] = weight
         return self.attempts[number]
@@ -183,3 +186,52 @@ def test_where_one_fold_says_little_every_familys_default_gets_its_bag() -> None
     race.attempts[2].folds.update({k: fold(k, 1.5) for k in range(1, 4)})
     race.look(Start(family("a"), {"x": 0.1}, ""), 1.5)
     assert not isinstance(race.allocator.next(100.0), Continue)
+
+
+def test_other_families_begin_with_the_recipe_that_did_best_and_leave_out_the_bad_ones() -> None:
+    """What features do for one family is evidence for the next; the first family tries them all."""
+    race = Race([family("a"), family("b")], recipes=("plain", "means", "rich"))
+    race.look(race.allocator.next(100.0), 1.0, 0.5)
+    first_b = race.allocator.next(100.0)
+    assert (first_b.family.name, first_b.recipe) == ("b", "plain")
+    race.look(first_b, 1.0, 0.5)
+    errors = {"means": 0.8, "rich": 2.0}
+    seen = []
+    for _ in range(40):
+        step = race.allocator.next(10_000.0)
+        if not isinstance(step, Start):
+            break
+        seen.append((step.family.name, step.recipe))
+        race.look(step, errors.get(step.recipe, 1.0), 0.5)
+    assert ("a", "means") in seen
+    assert ("a", "rich") in seen or ("b", "rich") in seen
+    later = seen[-6:]
+    assert {recipe for _, recipe in later} == {"means"}, "the portfolio goes on with the best"
+
+
+def test_a_fit_without_room_in_memory_learns_from_fewer_rows_and_says_so() -> None:
+    """Shrunk to what fits; the reason names the share."""
+    race = Race([family("a")], rows=1_000_000, room_mb=50.0)
+    step = race.allocator.next(10_000.0)
+    assert isinstance(step, Start)
+    assert 0.1 < step.share < 1.0
+    assert "of the rows" in step.because
+    assert family("a").price.fit_mb(Size(1_000_000, 5)) * step.share == pytest.approx(50.0)
+
+
+def test_a_family_too_slow_for_a_fair_look_at_all_rows_gets_one_at_some() -> None:
+    """Where a look would take several times its share of the budget, rows are left out instead of the family."""
+    race = Race([family("a"), family("slow", cost=200.0)])
+    race.look(race.allocator.next(50.0), 1.0, 1.0, fit_s=0.5)
+    step = race.allocator.next(50.0)
+    assert isinstance(step, Start)
+    assert step.family.name == "slow"
+    assert 0.1 <= step.share < 1.0
+
+
+def test_a_long_fold_that_starts_alone_gets_all_threads() -> None:
+    """Where few fits are affordable each is known sooner; short ones run side by side."""
+    race = Race([family("a")], rows=20_000)
+    race.look(race.allocator.next(100.0), 1.0, 1.0, fit_s=20.0)
+    assert race.allocator.threads(1, left_s=60.0) == 2
+    assert race.allocator.threads(1, left_s=6000.0) == 1

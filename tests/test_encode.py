@@ -1,4 +1,4 @@
-"""From columns to arrays, and features learned inside a fold."""
+"""From columns to arrays by a schema that is fixed at training."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from automl.errors import SchemaError
 from automl.modalities.table.encode import learn_schema, schema_from_json
-from automl.modalities.table.features import learn_features, load_features
 from automl.modalities.table.kinds import describe
 from automl.records import Profile, as_json
 
@@ -85,46 +84,6 @@ def test_missing_columns_are_refused_with_the_closest_name() -> None:
     """The message helps with a renamed column."""
     with pytest.raises(SchemaError, match=r"'colour'.*Did you mean 'color'"):
         schema_of(MIXED).encode(MIXED.rename(columns={"colour": "color"}))
-
-
-def test_a_fold_knows_only_the_codes_of_its_training_rows() -> None:
-    """A category that only held-out rows have is as unseen there as it would be in production."""
-    frame = pd.DataFrame({"c": ["a"] * 30 + ["b"] * 30})
-    schema = schema_of(frame)
-    raw = schema.encode(frame)
-    features = learn_features(raw.take(np.arange(30)), schema.labels, {}, seed=1)
-    assert set(features.transform(raw).codes[30:, 0]) == {0}
-
-
-def test_texts_become_a_few_numbers_that_tell_them_apart() -> None:
-    """The reduced TF-IDF separates what the words separate; reading it back gives the same numbers."""
-    schema = schema_of(MIXED)
-    raw = schema.encode(MIXED)
-    features = learn_features(raw, schema.labels, {}, seed=1)
-    matrix = features.transform(raw)
-    assert matrix.numbers.shape[1] > raw.numbers.shape[1] + 2
-    again = load_features(features.dump())
-    np.testing.assert_array_equal(again.transform(raw).numbers, matrix.numbers)
-
-
-def test_labels_made_of_words_become_numbers_in_which_like_is_near_like() -> None:
-    """Ranks of the same job lie closer to each other than to another job; an unseen rank is placed by its words."""
-    jobs = [f"{job} {rank}" for job in ("police officer", "bus operator", "school nurse") for rank in range(14)]
-    frame = pd.DataFrame({"job": jobs * 3})
-    schema = schema_of(frame)
-    raw = schema.encode(frame)
-    seen = np.flatnonzero(frame["job"] != "police officer 3")
-    features = learn_features(raw.take(seen), schema.labels, {}, seed=1)
-    matrix = features.transform(raw)
-    unseen = list(frame["job"]).index("police officer 3")
-    assert matrix.codes[unseen, 0] == 0
-    place = {
-        job: matrix.numbers[[i for i, j in enumerate(jobs) if j.startswith(job)]].mean(axis=0)
-        for job in ("police", "bus")
-    }
-    here = matrix.numbers[unseen]
-    assert np.linalg.norm(here - place["police"]) < np.linalg.norm(here - place["bus"])
-    np.testing.assert_array_equal(load_features(features.dump()).transform(raw).numbers, matrix.numbers)
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl import metrics
-from automl.ensemble import blend, honest_error, mix, most_candidates, single_best
+from automl.ensemble import blend, honest_error, mix, most_candidates, single_best, watched
 
 ROWS = 1_000
 EVERY = [(task, name) for task in ("binary", "multiclass", "regression") for name in metrics.names(task)]
@@ -31,8 +31,11 @@ def problem(task: str, noises: list[float], rows: int = ROWS, seed: int = 0) -> 
 
 @pytest.mark.parametrize(("task", "name"), EVERY)
 def test_a_blend_never_loses_to_the_best_single_model(task, name):
-    """On the rows it was chosen on, for every metric: at most the least error, with weights that sum to one."""
-    metric = metrics.get(name)
+    """On the rows it was chosen on, for every metric: at most the least error, with weights that sum to one.
+
+    For a metric of labels that is the log loss, which the choice watches in its place.
+    """
+    metric = watched(metrics.get(name))
     for seed in range(3):
         y, predictions = problem(task, [1.0, 1.1, 1.3, 2.0, 4.0], rows=200, seed=seed)
         weights = blend(metric, y, predictions)
@@ -97,9 +100,12 @@ def test_row_weights_decide_what_is_best():
     good_on_heavy, good_on_light = np.where(heavy[:, None], right, wrong), np.where(heavy[:, None], wrong, right)
     weight = np.where(heavy, 100.0, 1.0)
     predictions = [good_on_light, good_on_heavy]
-    assert blend(metrics.get("accuracy"), y, predictions).tolist() == [1.0, 0.0]
-    assert blend(metrics.get("accuracy"), y, predictions, weight=weight).tolist() == [0.0, 1.0]
-    honest = honest_error(metrics.get("accuracy"), y, predictions, weight=weight)
+    metric = metrics.get("accuracy")
+    assert blend(metric, y, predictions).argmax() == 0
+    assert blend(metric, y, predictions, weight=weight).argmax() == 1
+    assert single_best(metric, y, predictions).tolist() == [1.0, 0.0]
+    assert single_best(metric, y, predictions, weight=weight).tolist() == [0.0, 1.0]
+    honest = honest_error(metric, y, predictions, weight=weight, choose=single_best)
     assert honest.error == pytest.approx(900 / 10_900)
 
 
@@ -147,6 +153,35 @@ def test_few_rows_allow_few_candidates():
     assert [most_candidates(rows) for rows in (1, 100, 500, 2_500, 10_000, 10**6)] == [4, 4, 8, 15, 25, 25]
     y, predictions = problem("regression", [1.0] * 20, rows=100)
     assert (blend(metrics.get("rmse"), y, predictions) > 0).sum() <= 4
+
+
+def test_a_blend_spends_no_more_than_it_may():
+    """Members' costs add up to one at most, in each resource; what is too dear alone is never taken."""
+    y, predictions = problem("regression", [1.0, 1.0, 1.0, 1.0, 1.0, 0.9])
+    metric = metrics.get("rmse")
+    costs = np.array([[0.5, 0.1], [0.4, 0.1], [0.3, 0.1], [0.2, 0.7], [0.1, 0.7], [1.2, 0.0]])
+    for scale in (0.5, 1.0):
+        weights = blend(metric, y, predictions, costs=scale * costs)
+        assert (scale * costs[weights > 0].sum(axis=0) <= 1).all()
+        assert weights[5] == 0 or scale == 0.5
+        assert (weights > 0).sum() > 1
+    assert blend(metric, y, predictions, costs=costs[:, :1] * 0).tolist() == blend(metric, y, predictions).tolist()
+
+
+def test_the_best_model_does_not_keep_out_two_that_are_better_together():
+    """Where the best takes nearly all that may be spent, a blend of cheaper ones wins if it errs less."""
+    y, predictions = problem("regression", [1.0, 1.1, 1.1, 1.1])
+    weights = blend(metrics.get("rmse"), y, predictions, costs=np.array([[0.9], [0.3], [0.3], [0.3]]))
+    assert weights[0] == 0
+    assert (weights[1:] > 0).all()
+
+
+@pytest.mark.parametrize("name", ["f1", "mcc", "accuracy"])
+def test_labels_are_chosen_by_what_every_row_says(name):
+    """For a metric of labels the weights are those of the log loss: finer, and no worse at labels on new rows."""
+    y, predictions = problem("binary", [1.0, 1.1, 1.2, 1.5])
+    metric = metrics.get(name)
+    assert np.array_equal(blend(metric, y, predictions), blend(metrics.get("log_loss"), y, predictions))
 
 
 @settings(max_examples=40, deadline=None)
@@ -197,6 +232,14 @@ def test_honest_errors_of_good_models_are_close_to_new_rows():
         fresh = metric.error(y[new], mix(weights, [p[new] for p in predictions]))
         gaps.append(honest_error(metric, y[seen], inside).error / fresh - 1)
     assert abs(np.mean(gaps)) < 0.03
+
+
+def test_fifty_models_on_many_rows_are_blended_in_a_moment():
+    """The weights for 20,000 rows take a fraction of a second: they are searched while a budget runs."""
+    y, predictions = problem("binary", list(np.linspace(1.0, 2.0, 50)), rows=20_000)
+    started = time.process_time()
+    blend(metrics.get("log_loss"), y, predictions)
+    assert time.process_time() - started < 1.0  # 0.1 s on a quiet machine
 
 
 def test_one_model_has_nothing_to_be_honest_about():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import search_spaces
+from automl import metrics
 from search_spaces import contracts
 from search_spaces.classical import constant
 from search_spaces.classical._answers import Answers
@@ -20,10 +21,12 @@ from search_spaces.classical._dense import Encoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import Family, Float, Matrix, Rows, Run
 
-NEURAL = {"mlp"}  # checked by the tests of training
+NEURAL = {"mlp", "tabm"}  # checked by the tests of training
 CLASSICAL = [name for name in search_spaces.names() if name not in NEURAL]
 BOOSTERS = ["lightgbm", "xgboost", "catboost"]
 TASKS = ["binary", "multiclass", "regression"]
+OF_QUANTILES = ["constant", "lightgbm", "xgboost", "catboost", "extra_trees", "forest"]
+EVERY = [(name, task) for name in CLASSICAL for task in TASKS] + [(name, "quantile") for name in OF_QUANTILES]
 QUICK = {"trees": 5, "rounds": 12}
 
 
@@ -47,6 +50,8 @@ def a_run(task: str = "binary", **changed: object) -> Run:
 def error_of(task: str, y: np.ndarray, predicted: np.ndarray) -> float:
     if task == "regression":
         return float(np.mean((y - predicted) ** 2))
+    if task == "quantile":
+        return metrics.get("pinball", (0.1, 0.5, 0.9)).error(y, predicted)
     return float(-np.mean(np.log(predicted[np.arange(len(y)), y] + 1e-9)))
 
 
@@ -81,8 +86,7 @@ def test_importing_families_loads_no_heavy_library() -> None:
 # --- the contract ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", CLASSICAL)
+@pytest.mark.parametrize(("name", "task"), EVERY)
 def test_family_keeps_its_contract(name: str, task: str) -> None:
     """A family fits, predicts its task's shape, repeats itself under one seed and survives odd tables."""
     family = family_of(name)
@@ -90,12 +94,11 @@ def test_family_keeps_its_contract(name: str, task: str) -> None:
     contracts.check_family(replace(family, needs=replace(family.needs, tasks=frozenset({task}))), QUICK)
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", [name for name in CLASSICAL if name != "constant"])
+@pytest.mark.parametrize(("name", "task"), [each for each in EVERY if each[0] != "constant"])
 def test_family_learns_more_than_the_yardstick(name: str, task: str) -> None:
     """On new rows every family leaves the constant answer behind."""
     family = family_of(name)
-    run = a_run(task, seed=1)
+    run = contracts.run_of(task, seed=1)
     train, valid, test = (contracts.made_up_rows(run, count, seed) for seed, count in enumerate([400, 100, 200]))
     errors = []
     for learner in (family.build(config_of(family, trees=30, rounds=60)), constant.Constant({})):

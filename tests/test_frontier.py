@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,7 +149,25 @@ def test_a_choice_says_why():
 def test_as_many_folds_are_kept_as_the_limits_allow(limits, kept):
     """All without limits, fewer with them, and one in any case."""
     fold = Fold(0, np.empty(0), 0.1, False, 1.0, 0.1, row_s=0.001, size_mb=1.25)
-    assert trim([[fold] * 5, [fold] * 5], limits) == kept
+    assert trim([[fold] * 5, [fold] * 5], [0.5, 0.5], limits) == [kept] * 2
+
+
+def test_members_that_are_dear_and_weigh_little_lose_their_folds_first():
+    """The same milliseconds are taken where averaging folds matters least, and no more than the limit asks."""
+    cheap = Fold(0, np.empty(0), 0.1, False, 1.0, 0.1, row_s=0.0001, size_mb=1.0)
+    dear = Fold(0, np.empty(0), 0.1, False, 1.0, 0.1, row_s=0.001, size_mb=1.0)
+    assert trim([[cheap] * 5, [dear] * 5], [0.9, 0.1], Limits(row_ms=2.6)) == [5, 2]
+    assert trim([[dear] * 5, [dear] * 5], [0.9, 0.1], Limits(row_ms=6.0)) == [5, 1]
+    assert trim([[dear] * 5], [1.0], Limits(row_ms=0.0)) == [1]
+
+
+def test_a_model_that_keeps_two_folds_of_each_member_goes_before_one_that_keeps_a_single_one():
+    """Scores do not show what averaging folds adds, so a better score on one fold is not taken for granted."""
+    many = replace(candidate("many", 0.9, row_ms=40.0), lean_ms=8.0)
+    few = replace(candidate("few", 0.89, row_ms=12.0), lean_ms=4.0)
+    assert choose([many, few], within(0), Limits(row_ms=10.0)).candidate.name == "few"
+    assert choose([many, few], within(0), Limits(row_ms=16.0)).candidate.name == "many"
+    assert choose([many], within(0), Limits(row_ms=10.0)).candidate.name == "many"
 
 
 def test_nothing_within_the_limits_is_no_choice():

@@ -1,5 +1,6 @@
 """Options and budgets: what people type, and what is refused."""
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,3 +95,43 @@ def test_values_that_cannot_work_are_refused_by_name(given: dict[str, object]) -
     """The message names the option and the value seen."""
     with pytest.raises(OptionError, match=next(iter(given))):
         Options.of(given)
+
+
+@pytest.mark.parametrize("given", ["0.9, 0.1,0.5", (0.1, 0.5, 0.9), [0.5, 0.9, 0.1]])
+def test_quantiles_are_read_as_people_write_them_and_sorted(given: object) -> None:
+    """Text with commas or numbers; one alone is fine."""
+    assert Options(quantiles=given).quantiles == (0.1, 0.5, 0.9)
+    assert Options(quantiles=0.5).quantiles == Options(quantiles="0.5").quantiles == (0.5,)
+    assert Options.of(Options(quantiles=given).as_json()).quantiles == (0.1, 0.5, 0.9)
+
+
+@pytest.mark.parametrize("given", ["0.1,high", (0.0, 0.5), (0.5, 1.0), (0.5, 0.5), [10, 90], {0.1: 1}, None])
+def test_other_quantiles_are_refused(given: object) -> None:
+    """With the value seen and an example."""
+    with pytest.raises(OptionError, match=r"quantiles must be different numbers.*got .*For instance 0.1,0.5,0.9"):
+        Options(quantiles=given)
+
+
+def test_quantiles_are_not_of_classes() -> None:
+    """A task of classes and quantiles contradict each other."""
+    with pytest.raises(OptionError, match="quantiles are of numbers, but task='binary'"):
+        Options(quantiles=0.5, task="binary")
+    assert Options(quantiles=0.5, task="regression").quantiles == (0.5,)
+
+
+def test_several_targets_are_different_names() -> None:
+    """A list, a tuple or an Index; one name stays one."""
+    assert Options(target=["a", " b "]).target == ("a", "b")
+    assert Options(target=pd.Index(["a", "b"])).target == ("a", "b")
+    assert Options(target="a,b").target == "a,b"
+    assert Options.of(Options(target=("a", "b")).as_json()).target == ("a", "b")
+    for wrong in (["a", "a "], []):
+        with pytest.raises(OptionError, match="target"):
+            Options(target=wrong)
+
+
+def test_a_metric_is_a_name_or_a_function() -> None:
+    """Anything else is refused at once; a function is written down by its name."""
+    assert Options(metric=max).as_json()["metric"] == "max"
+    with pytest.raises(OptionError, match="metric must be a name or a function"):
+        Options(metric=3)

@@ -29,7 +29,9 @@ def model(name: str, value: float, row_ms: float, on_frontier: bool, picks: tupl
     return {
         "name": name, "families": ["lightgbm", "linear"], "score": score(value), "fit_s": 12.5, "row_ms": row_ms,
         "batch_ms": 3.9, "size_mb": 1.3, "lean_ms": 0.5, "lean_mb": 0.3,
-        "on_frontier": on_frontier, "picks": list(picks),
+        "on_frontier": on_frontier, "picks": list(picks), "within_ms": 5.0, "kept": {"2": 3},
+        "readout": {"slope": 0.8, "shift": 0.1, "label_weights": [0.31, 0.69], "log_loss_gain": 0.0021,
+                    "label_gain": 0.043},
     }  # fmt: skip
 
 
@@ -53,11 +55,13 @@ def sample() -> dict:
             "sentence": None, "chosen": "lightgbm #2", "because": "the best score of 3 models", "score": score(0.853),
             "baseline": score(0.5, 0.0), "test": score(0.849, 0.02), "meets_min_score": True,
             "model": {"row_ms": 2.5, "batch_ms": 9.0, "size_mb": 1.2},
+            "coverage": [{"level": 0.1, "share": 0.121}, {"level": 0.9, "share": 0.88}],
         },
         "data": {
             "name": "churn", "rows": 12345, "columns": 9, "target": "churn", "task": "binary",
             "task_rule": "2 distinct values; override with task=", "metric": "roc_auc", "metric_rule": "default",
-            "classes": ["no", "yes"], "class_counts": [9000, 3345], "kinds": {"number": 6, "category": 3},
+            "classes": ["no", "yes"], "class_counts": [9000, 3345], "levels": [0.1, 0.9],
+            "kinds": {"number": 6, "category": 3},
             "notes": ["'?' was read as missing"],
         },
         "audit": [
@@ -186,6 +190,7 @@ def test_the_sample_has_every_key_that_the_schema_names():
     for name, part in hints.items():
         assert set(report[name.lower()]) == set(part.__annotations__)
     assert set(report["leaderboard"][0]) == set(schema.CandidateJson.__annotations__)
+    assert set(report["leaderboard"][0]["readout"]) == set(schema.ReadoutJson.__annotations__)
     assert set(report["leaderboard"][0]) - {"families"} == set(records.Candidate.__dataclass_fields__) - {"weights"}
     assert set(report["trials"][0]) == set(schema.TrialJson.__annotations__)
     assert set(score(0.5)) == set(schema.ScoreJson.__annotations__)
@@ -397,3 +402,25 @@ def test_the_verdict_admits_what_it_must():
     unmet = replaced(sample(), ("verdict", "meets_min_score"), False)
     assert words.verdict(unmet).startswith("No model reached the score that was asked for; the closest, lightgbm #2,")
     assert words.verdict(replaced(sample(), ("verdict", "chosen"), None)).startswith("No model could be trained")
+
+
+def test_how_well_quantiles_hold_is_told_in_words():
+    """What each promises beside what it held; nothing where there are none."""
+    told = words.coverage(sample())
+    assert told == "Of the held-out answers, 12 % at or below the 0.1 quantile, 88 % at or below the 0.9 quantile."
+    assert words.coverage(replaced(sample(), ("verdict", "coverage"), [])) == ""
+    assert words.coverage(replaced(sample(), ("verdict", "coverage"), [None, {"share": None}, 3])) == ""
+
+
+def test_what_was_done_to_probabilities_and_labels_is_told_in_words():
+    """The threshold, the class, both gains and where they were measured; nothing where nothing was done."""
+    text = words.readout(sample())
+    assert "labelled 'yes' above a probability of 0.31 instead of 0.5; that gains 0.043 roc_auc" in text
+    assert "log loss 0.0021 lower on rows not learned from" in text
+    assert text in " ".join(" ".join(Page(draw(sample())).text).split())
+    plain = sample()
+    plain["leaderboard"][0]["readout"] = records.as_json(records.Readout())
+    assert words.readout(plain) == ""
+    plain["leaderboard"][0]["readout"]["label_weights"] = [0.2, 0.3, 0.5]
+    assert words.readout(plain).startswith("Labels favour some classes")
+    assert words.readout({}) == ""

@@ -293,6 +293,58 @@ def test_a_limit_on_latency_holds_for_the_returned_model(customers: pd.DataFrame
     assert row["size_mb"] <= 0.05
 
 
+@pytest.mark.parametrize("limit_ms", [3.0, 8.0])
+def test_the_saved_model_is_as_fast_as_was_asked(customers: pd.DataFrame, tmp_path: Path, limit_ms: float) -> None:
+    """It was measured below the limit, and no single model that keeps it has a better score."""
+    limit_ms *= _slowness()
+    families = "linear,lightgbm,xgboost,forest"
+    result = automl.fit(
+        customers, target="churned", budget="5 trials", max_latency_ms=limit_ms, families=families,
+        run_dir=tmp_path / "run", verbose=0,
+    )  # fmt: skip
+    report = json.loads((result.folder / "report.json").read_text())
+    assert report["verdict"]["model"]["row_ms"] <= limit_ms
+    singles = [row for row in report["leaderboard"] if len(row["weights"]) == 1 and row["name"] != "constant"]
+    usual = report["verdict"]["model"]["row_ms"] - result.leaderboard().set_index("name").loc[result.best, "row_ms"]
+    met = [row["score"]["value"] for row in singles if row["row_ms"] + usual < 0.5 * limit_ms]
+    assert result.score.value >= max(met, default=0.0)
+
+
+def _slowness() -> float:
+    """How many times slower than a quiet machine this one is now: limits in milliseconds are scaled by it."""
+    import time
+
+    def once() -> float:
+        started = time.perf_counter()
+        sum(range(200_000))
+        return time.perf_counter() - started
+
+    return max(1.0, sorted(once() for _ in range(15))[7] / 0.004)
+
+
+def test_a_threshold_is_chosen_saved_and_told(tmp_path: Path) -> None:
+    """With a rare class and f1, labels follow a threshold below a half, probabilities stay, new rows gain by it."""
+    from sklearn.datasets import make_classification
+    from sklearn.metrics import f1_score
+
+    X, y = make_classification(3_000, 10, n_informative=5, weights=[0.9], flip_y=0.05, class_sep=0.6, random_state=1)
+    options = {"metric": "f1", "families": "linear,lightgbm", "verbose": 0}
+    result = automl.fit((X[:1500], y[:1500]), budget="3 trials", run_dir=tmp_path / "run", test=(X[1500:], y[1500:]), **options)  # fmt: skip  # noqa: E501
+    again = automl.load(result.save(tmp_path / "model"))
+    threshold = again.readout.threshold
+    assert 0.05 < threshold < 0.45
+    chances = again.predict_proba(X[1500:])
+    np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-9)
+    labels = again.predict(X[1500:])
+    assert (labels.to_numpy() == (chances.iloc[:, 1] > threshold)).mean() > 0.999
+    assert result.test_score is not None
+    assert result.test_score.value == pytest.approx(f1_score(y[1500:], labels))
+    assert result.test_score.value > f1_score(y[1500:], chances.iloc[:, 1] > 0.5) + 0.05
+    assert abs(result.test_score.value - result.score.value) < 0.12
+    assert "instead of 0.5; that gains" in result.report().read_text()
+    assert result.select(prefer="cheap").readout.threshold < 0.5
+
+
 def test_the_scikit_learn_face_fits_predicts_and_scores() -> None:
     """Classifier and regressor work on arrays as other estimators do, after clone and get_params."""
     from sklearn.base import clone

@@ -73,7 +73,7 @@ def _fit(verbs: Any) -> None:
         "fit", help="find the best model for a table", description="Find the best model for a table."
     )
     fit.add_argument("data", help="a .csv, .tsv, .parquet or .jsonl file, also .gz")
-    fit.add_argument("--target", "-t", help="column to predict")
+    fit.add_argument("--target", "-t", help="column to predict; of several, with commas between, each gets a model")
     for spec in fields(Options):
         if spec.name not in _OWN:
             fit.add_argument(_OTHER_NAMES.get(spec.name, f"--{spec.name.replace('_', '-')}"), **_argument(spec))
@@ -84,7 +84,8 @@ def _fit(verbs: Any) -> None:
 
 def _argument(spec: Any) -> dict[str, Any]:
     """How argparse reads one option: numbers as numbers, the rest as text that Options checks."""
-    kind = float if "float" in str(spec.type) else int if "int" in str(spec.type) else str
+    declared = str(spec.type)
+    kind = str if "tuple" in declared else float if "float" in declared else int if "int" in declared else str
     shown = "" if spec.default in (None, (), "") else f" (default: {spec.default})"
     made: dict[str, Any] = {"dest": spec.name, "type": kind, "help": spec.metadata["help"] + shown}
     if spec.metadata.get("choices"):

@@ -34,11 +34,12 @@ def fit(given: Namespace) -> int:
     report = result.folder / "report.json"
     if given.json:
         told = json.loads(report.read_text(encoding="utf-8"))
-        _print({**told["verdict"], "folder": str(result.folder), "interrupted": result.interrupted})
+        found = {"targets": told["targets"]} if "targets" in told else told["verdict"]
+        _print({**found, "folder": str(result.folder), "interrupted": result.interrupted})
     else:
         print(_verdict(result.folder))
     if result.interrupted:
-        print(f"interrupted; the best model so far is in {result.folder / 'model'}", file=sys.stderr)
+        print(f"interrupted; the best so far is in {result.folder}", file=sys.stderr)
         return INTERRUPTED
     if result.meets_min_score is False:
         print(f"no model reached min_score={options.min_score}", file=sys.stderr)
@@ -48,7 +49,9 @@ def fit(given: Namespace) -> int:
 
 def predict(given: Namespace) -> int:
     """Predict a file with a saved model."""
-    from automl.artifact import load
+    import pandas as pd
+
+    from automl.bundle import load
     from automl.reading import load_features
 
     model = load(given.model)
@@ -59,7 +62,7 @@ def predict(given: Namespace) -> int:
             rows = load_features(kept)
     else:
         rows = load_features(given.data)
-    predictions = model.predict_proba(rows) if given.proba else model.predict(rows).to_frame()
+    predictions = model.predict_proba(rows) if given.proba else pd.DataFrame(model.predict(rows))
     if given.json:
         _print({"rows": len(predictions), "predictions": predictions.to_dict(orient="list")})
     elif given.output is None:
@@ -98,9 +101,9 @@ def profile(given: Namespace) -> int:
 
 def report(given: Namespace) -> int:
     """Show a run's result."""
-    from automl.result import Result
+    from automl.bundle import BundleResult, open_run
 
-    result = Result(given.run)
+    result = open_run(given.run)
     if given.output:
         try:
             result.report(given.output)
@@ -110,6 +113,7 @@ def report(given: Namespace) -> int:
         _print(json.loads((result.folder / "report.json").read_text(encoding="utf-8")))
     else:
         print(_verdict(result.folder))
+    if not given.json and not isinstance(result, BundleResult):
         print(result.leaderboard().head(15).to_string(index=False, float_format=lambda value: f"{value:.5g}"))
     return 0
 
@@ -133,6 +137,9 @@ def _verdict(folder: Path) -> str:
     from automl.report.words import verdict
 
     told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    if "targets" in told:
+        lines = [f"{row['target']}: {row['sentence']}" for row in told["targets"]]
+        return "\n".join([*lines, f"report  {folder / 'report.html'}", f"models  {folder / 'targets'}"])
     return f"{verdict(told)}\nreport  {folder / 'report.html'}\nmodel   {folder / 'model'}"
 
 

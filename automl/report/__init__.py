@@ -30,8 +30,8 @@ def write(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(as_json(report), ensure_ascii=False, indent=1, allow_nan=False)
     # a name from broken text may hold half a character; JSON spells it \udc80, HTML as a reference
-    data = _put(folder / "report.json", text, "backslashreplace")
-    page = _put(folder / "report.html", draw(json.loads(data.read_text(encoding="utf-8"))), "xmlcharrefreplace")
+    data = put(folder / "report.json", text, "backslashreplace")
+    page = put(folder / "report.html", draw(json.loads(data.read_text(encoding="utf-8"))), "xmlcharrefreplace")
     return data, page
 
 
@@ -55,7 +55,7 @@ def _by_interest(report: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
     return head, [row for row, is_head in zip(rows, stays, strict=True) if not is_head]
 
 
-def _put(path: Path, text: str, errors: str) -> Path:
+def put(path: Path, text: str, errors: str) -> Path:
     """Write the file whole or not at all."""
     beside = path.with_name(f"{path.name}.part")
     beside.write_text(text, encoding="utf-8", errors=errors)
@@ -89,10 +89,11 @@ def _drawings(report: Mapping[str, Any]) -> dict[str, Any]:
 def _page() -> Template:
     """The template, read where the package lies, be it a folder or an archive."""
     source = resources.files("automl.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    return _environment().from_string(source)
+    return environment().from_string(source)
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Jinja with the words of these pages: whatever is missing is a dash, whatever is shown is escaped."""
     from jinja2 import ChainableUndefined, Environment
     from markupsafe import Markup
 
@@ -124,7 +125,12 @@ def _environment() -> Environment:
         "interval": words.interval_text,
     }
     environment.filters |= {one.__name__: one for one in _PLAIN_FILTERS}
-    environment.globals |= {"places": words.decimals, "verdict_of": words.verdict}
+    environment.globals |= {
+        "places": words.decimals,
+        "verdict_of": words.verdict,
+        "readout_of": words.readout,
+        "coverage_of": words.coverage,
+    }
     return environment
 
 

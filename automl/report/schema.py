@@ -44,6 +44,13 @@ class MeasuredJson(TypedDict, total=False):
     size_mb: float
 
 
+class CoverageJson(TypedDict, total=False):
+    """What a quantile promises and what it held on held-out rows."""
+
+    level: float
+    share: float  # of the answers that do not exceed it
+
+
 class VerdictJson(TypedDict, total=False):
     """What the run found."""
 
@@ -54,6 +61,7 @@ class VerdictJson(TypedDict, total=False):
     baseline: ScoreJson  # predicting without a model
     test: ScoreJson  # on the held-out data the user gave
     meets_min_score: bool  # null where none was asked for
+    coverage: list[CoverageJson]  # of quantiles; empty for other tasks
     model: MeasuredJson
 
 
@@ -70,6 +78,7 @@ class DataJson(TypedDict, total=False):
     metric_rule: str
     classes: list[Any]
     class_counts: list[int]
+    levels: list[float]  # of the quantiles to predict; empty for other tasks
     kinds: dict[str, int]
     notes: list[str]
 
@@ -120,6 +129,16 @@ class DecisionJson(TypedDict, total=False):
     outcome: str  # one sentence
 
 
+class ReadoutJson(TypedDict, total=False):
+    """A `records.Readout`: from mixed probabilities to those shown, and to labels."""
+
+    slope: float
+    shift: float
+    label_weights: list[float]  # of two classes the first, with both summing to one, is the threshold
+    log_loss_gain: float
+    label_gain: float
+
+
 class CandidateJson(TypedDict, total=False):
     """A `records.Candidate` with the families of its members."""
 
@@ -134,6 +153,9 @@ class CandidateJson(TypedDict, total=False):
     lean_mb: float
     on_frontier: bool
     picks: list[str]
+    within_ms: float  # of a blend: what its members' folds together may take for a row; null: anything
+    kept: dict[str, int]  # trial number -> its folds that take part, where not all do
+    readout: ReadoutJson
 
 
 class TrialJson(TypedDict, total=False):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
+from automl.modalities.table.recipes import PLAIN
 from automl.records import Fold, Plan, Spent
 from search_spaces.spec import Family, Size
 
@@ -20,10 +21,14 @@ DEBT = 0.7  # of the time left may be owed to unfinished bags before looking fur
 CURIOSITY = 0.03  # weight of a family that the blend does not want, as a share of the whole
 CHEAP_S = 0.5  # folds below it count as this long: being cheap alone is no reason to be asked again and again
 NEAR = 1.15  # where one fold says little, trials within so many times the best error get their bags
+FIRST = 10.0  # times as urgent is the bag of a family's default than that of its later ideas, there
 HOPELESS = 2.0  # an error so many times the best one's ends a family's looks
 START_S = 0.15  # keeps shares of very short times apart from noise
 CUT = 1.5
 LOOK_SHARE = 0.15  # of all the workers' seconds left at most for the first look at a family
+WORSE = 1.02  # an error so many times the best recipe's with another family is reason enough not to try a recipe
+LEAST_SHARE = 0.1  # of the rows, below which a fit says nothing of one on all
+ALONE_SHARE = 0.06  # of all workers' seconds left, from which a fit gets all threads: what it tells, others wait for
 LONG_FOLD_S = 2.5  # a first model that takes longer is preceded by a quick one
 
 Weigh = Callable[[], Mapping[int, float]]  # what each looked-at trial is worth to a blend, by trial number
@@ -40,6 +45,7 @@ class Attempt:
     trouble: str = ""  # why it will get no more folds
     status: str = ""  # of the job that went wrong
     ended_s: float = 0.0  # when its last fold ended, since the start of the run
+    threads: int = 1  # most that a fold of it had
 
     @property
     def error(self) -> float:
@@ -48,8 +54,14 @@ class Attempt:
 
     @property
     def fold_s(self) -> float:
-        """Seconds of its slowest fold so far; one that was cut would have taken longer."""
-        return max((fold.fit_s * (CUT if fold.is_cut else 1.0) for fold in self.folds.values()), default=0.0)
+        """Seconds of one thread for its slowest fold so far; one that was cut would have taken longer."""
+        times = (fold.fit_s * self.threads * (CUT if fold.is_cut else 1.0) for fold in self.folds.values())
+        return max(times, default=0.0)
+
+    @property
+    def share(self) -> float:
+        """Of the training rows that it learns from."""
+        return float(self.plan.features.get("share", 1.0))
 
     def missing(self, count: int) -> list[int]:
         """Folds neither done nor under way."""
@@ -63,6 +75,8 @@ class Start:
     family: Family
     given: dict[str, Any] | None  # a tried-first configuration; None: ask the sampler
     because: str
+    recipe: str = PLAIN  # of features
+    share: float = 1.0  # of the training rows
     is_quick: bool = False  # not a fair trial of its configuration: its sampler is not told
 
 
@@ -84,6 +98,8 @@ class Load:
     slots: int
     neural_share: float = 1.0
     is_careful: bool = False  # one fold holds out so few rows that looks at it would only pick the lucky
+    recipes: tuple[str, ...] = (PLAIN,)  # of features that can make something of these columns
+    room_mb: float = math.inf  # memory for one fit
 
 
 class Allocator:
@@ -94,6 +110,7 @@ class Allocator:
         self._load = load
         self._attempts = attempts
         self._weigh = weigh
+        self.is_done_looking = False  # only folds of known trials from here on
 
     def next(self, left_s: float) -> Start | Continue | None:
         """The next step with `left_s` seconds to go, or None when nothing more can finish."""
@@ -101,10 +118,18 @@ class Allocator:
             self._quick(left_s)
             or self._first_look(left_s)
             or self._pay(left_s, self._load.goal, only_when_due=not self._load.is_careful)
-            or self._look(left_s)
+            or (None if self.is_done_looking else self._look(left_s))
             or self._pay(left_s, self._load.goal)
             or self._pay(left_s, self._load.folds)
         )
+
+    def threads(self, number: int, left_s: float) -> int:
+        """Threads for a trial's next fold where no other runs: all of them for a long one, so that it is known soon."""
+        attempt = self._attempts[number]
+        family = next(f for f in self._families if f.name == attempt.plan.family)
+        fold_s = attempt.fold_s or self._fold_s(family) * attempt.share
+        is_long = fold_s > ALONE_SHARE * left_s * self._load.slots and fold_s > LONG_FOLD_S
+        return self._load.slots if is_long and family.is_threaded else 1
 
     def whole_trial(self) -> Start:
         """The next configuration when only trials are counted; all its folds will run."""
@@ -120,18 +145,26 @@ class Allocator:
         first = self._families[0]
         if self._mine() or not first.quick or first.price.fit_s(self._load.size) < LONG_FOLD_S or left_s <= 0:
             return None
-        return Start(first, {**first.configs()[0], **first.quick}, "a first model in seconds", is_quick=True)
+        quick = {**first.configs()[0], **first.quick}
+        return Start(first, quick, "a first model in seconds", is_quick=True)
 
     def _first_look(self, left_s: float) -> Start | None:
         """The next family that had no fair look yet, if it can be afforded; the first one always is."""
         for family in self._families:
             if any(not a.plan.is_quick for a in self._of(family)):
                 continue
-            needed_s = self._fold_s(family)
-            is_fair = needed_s < LOOK_SHARE * left_s * self._load.slots
-            if family is self._families[0] or (is_fair and needed_s * 1.2 < left_s):
-                return self._config(family, "first look at the family")
+            share = self._share(family)
+            needed_s, fair_s = self._fold_s(family) * share, LOOK_SHARE * left_s * self._load.slots
+            if needed_s > fair_s and family is not self._families[0]:
+                share *= fair_s / needed_s
+                needed_s = fair_s
+            if family is self._families[0] or (share >= LEAST_SHARE and needed_s * 1.2 < left_s):
+                return self._config(family, "first look at the family", share)
         return None
+
+    def _share(self, family: Family) -> float:
+        """The share of the rows that a fit has memory for."""
+        return min(1.0, self._load.room_mb / family.price.fit_mb(self._load.size))
 
     def _pay(self, left_s: float, goal: int, *, only_when_due: bool = False) -> Continue | None:
         """The next fold of the trial whose bag gives most weight per second, if the bag can still be finished."""
@@ -156,7 +189,8 @@ class Allocator:
         gaps = {a.plan.number: a.error / max(1e-12, sum(best[k] for k in a.folds) / len(a.folds)) for a in alive}
         first = {min(a.plan.number for a in self._of(f) if not a.plan.is_quick) for f in self._families if self._of(f)}
         limit = {number: HOPELESS if number in first else NEAR for number in gaps}  # every family's default gets a bag
-        return {number: 1.0 / max(gap, 1e-9) for number, gap in gaps.items() if gap <= limit[number]}
+        urge = {number: FIRST if number in first else 1.0 for number in gaps}
+        return {number: urge[number] / max(gap, 1e-9) for number, gap in gaps.items() if gap <= limit[number]}
 
     def _debt_s(self, owed: list[Attempt], goal: int) -> float:
         return sum(len(a.missing(goal)) * a.fold_s for a in owed) / self._load.slots
@@ -180,24 +214,55 @@ class Allocator:
 
         return max(families, key=claim)
 
-    def _config(self, family: Family, because: str) -> Start:
-        """The family's next configuration: its portfolio in order, then the sampler's ideas."""
-        tried = sum(not a.plan.is_quick for a in self._of(family))
+    def _config(self, family: Family, because: str, share: float = 1.0) -> Start:
+        """The family's next configuration: its default with each recipe, its portfolio, then the sampler's ideas."""
+        share = min(share, self._share(family))
+        start = self._next_config(family, because)
+        if share == 1.0:
+            return start
+        return replace(start, share=share, because=f"{start.because}, on {share:.0%} of the rows")
+
+    def _next_config(self, family: Family, because: str) -> Start:
+        tried = [a for a in self._of(family) if not a.plan.is_quick]
+        recipes = self._recipes(family)
         configs = family.configs()
-        if tried >= len(configs) and family.space:
-            return Start(family, None, because or "search: the ensemble wants more of its family")
-        place = "default" if tried == 0 else f"portfolio {tried} of {len(configs) - 1}"
-        return Start(family, configs[min(tried, len(configs) - 1)], f"{place}{': ' + because if because else ''}")
+        if len(tried) < len(recipes):
+            unseen = [recipe for recipe in recipes if all(_recipe(a) != recipe for a in tried)]
+            told = "default" if unseen[0] == PLAIN else f"default with {unseen[0]} features"
+            return Start(family, configs[0], _joined(told, because), unseen[0])
+        place = 1 + len(tried) - len(recipes)
+        if place < len(configs):
+            told = f"portfolio {place} of {len(configs) - 1}"
+            return Start(family, configs[place], _joined(told, because), recipes[0])
+        given = None if family.space else configs[0]
+        return Start(family, given, because or "search: the ensemble wants more of its family", recipes[0])
+
+    def _recipes(self, family: Family) -> list[str]:
+        """Those of the family that make something of this table, the most promising first."""
+        able = [recipe for recipe in family.recipes if recipe in self._load.recipes] or [PLAIN]
+        mine = {recipe: self._recipe_error(recipe, self._of(family)) for recipe in able}
+        others = {recipe: self._recipe_error(recipe, self._mine()) for recipe in able}
+        least = min(others.values())
+        able = [r for r in able if mine[r] < math.inf or others[r] == math.inf or others[r] <= WORSE * least]
+        return sorted(able, key=lambda recipe: (mine[recipe], others[recipe]))
+
+    def _recipe_error(self, recipe: str, attempts: list[Attempt]) -> float:
+        """The least error so far of trials with this recipe, on the folds by which trials are judged."""
+        folds = range(self._load.goal if self._load.is_careful else 1)
+        judged = [
+            a for a in attempts if _recipe(a) == recipe and not a.plan.is_quick and all(k in a.folds for k in folds)
+        ]
+        return min((sum(a.folds[k].error for k in folds) / len(folds) for a in judged), default=math.inf)
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
     def _fold_s(self, family: Family) -> float:
         """Predicted seconds of one fold: the median seen in this run, else the prior scaled by what was seen."""
-        seen = [a.fold_s for a in self._of(family) if a.folds and not a.plan.is_quick]
+        seen = [a.fold_s / a.share for a in self._of(family) if a.folds and not a.plan.is_quick]
         if seen:
             return median(seen)
         priors = {f.name: f.price.fit_s(self._load.size) for f in self._families}
-        ratios = [a.fold_s / priors[a.plan.family] for a in self._mine() if a.folds and not a.plan.is_quick]
+        ratios = [a.fold_s / a.share / priors[a.plan.family] for a in self._mine() if a.folds and not a.plan.is_quick]
         return priors[family.name] * (median(ratios) if ratios else 1.0)
 
     def _mine(self) -> list[Attempt]:
@@ -226,3 +291,11 @@ class Allocator:
 
     def _route(self, attempt: Attempt) -> str:
         return next(f.route for f in self._families if f.name == attempt.plan.family)
+
+
+def _recipe(attempt: Attempt) -> str:
+    return str(attempt.plan.features.get("recipe", PLAIN))
+
+
+def _joined(told: str, because: str) -> str:
+    return f"{told}: {because}" if because else told

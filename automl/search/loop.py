@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import search_spaces
-from automl import metrics
-from automl.ensemble import blend
+from automl.ensemble import blend, mix
 from automl.folder import RunFolder
+from automl.memory import free_mb
+from automl.modalities.table.recipes import useful
 from automl.prepare import Prepared
 from automl.progress import Pulse, Watcher
 from automl.records import Decision, Fold, Plan, Spent, Trial, TrialStatus
@@ -24,6 +25,7 @@ from automl.search.budget import Clock
 from automl.search.interrupt import Interrupt
 from automl.search.sample import Studies
 from automl.search.trial import FoldJob, FoldResult, run_fold
+from automl.training.bent import has_long_tail
 from cluster.pool import Grant, Job, Outcome, Partial, Pool, Ref, Status
 
 GENERATION = 4  # trials asked together when only trials count; the same on every machine
@@ -31,6 +33,11 @@ FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of th
 TICK_S = 0.25
 FIT_SHARE = 0.5  # of all search seconds at most for one bag; a fold that would take longer is cut by its deadline
 MARGIN_S = 0.4  # from the soft end of the last jobs to the end of the search: predicting and sending
+STALL_LEAST, STALL_TRIALS = 60, 30  # configurations seen in all, and lately without a gain
+STALL_GAIN = 0.001  # of the blend's error; less is none
+STALL_SHARE = 0.3  # of the search's time, before which it is never over
+TOLD_S = 1.0
+MEMORY_SHARE = 0.7  # of what is free that fits may take together
 BASELINE = "constant"
 
 
@@ -51,16 +58,21 @@ class Search:
     def __post_init__(self) -> None:
         self.shared, self.goal = self.ready.shared, self.ready.bags.goal
         families = [search_spaces.get(name) for name in self.decision.families]
+        is_long = self.shared.task == "regression" and has_long_tail(self.shared.y)
         load = Load(
             self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
             self.decision.shares.get("neural", 0.0), self.ready.is_careful,
+            useful(self.shared.raw, self.shared.labels, has_long_tail=is_long),
+            MEMORY_SHARE * free_mb() / self.pool.slots,
         )  # fmt: skip
         self._judges = range(self.goal) if load.is_careful else range(1)  # folds on which trials are weighed
         self._allocator = Allocator(families, load, self.attempts, self._weigh)
         self._studies = Studies(self.folder.path / "study.journal", self.seed)
         self._running: dict[str, tuple[int, int]] = {}
+        self._threads: dict[str, int] = {}  # that each running fold has
         self._told: set[int] = set()
-        self._metric = metrics.get(self.shared.metric)
+        self._metric = self.ready.metric
+        self._errors: list[float] = []  # of the blend, each time another trial could be in it
         self._weights: tuple[tuple[int, ...], dict[int, float]] = ((), {})
 
     def _weigh(self) -> dict[int, float]:
@@ -74,6 +86,7 @@ class Search:
             given = [np.concatenate([a.folds[k].predictions for k in self._judges]) for a in ranked]
             found = blend(self._metric, self.shared.y[rows], given, weight=weight)
             self._weights = key, {a.plan.number: float(w) for a, w in zip(ranked, found, strict=True)}
+            self._errors.append(self._metric.error(self.shared.y[rows], mix(found, given), weight))
         return self._weights[1]
 
     # --- the two ways to search ---------------------------------------------------------------------------------------
@@ -94,7 +107,8 @@ class Search:
     def _by_time(self, ref: Ref) -> None:
         while self.clock.search_left > 0 and not self.interrupt.asked:
             step = None
-            while len(self._running) < self.pool.slots:
+            self._allocator.is_done_looking = self._is_stalled()
+            while sum(self._threads.values()) < self.pool.slots:
                 step = self._allocator.next(self.clock.search_left - MARGIN_S)
                 if step is None:
                     break
@@ -103,8 +117,25 @@ class Search:
                 else:
                     self._submit(step.number, step.fold, ref)
             if step is None and not self._running:
-                break  # nothing more can finish: give the time back
+                self._give_back()
+                break
             self._absorb(self.pool.wait(min(TICK_S, max(0.0, self.clock.search_left))))
+
+    def _is_stalled(self) -> bool:
+        """Whether many more configurations have made the blend no better: more of them would only find luckier ones."""
+        late = self.clock.elapsed > STALL_SHARE * (self.clock.search_until - self.clock.started)
+        if not late or len(self._errors) < STALL_LEAST:
+            return False
+        return min(self._errors[-STALL_TRIALS:]) > (1 - STALL_GAIN) * min(self._errors[:-STALL_TRIALS])
+
+    def _give_back(self) -> None:
+        """Say why the search ends before its time."""
+        why = "nothing more can finish in the time left"
+        if self._allocator.is_done_looking:
+            why = f"the last {STALL_TRIALS} configurations made the blend no better by {STALL_GAIN:.1%}"
+        self.folder.event("stopped", {"because": why, "saved_s": round(self.clock.search_left, 2)})
+        if self.clock.search_left > TOLD_S:
+            self.watcher.say(f"search ends early: {why}; {self.clock.search_left:.0f} s are given back")
 
     def _by_trials(self, ref: Ref, count: int) -> None:
         while count > 0 and not self.interrupt.asked:
@@ -122,7 +153,7 @@ class Search:
 
     def _baseline(self) -> None:
         """The constant predictor, at once and in this process: from here on there is a valid model."""
-        plan = Plan(0, BASELINE, {}, self.seed, "baseline: what any model must beat", {"text_dims": 0, "label_dims": 0})
+        plan = Plan(0, BASELINE, {}, self.seed, "baseline: what any model must beat", {"recipe": "bare"})
         attempt = self.attempts[0] = Attempt(plan)
         started, cpu = time.monotonic(), time.process_time()
         for fold in range(self.shared.folds.count):
@@ -139,8 +170,9 @@ class Search:
         if not start.is_quick:
             params = self._studies.ask(number, start.family, start.given)
         plan = Plan(
-            number, start.family.name, params, self.seed + 1000 * number, start.because, is_quick=start.is_quick
-        )
+            number, start.family.name, params, self.seed + 1000 * number, start.because,
+            {"recipe": start.recipe, **({"share": start.share} if start.share < 1 else {})}, start.is_quick,
+        )  # fmt: skip
         attempt = self.attempts[number] = Attempt(plan)
         if plan.is_quick:
             self._told.add(number)
@@ -154,9 +186,18 @@ class Search:
         job_id = f"{number}.{fold}"
         attempt.running.add(fold)
         self._running[job_id] = (number, fold)
+        self._threads[job_id] = threads = self._threads_for(attempt)
         payload = FoldJob(plan.family, plan.params, plan.features, plan.seed, fold)
-        self.pool.submit(Job(job_id, "automl.search.trial:run_fold", payload, (ref,), 1, soft_s=soft_s, hard_s=hard_s))
+        job = Job(job_id, "automl.search.trial:run_fold", payload, (ref,), threads, soft_s=soft_s, hard_s=hard_s)
+        self.pool.submit(job)
         self.folder.event("started", {"trial": number, "fold": fold})
+
+    def _threads_for(self, attempt: Attempt) -> int:
+        """One, or all for a long fold that starts alone; when only trials count nothing may depend on the clock."""
+        if not self.clock.is_timed or self._threads:
+            return 1
+        attempt.threads = max(attempt.threads, self._allocator.threads(attempt.plan.number, self.clock.search_left))
+        return attempt.threads
 
     def _limits(self, is_first: bool) -> tuple[float, float]:
         """Seconds after which a fold is asked to stop, and after which its worker is killed."""
@@ -173,6 +214,7 @@ class Search:
     def _absorb(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
             number, fold = self._running.pop(outcome.job_id, (-1, -1))
+            self._threads.pop(outcome.job_id, None)
             if number < 0:
                 continue
             attempt = self.attempts[number]

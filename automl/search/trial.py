@@ -9,13 +9,15 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 import search_spaces
-from automl.modalities.table.features import Features, learn_features
+from automl.metrics import sample_rows
+from automl.modalities.table.features import Features, Lesson, learn_features
+from automl.modalities.table.recipes import PLAIN, RECIPES
 from automl.prepare import Shared
 from automl.training import learners
 from cluster.pool import Grant, Partial
@@ -73,8 +75,9 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
     """Fit one configuration on a fold's training rows and predict the rows held out."""
     encoded = _encode(shared, job)
     family = search_spaces.get(job.family)
-    learner = learners.make(family, job.params)
-    run = Run(shared.task, shared.outputs, shared.metric, job.seed + 1 + job.fold, grant.threads, grant.until)
+    learner = learners.make(family, job.params, RECIPES[_recipe(job)].bend)
+    seed = job.seed + 1 + job.fold
+    run = Run(shared.task, shared.outputs, shared.metric, seed, grant.threads, grant.until, shared.levels)
     started = time.monotonic()
     learner.fit(encoded.train, encoded.held if len(encoded.held) else None, run)
     fit_s = time.monotonic() - started
@@ -95,17 +98,22 @@ def _timed(learner: Learner, X: Matrix, threads: int) -> tuple[np.ndarray, float
 
 def _encode(shared: Shared, job: FoldJob) -> Encoded:
     """The fold's matrices; kept, since many configurations ask for the same fold."""
-    key = (id(shared), job.fold, json.dumps(dict(job.features), sort_keys=True))
+    recipe = _recipe(job)
+    made = json.dumps([asdict(replace(RECIPES[recipe], bend="")), job.features.get("share", 1.0)])
+    key = (id(shared), job.fold, made)
     if key in _cache:
         _cache.move_to_end(key)
         return _cache[key]
     everything = np.arange(len(shared.y))
     train = everything if job.fold == ALL_ROWS else shared.folds.train(job.fold)
+    if (share := float(job.features.get("share", 1.0))) < 1:
+        train = train[sample_rows(shared.y[train], max(1, round(share * len(train))), seed=job.fold)]
     held = everything[:0] if job.fold == ALL_ROWS else shared.folds.held(job.fold)
-    raw = shared.raw.take(train)
-    features = learn_features(raw, shared.labels, job.features, seed=job.fold + 1)
+    weight = _some(shared.weight, train)
+    lesson = Lesson(shared.raw.take(train), shared.y[train], shared.outputs, shared.labels, weight, seed=job.fold + 1)
+    features, matrix = learn_features(lesson, recipe)
     encoded = Encoded(
-        Rows(features.transform(raw), shared.y[train], _some(shared.weight, train)),
+        Rows(matrix, lesson.y, weight),
         Rows(features.transform(shared.raw.take(held)), shared.y[held], _some(shared.weight, held)),
         features,
     )
@@ -113,6 +121,10 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
     while sum(kept.nbytes for kept in _cache.values()) > CACHE_BYTES and len(_cache) > 1:
         _cache.popitem(last=False)
     return encoded
+
+
+def _recipe(job: FoldJob) -> str:
+    return str(job.features.get("recipe", PLAIN))
 
 
 def _some(weight: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

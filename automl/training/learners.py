@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from automl.training.bent import PART, Bent, load_bent
 from search_spaces.spec import Family, Learner, Params
 
 
-def make(family: Family, params: Params) -> Learner:
-    """A learner of this configuration, not yet fitted."""
+def make(family: Family, params: Params, bend: str = "") -> Learner:
+    """A learner of this configuration, not yet fitted; `bend`: the scale on which it learns its answers."""
+    learner = _make(family, params)
+    return Bent(learner, bend) if bend else learner
+
+
+def load(family: Family, parts: Mapping[str, bytes]) -> Learner:
+    """The fitted learner whose `dump` gave these parts."""
+    learner = _load(family, parts)
+    return load_bent(learner, parts[PART]) if PART in parts else learner
+
+
+def _make(family: Family, params: Params) -> Learner:
     if family.route == "neural":
         from automl.training.tabular import NetworkLearner  # torch: only where a network is wanted
 
@@ -17,8 +29,7 @@ def make(family: Family, params: Params) -> Learner:
     return learner
 
 
-def load(family: Family, parts: Mapping[str, bytes]) -> Learner:
-    """The fitted learner whose `dump` gave these parts."""
+def _load(family: Family, parts: Mapping[str, bytes]) -> Learner:
     if family.route == "neural":
         from automl.training.tabular import NetworkLearner
 

@@ -1,7 +1,9 @@
 """The one loop that trains networks: AdamW, warm-up and cosine, the best epoch kept, the deadline obeyed.
 
-It knows nothing of what a batch holds: a Feed serves batches, an Objective scores rows. The schedule counts steps, so a
-fit repeats itself; only where the steps left do not fit into the time left does the clock take over.
+Where the validation error stalls, the course goes on from the best epoch and ends soon, instead of at once: a few
+epochs of a falling learning rate bring restless weights to rest. A Feed serves batches, an Objective scores rows. The
+schedule counts steps, so a fit repeats itself; only where the steps left do not fit into the time left does the clock
+take over.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -64,9 +67,11 @@ class Recipe:
     epochs: int  # over which the learning rate runs its course
     learning_rate: float
     weight_decay: float = 0.0
-    patience: int = 1_000_000  # epochs without a better one
+    patience: int = 1_000_000  # epochs without a better one, until the learning rate goes down from the best one
+    cooling: int = 0  # epochs that it then still has
     stop_after: int = 1_000_000  # epochs after which to stop, wherever the learning rate stands
     warm_up: float = 0.05  # share of the course
+    is_narrow: bool = False  # products so large that a CPU, too, gains by bfloat16 where it has it
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class History:
     """What training did."""
 
     best_epoch: int  # its weights are in the network; the last one without validation rows
+    rounds: int  # epochs that led there, without those that were given up
     is_cut: bool  # the time was over before the plan was
     errors: tuple[float, ...] = ()  # on the validation rows, epoch by epoch
 
@@ -127,6 +133,7 @@ class _Pace:
     done: int = 0
     reserve_s: float = 0.0  # kept for a last look at the validation rows
     started: float = 0.0
+    turn: tuple[float, int] = (0.0, 0)  # progress and steps done when the rest of the course was shortened
     taken_over: tuple[float, float] | None = None  # progress and moment at which the clock took over
 
     def tick(self, look: float) -> None:
@@ -141,12 +148,21 @@ class _Pace:
             step_s = (now - self.started) / (self.done - 1)
             self.reserve_s = max(self.reserve_s, LOOK_RESERVE * look * step_s)
             if now + step_s * (self.steps - self.done) > self.until - self.reserve_s:
-                self.taken_over = (self.done / self.steps, now)
+                self.taken_over = (self._counted, now)
+
+    def shorten(self, steps: int) -> None:
+        """Run what is left of the course within so many steps, if that is sooner."""
+        self.turn, self.steps = (self._counted, self.done), min(self.steps, self.done + steps)
+
+    @property
+    def _counted(self) -> float:
+        base, since = self.turn
+        return base + (1 - base) * (self.done - since) / max(1, self.steps - since)
 
     @property
     def progress(self) -> float:
         """Where the learning rate stands on its course, 0 to 1."""
-        counted = self.done / self.steps
+        counted = self._counted
         if self.taken_over is None:
             return counted
         base, since = self.taken_over
@@ -180,7 +196,7 @@ class _Attempt:
         optimizer = self._optimizer(rate)
         generator = torch.Generator().manual_seed(self.run.seed)
         pace = _Pace(self.recipe.epochs * self.feed.steps, self.run.until)
-        best, best_epoch, epoch = None, 0, 0
+        best, best_epoch, epoch, given_up, rounds = _copy(self.network), 0, 0, 0, 0
         while not pace.is_over and epoch < self.recipe.stop_after:
             epoch += 1
             if not math.isfinite(self._epoch(optimizer, rate, pace, generator)):
@@ -189,13 +205,17 @@ class _Attempt:
                 continue
             self.errors.append(self._look(pace))
             if self.errors[-1] <= min(self.errors):
-                best, best_epoch = _copy(self.network), epoch
-            if epoch - best_epoch >= self.recipe.patience:
-                break
-        if best is not None:
+                best, best_epoch, rounds = _copy(self.network), epoch, epoch - given_up
+            if not given_up and epoch - best_epoch >= self.recipe.patience:
+                given_up = epoch - best_epoch
+                self.network.load_state_dict(best)
+                pace.shorten(self.recipe.cooling * self.feed.steps)
+        if best_epoch:
             self.network.load_state_dict(best)
+        else:
+            best_epoch = rounds = epoch
         is_cut = pace.done < pace.steps and pace.is_late
-        return History(best_epoch if best else epoch, is_cut, tuple(self.errors))
+        return History(best_epoch, rounds, is_cut, tuple(self.errors))
 
     def _optimizer(self, rate: float) -> torch.optim.Optimizer:
         """AdamW that decays matrices alone: shifts and scales have nothing to lose."""
@@ -215,7 +235,7 @@ class _Attempt:
             for group in optimizer.param_groups:
                 group["lr"] = rate * _course(pace.progress, self.recipe.warm_up)
             optimizer.zero_grad()
-            with _narrow(batch.target.device):
+            with _narrow(batch.target.device, self.recipe.is_narrow):
                 outputs = self.network(*batch.inputs)
             losses = self.objective.learn(outputs.float(), batch.target)
             loss = losses.mean() if batch.weight is None else (losses * batch.weight).mean()
@@ -229,13 +249,20 @@ class _Attempt:
         return float(total)
 
     def _look(self, pace: _Pace) -> float:
-        """The error on the validation rows; how long it took is kept back for the next look."""
+        """The error on the validation rows; how long it took is kept back for the next look.
+
+        Infinite where the time was over before all rows were seen: such a look says nothing.
+        """
         started = time.monotonic()
         self.network.eval()
         total, weight = 0.0, 0.0
         with torch.inference_mode():
             for batch in self.feed.held():
-                losses = self.objective.watch(self.network(*batch.inputs), batch.target)
+                if self.run.is_over:
+                    return math.inf
+                with _narrow(batch.target.device, self.recipe.is_narrow):
+                    outputs = self.network(*batch.inputs)
+                losses = self.objective.watch(outputs.float(), batch.target)
                 weights = torch.ones_like(losses) if batch.weight is None else batch.weight
                 total += float((losses * weights).sum())
                 weight += float(weights.sum())
@@ -243,9 +270,18 @@ class _Attempt:
         return total / weight if weight else math.inf
 
 
-def _narrow(device: torch.device) -> torch.autocast:
-    """bfloat16 where it is fast: on a GPU."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+def _narrow(device: torch.device, is_narrow: bool) -> torch.autocast:
+    """bfloat16 where it is fast: on a GPU, and on a CPU that multiplies it, once products are large."""
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=device.type == "cuda" or (is_narrow and _has_bf16())
+    )
+
+
+@cache
+def _has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself; elsewhere it would be slower than float32."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in asked)
 
 
 def _course(progress: float, warm_up: float) -> float:

@@ -15,18 +15,18 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from automl.training import network
-from automl.training.network import Batch, Objective, Recipe, find_device, seeded, use_threads
-from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape, Task
+from automl.training.answers import Answers, mean_one
+from automl.training.network import Batch, Recipe, find_device, seeded, use_threads
+from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
 
 SAMPLE = 20_000  # rows from which quantiles are taken
 NARROWEST = 1e-5  # bin, in scaled numbers: narrower ones have no finite slope
 REACH = 3.0  # scaled numbers stay within plus and minus this
-MARGIN = 0.05  # how far predictions may leave the range of the targets, as a share of it
-LOOKED_AT = 2048  # rows at once where nothing is learned: embedded columns stay in the cache
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 6, 80  # about how many steps a plan has, within so many epochs
+LOOKED_AT = 2048  # rows at once where nothing is learned, for all members together: they stay in the cache
+LEAST_WATCHED, MOST_WATCHED = 2_000, 20_000  # validation rows that early stopping looks at
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 6, 50  # about how many steps a plan has, within so many epochs
 
 
 @dataclass(frozen=True)
@@ -107,74 +107,11 @@ def _edges(column: np.ndarray, bins: int) -> tuple[float, ...]:
     return tuple(edges[np.append(True, np.diff(edges) > NARROWEST)].tolist())
 
 
-@dataclass(frozen=True)
-class Answers:
-    """The form of the answers: what a network learns, and what its outputs mean."""
-
-    task: Task
-    outputs: int
-    center: float = 0.0
-    spread: float = 1.0
-    low: float = 0.0
-    high: float = 0.0
-    prior: tuple[float, ...] = ()  # log of the share of each class, added to the outputs
-
-    @classmethod
-    def fit(cls, train: Rows, run: Run) -> Answers:
-        """Learn from training rows."""
-        if run.task != "regression":
-            counts = np.bincount(train.y, weights=_weight(train), minlength=run.classes) + 0.5
-            return cls(run.task, run.classes, prior=tuple(np.log(counts / counts.sum()).tolist()))
-        center = float(np.average(train.y, weights=train.weight))
-        spread = float(np.sqrt(np.average((train.y - center) ** 2, weights=train.weight)))
-        low, high = float(train.y.min()), float(train.y.max())
-        margin = MARGIN * (high - low)
-        is_flat = spread <= 1e-12 * abs(center)  # rounding noise must not be blown up
-        return cls(run.task, 1, center, 1.0 if is_flat else spread, low - margin, high + margin)
-
-    def targets(self, y: np.ndarray) -> Tensor:
-        """Targets as a network learns them."""
-        if self.task == "regression":
-            return torch.from_numpy(((y - self.center) / self.spread).astype(np.float32))
-        return torch.from_numpy(y.astype(np.int64))
-
-    def objective(self, run: Run) -> Objective:
-        """Squared or absolute error, or log loss."""
-        if self.task == "regression":
-            loss = functional.l1_loss if run.metric == "mae" else functional.mse_loss
-
-            def distance(outputs: Tensor, y: Tensor) -> Tensor:
-                return loss(outputs.squeeze(1), y, reduction="none")
-
-            return Objective(distance, distance)
-        prior = torch.tensor(self.prior)
-
-        def entropy(outputs: Tensor, y: Tensor) -> Tensor:
-            return functional.cross_entropy(outputs + prior.to(outputs.device), y, reduction="none")
-
-        return Objective(entropy, entropy)
-
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """Predictions from a network's outputs."""
-        outputs = outputs.astype(np.float64)
-        if self.task == "regression":
-            return np.clip(outputs[:, 0] * self.spread + self.center, self.low, self.high)
-        logits = outputs + np.array(self.prior)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        decoded: np.ndarray = shares / shares.sum(axis=1, keepdims=True)
-        return decoded
-
-
-def _weight(rows: Rows) -> np.ndarray | None:
-    """Weights with mean one."""
-    return None if rows.weight is None else rows.weight / rows.weight.mean()
-
-
 class TableFeed:
     """Rows as tensors, moved to the device once; a batch is a look-up."""
 
-    def __init__(self, tables: Sequence[tuple[Tensor, ...]], batch: int) -> None:
-        self.device = find_device()
+    def __init__(self, tables: Sequence[tuple[Tensor, ...]], batch: int, looked_at: int = LOOKED_AT) -> None:
+        self.device, self.looked_at = find_device(), looked_at
         self.train, *self.valid = [tuple(tensor.to(self.device) for tensor in table) for table in tables]
         self.rows, self.held_rows = len(self.train[0]), sum(len(table[0]) for table in self.valid)
         self.steps = max(1, round(self.rows / batch))
@@ -188,7 +125,7 @@ class TableFeed:
     def held(self) -> Iterator[Batch]:
         """The validation rows."""
         for table in self.valid:
-            for pieces in zip(*(torch.split(tensor, LOOKED_AT) for tensor in table), strict=True):
+            for pieces in zip(*(torch.split(tensor, self.looked_at) for tensor in table), strict=True):
                 yield _batch(pieces)
 
 
@@ -209,25 +146,27 @@ class NetworkLearner:
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
         """Train until the validation error stalls, the plan is done or the time is over."""
         self.cleaner, self.answers = Cleaner.fit(train.X), Answers.fit(train, run)
+        valid = valid if valid is None else _watched(valid, len(train), run.seed)
         tables = [self._tensors(table) for table in (train, valid) if table is not None]
         edges = find_edges(tables[0][0].numpy(), int(self.params["bins"]))
         self.shape = Shape(edges, tuple(self.cleaner.sizes.tolist()), self.answers.outputs)
-        feed = TableFeed(tables, _batch_size(len(train), self.params["batch_scale"]))
+        feed = TableFeed(tables, _batch_size(len(train), self.params["batch_scale"]), self._looked_at)
         with use_threads(run.threads), seeded(run.seed):
             self.network: nn.Module = self.family.build(self.params, self.shape).to(feed.device)
-        history = network.train(self.network, feed, self.answers.objective(run), self._recipe(feed.steps), run)
+        objective = self.answers.objective(run, feed.device)
+        history = network.train(self.network, feed, objective, self._recipe(feed.steps), run)
         self.network.cpu().eval()
-        self.is_cut, self.rounds_ = history.is_cut, history.best_epoch
+        self.is_cut, self.rounds_ = history.is_cut, history.rounds
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
         """Predict encoded rows, on the CPU."""
         if not len(X):
-            return np.empty(0) if self.answers.task == "regression" else np.empty((0, self.answers.outputs))
+            return self.answers.nothing()
         numbers, codes = torch.from_numpy(self.cleaner.numbers(X)), torch.from_numpy(self.cleaner.codes(X))
         with use_threads(threads), torch.inference_mode():
-            pieces = zip(torch.split(numbers, LOOKED_AT), torch.split(codes, LOOKED_AT), strict=True)
-            outputs = torch.cat([self.network(*piece) for piece in pieces]).numpy()
-        return self.answers.decode(outputs)
+            pieces = zip(*(torch.split(tensor, self._looked_at) for tensor in (numbers, codes)), strict=True)
+            pooled = torch.cat([self.answers.pool(self.network(*piece)) for piece in pieces]).numpy()
+        return self.answers.decode(pooled)
 
     def dump(self) -> dict[str, bytes]:
         """Weights as safetensors, the cleaner as arrays, the rest as JSON."""
@@ -262,6 +201,14 @@ class NetworkLearner:
         learner.network.eval()
         return learner
 
+    @property
+    def _members(self) -> int:
+        return int(self.params.get("members", 1))
+
+    @property
+    def _looked_at(self) -> int:
+        return max(128, LOOKED_AT // self._members)
+
     def _recipe(self, steps: int) -> Recipe:
         """As many epochs as give about the same number of steps on any table, within reason."""
         usual = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(STEPS / steps)))
@@ -270,14 +217,25 @@ class NetworkLearner:
             epochs=epochs,
             learning_rate=self.params["learning_rate"],
             weight_decay=self.params["weight_decay"],
-            patience=max(5, epochs // 4),
+            patience=max(4, epochs // 6),
+            cooling=max(3, epochs // 8),
+            is_narrow=self._members > 1,
         )
 
     def _tensors(self, rows: Rows) -> tuple[Tensor, ...]:
         numbers, codes = self.cleaner.numbers(rows.X), self.cleaner.codes(rows.X)
         tensors = (torch.from_numpy(numbers), torch.from_numpy(codes), self.answers.targets(rows.y))
-        weight = _weight(rows)
+        weight = mean_one(rows.weight)
         return tensors if weight is None else (*tensors, torch.from_numpy(weight.astype(np.float32)))
+
+
+def _watched(valid: Rows, learned: int, seed: int) -> Rows:
+    """The validation rows, or so many of them that looking costs little beside learning."""
+    most = min(MOST_WATCHED, max(LEAST_WATCHED, learned // 2))
+    if len(valid) <= most:
+        return valid
+    rows = np.sort(np.random.default_rng(seed).choice(len(valid), most, replace=False))
+    return Rows(valid.X.take(rows), valid.y[rows], None if valid.weight is None else valid.weight[rows])
 
 
 def _batch_size(rows: int, scale: float) -> int:

@@ -1,7 +1,7 @@
 """What a model is asked for: the target on its way in, predictions on their way out.
 
-Regression targets are standardised for every family, so that penalties, float32 and stopping rules mean the same for
-incomes in cents as for shares of a gram.
+Targets that are numbers are standardised for every family, so that penalties, float32 and stopping rules mean the same
+for incomes in cents as for shares of a gram.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from search_spaces.classical._parts import pack_json, unpack_json
-from search_spaces.spec import Matrix, Rows, Run, Task
+from search_spaces.spec import OF_NUMBERS, Matrix, Rows, Run, Task
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,19 @@ class Answers:
 
     task: Task
     classes: int
-    center: float = 0.0  # regression: what standardising took off
+    center: float = 0.0  # numbers: what standardising took off
     spread: float = 1.0  # and what it divided by
 
     @classmethod
     def of(cls, train: Rows, run: Run) -> Answers:
         """Learned from the training rows."""
-        if run.task != "regression":
+        if run.task not in OF_NUMBERS:
             return cls(run.task, run.classes)
         center = float(np.average(train.y, weights=train.weight))
         spread = float(np.sqrt(np.average((train.y - center) ** 2, weights=train.weight)))
         # a constant target leaves rounding noise, which must not be blown up to spread one
         flat = not np.isfinite(spread) or spread <= 1e-12 * abs(center)
-        return cls(run.task, 1, center, 1.0 if flat else spread)
+        return cls(run.task, run.classes, center, 1.0 if flat else spread)
 
     @classmethod
     def read(cls, parts: Mapping[str, bytes]) -> Answers:
@@ -46,18 +46,21 @@ class Answers:
 
     @property
     def outputs(self) -> int:
-        """Numbers a model must learn per row: one, but for several classes."""
-        return self.classes if self.task == "multiclass" else 1
+        """Numbers a model must learn per row: one, but for several classes or quantiles."""
+        return self.classes if self.task in ("multiclass", "quantile") else 1
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Targets as a model learns them."""
-        return (y - self.center) / self.spread if self.task == "regression" else y
+        return (y - self.center) / self.spread if self.task in OF_NUMBERS else y
 
     def decode(self, raw: np.ndarray) -> np.ndarray:
         """Predictions as the contract wants them, from standardised values, P(class 1) or class weights."""
         raw = np.asarray(raw, dtype=np.float64)
         if self.task == "regression":
             return raw.reshape(-1) * self.spread + self.center
+        if self.task == "quantile":  # learned apart, they may cross
+            rising: np.ndarray = np.sort(raw.reshape(len(raw), -1), axis=1) * self.spread + self.center
+            return rising
         if raw.ndim == 1:
             return np.column_stack([1.0 - raw, raw])
         shares: np.ndarray = raw / raw.sum(axis=1, keepdims=True)

@@ -39,6 +39,12 @@ class Patience:
         return error is not None and rounds - self.best >= wait
 
 
+def share_of(until: float, parts: int) -> float:
+    """When the first of so many parts of the time left is over."""
+    now = time.monotonic()
+    return now + (until - now) / parts
+
+
 def most_rounds(params: Params, has_valid: bool) -> int:
     """Rounds to run at most: as given, else far where validation rows will stop it, else by the learning rate."""
     if "rounds" in params:

@@ -1,7 +1,8 @@
 """Forests: grown by scikit-learn chunk by chunk, kept and read as plain arrays of nodes.
 
 Trees are rebuilt from those arrays through scikit-learn's own state call, without pickle, and always predict in that
-form, so a loaded forest gives the same bits. Leaves keep float32 answers for all classes; inner nodes keep none.
+form, so a loaded forest gives the same bits. Leaves keep float32 answers for all classes, or a few that stand for the
+spread of their rows, from which all trees together make quantiles; inner nodes keep none.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,10 +18,12 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers, joined, unit_weight
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
-from search_spaces.spec import Matrix, Params, Rows, Run
+from search_spaces.spec import OF_NUMBERS, Matrix, Params, Rows, Run
 
 MODEL_BYTES = 20e6  # a dumped forest stays below about this
 CHUNK_S = 0.5  # time between looks at the clock
+KEPT = 5  # answers that stand for those of a leaf's rows where quantiles are asked for
+GATHERED = 4_000_000  # answers looked at together
 
 
 class Grove:
@@ -37,14 +40,22 @@ class Grove:
         self.answers = Answers.of(train, run)
         model = self._model(len(train), run)
         X = joined(train.X).astype(np.float32, copy=False)
-        self.is_cut = _grow(model, X, self.answers.encode(train.y), unit_weight(train), run)
-        self.trees = Trees(_as_arrays(model, self.answers))
+        y, weight = self.answers.encode(train.y), unit_weight(train)
+        self.is_cut = _grow(model, X, y, weight, run)
+        arrays = _as_arrays(model, self.answers)
+        self.levels = np.array(run.levels)
+        if run.task == "quantile":
+            arrays |= {"answer": _spreads(model, X, y, weight), "levels": self.levels}
+        self.trees = Trees(arrays)
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
         """Predict encoded rows."""
         if not len(X):
             return self.answers.nothing()
-        return self.answers.decode(self.trees.mean(joined(X).astype(np.float32, copy=False), threads))
+        rows = joined(X).astype(np.float32, copy=False)
+        if self.answers.task == "quantile":
+            return self.answers.decode(self.trees.quantiles(rows, self.levels, threads))
+        return self.answers.decode(self.trees.mean(rows, threads))
 
     def dump(self) -> dict[str, bytes]:
         """Arrays of nodes and leaves."""
@@ -54,9 +65,10 @@ class Grove:
         from sklearn import ensemble
 
         params = self.params
-        suffix = "Regressor" if run.task == "regression" else "Classifier"
+        suffix = "Regressor" if run.task in OF_NUMBERS else "Classifier"
         # measured: a leaf with its inner node takes about 15 bytes packed, and seldom more for many classes
-        most_leaves = max(32, int(MODEL_BYTES / params["trees"] / (16 + run.classes / 2)))
+        kept = 4 * KEPT if run.task == "quantile" else run.classes / 2
+        most_leaves = max(32, int(MODEL_BYTES / params["trees"] / (16 + kept)))
         return getattr(ensemble, self.kind + suffix)(
             n_estimators=params["trees"],
             max_features=params["max_features"],
@@ -73,7 +85,9 @@ def load_grove(parts: Mapping[str, bytes], kind: str) -> Grove:
     """Read what `Grove.dump` wrote."""
     grove = Grove({}, kind)
     grove.answers = Answers.read(parts)
-    grove.trees = Trees(unpack_arrays(parts["trees.npz"]))
+    arrays = unpack_arrays(parts["trees.npz"])
+    grove.levels = arrays.get("levels", np.zeros(0))
+    grove.trees = Trees(arrays)
     return grove
 
 
@@ -90,17 +104,30 @@ class Trees:
 
     def mean(self, X: np.ndarray, threads: int) -> np.ndarray:
         """Mean answer over the trees per row; float32 rows in."""
-        blocks = np.array_split(X, max(1, min(threads, len(X) // 1000)))
-        if len(blocks) == 1:
-            return self._sum(X) / len(self.trees)
-        with ThreadPoolExecutor(len(blocks)) as pool:  # by rows, so that threads do not change the order of sums
-            return np.concatenate(list(pool.map(self._sum, blocks))) / len(self.trees)
+        return _by_blocks(self._sum, X, max(1, min(threads, len(X) // 1000)), threads) / len(self.trees)
+
+    def quantiles(self, X: np.ndarray, levels: np.ndarray, threads: int) -> np.ndarray:
+        """Quantiles per row of what the leaves of all trees keep for it."""
+        cells = len(X) * len(self.trees) * self.answer.shape[1]
+        return _by_blocks(lambda some: self._quantiles(some, levels), X, math.ceil(cells / GATHERED), threads)
+
+    def _quantiles(self, X: np.ndarray, levels: np.ndarray) -> np.ndarray:
+        found = [self.answer[leaf_row[tree.apply(X)]] for tree, leaf_row in self.trees]
+        return np.asarray(np.quantile(np.concatenate(found, axis=1), levels, axis=1).T)
 
     def _sum(self, X: np.ndarray) -> np.ndarray:
         total = np.zeros((len(X), self.answer.shape[1]))
         for tree, leaf_row in self.trees:
             total += self.answer[leaf_row[tree.apply(X)]]
         return total
+
+
+def _by_blocks(work: Callable[[np.ndarray], np.ndarray], X: np.ndarray, count: int, threads: int) -> np.ndarray:
+    """The work done on blocks of rows, so that threads do not change the order of sums."""
+    if count == 1:
+        return work(X)
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(work, np.array_split(X, count))))
 
 
 def _grow(model: Any, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, run: Run) -> bool:
@@ -126,7 +153,7 @@ def _as_arrays(model: Any, answers: Answers) -> dict[str, np.ndarray]:
     rounded = np.where(rounded > threshold, np.nextafter(rounded, np.float32(-math.inf)), rounded)
     left = np.concatenate([tree.children_left for tree in trees]).astype(np.int32)
     answer = np.concatenate([tree.value[tree.children_left == -1, 0, :] for tree in trees])
-    if answers.task != "regression":  # a class may be absent from the training rows
+    if answers.task not in OF_NUMBERS:  # a class may be absent from the training rows
         shares = np.zeros((len(answer), answers.classes))
         shares[:, model.classes_] = answer / answer.sum(axis=1, keepdims=True)
         answer = shares
@@ -141,6 +168,23 @@ def _as_arrays(model: Any, answers: Answers) -> dict[str, np.ndarray]:
         "missing_left": np.concatenate([tree.missing_go_to_left for tree in trees]).astype(np.uint8),
         "answer": answer.astype(np.float32),
     }
+
+
+def _spreads(model: Any, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """(leaves, KEPT): answers that stand for equal shares of each leaf's training rows, of all trees in a row."""
+    kept = []
+    by_answer = np.argsort(y, kind="stable")
+    for estimator in model.estimators_:
+        leaf = estimator.tree_.apply(X)
+        order = by_answer[np.argsort(leaf[by_answer], kind="stable")]  # by leaf, in it by answer
+        counts = np.bincount(leaf, minlength=estimator.tree_.node_count)[estimator.tree_.children_left == -1]
+        ends = np.cumsum(counts)
+        sums = np.append(0.0, np.cumsum(np.ones(len(y)) if weight is None else weight[order]))
+        low, high = sums[ends - counts], sums[ends]
+        wanted = low[:, None] + (high - low)[:, None] * (np.arange(KEPT) + 0.5) / KEPT
+        place = np.searchsorted(sums, wanted, side="left") - 1
+        kept.append(y[order][np.clip(place, (ends - counts)[:, None], (ends - 1)[:, None])])
+    return np.concatenate(kept).astype(np.float32)
 
 
 def _rebuilt(arrays: Mapping[str, np.ndarray], span: slice) -> Any:

@@ -15,7 +15,21 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._boosting import Patience, most_rounds
-from search_spaces.spec import Family, Float, Int, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
+from search_spaces.spec import (
+    OF_NUMBERS,
+    WITH_QUANTILES,
+    Family,
+    Float,
+    Int,
+    Learner,
+    Matrix,
+    Needs,
+    Params,
+    Price,
+    Rows,
+    Run,
+    Space,
+)
 
 SPACE: Space = {
     "learning_rate": Float(0.02, 0.2, start=0.08, log=True),
@@ -75,7 +89,7 @@ class CatBoost:
         """Predict encoded rows."""
         if not len(X):
             return self.answers.nothing()
-        kind = "RawFormulaVal" if self.answers.task == "regression" else "Probability"
+        kind = "RawFormulaVal" if self.answers.task in OF_NUMBERS else "Probability"
         return self.answers.decode(self.model.predict(_features(X), prediction_type=kind, thread_count=threads))
 
     def dump(self) -> dict[str, bytes]:
@@ -109,6 +123,9 @@ class CatBoost:
 def _loss(run: Run) -> str:
     if run.task == "regression":
         return "MAE" if run.metric == "mae" else "RMSE"
+    if run.task == "quantile":
+        levels = ",".join(map(repr, run.levels))
+        return f"{'Quantile' if len(run.levels) == 1 else 'MultiQuantile'}:alpha={levels}"
     return "Logloss" if run.task == "binary" else "MultiClass"
 
 
@@ -154,7 +171,15 @@ FAMILY = Family(
     space=SPACE,
     build=CatBoost,
     load=load,
-    needs=Needs(rows=(20, 5_000_000), columns=(1, 5_000), classes=100, package="catboost", extra="catboost"),
+    needs=Needs(
+        tasks=WITH_QUANTILES,
+        rows=(20, 5_000_000),
+        columns=(1, 5_000),
+        classes=100,
+        package="catboost",
+        extra="catboost",
+    ),
     portfolio=PORTFOLIO,
     price=Price(1.0, 20.0, 0.7),
+    recipes=("plain", "coded", "rich", "log"),
 )

@@ -1,4 +1,4 @@
-"""The same answer for every row: the mean, or the shares of the classes. The yardstick that a model must beat."""
+"""The same answer for every row: mean, quantiles or shares of the classes. The yardstick that a model must beat."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
-from search_spaces.spec import Family, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
+from search_spaces.spec import WITH_QUANTILES, Family, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
 SPACE: Space = {}
 
 
 class Constant:
-    """Weighted mean or class shares of the training rows."""
+    """Weighted mean, quantiles or class shares of the training rows."""
 
     is_cut = False
 
@@ -26,6 +26,8 @@ class Constant:
         self.answers = Answers.of(train, run)
         if run.task == "regression":
             self.value = np.array([self.answers.center])
+        elif run.task == "quantile":
+            self.value = np.quantile(train.y, run.levels, method="inverted_cdf", weights=train.weight)
         else:
             counts = np.bincount(train.y, weights=train.weight, minlength=run.classes)
             self.value = counts / counts.sum()
@@ -55,6 +57,7 @@ FAMILY = Family(
     space=SPACE,
     build=Constant,
     load=load,
-    needs=Needs(),
+    needs=Needs(tasks=WITH_QUANTILES),
     price=Price(0.0, 0.01),
+    recipes=("plain",),
 )

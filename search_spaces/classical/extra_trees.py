@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search_spaces.classical._trees import Grove, load_grove
-from search_spaces.spec import Family, Float, Int, Learner, Needs, Params, Price, Space
+from search_spaces.spec import WITH_QUANTILES, Family, Float, Int, Learner, Needs, Params, Price, Space
 
 SPACE: Space = {
     "trees": Int(100, 300, start=200),
@@ -38,7 +38,7 @@ FAMILY = Family(
     space=SPACE,
     build=build,
     load=load,
-    needs=Needs(rows=(10, 1_000_000), columns=(1, 5_000), classes=200, package="sklearn"),
+    needs=Needs(tasks=WITH_QUANTILES, rows=(10, 1_000_000), columns=(1, 5_000), classes=200, package="sklearn"),
     portfolio=PORTFOLIO,
     price=Price(0.3, 10.0, 0.2),
 )

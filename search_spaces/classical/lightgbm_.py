@@ -1,7 +1,7 @@
 """LightGBM: leaf-wise boosted trees. The fastest strong learner on tables; what other families are priced against.
 
 Through its native interface: category codes stay categories (0, missing, is one of them) and the model is its own text
-file. Deterministic for given seed and threads.
+file. Deterministic for given seed and threads. It learns one quantile at a time, so each level has a booster.
 """
 
 from __future__ import annotations
@@ -12,8 +12,22 @@ from typing import Any
 import numpy as np
 
 from search_spaces.classical._answers import Answers, joined, unit_weight
-from search_spaces.classical._boosting import Patience, most_rounds
-from search_spaces.spec import Choice, Family, Float, Int, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
+from search_spaces.classical._boosting import Patience, most_rounds, share_of
+from search_spaces.spec import (
+    WITH_QUANTILES,
+    Choice,
+    Family,
+    Float,
+    Int,
+    Learner,
+    Matrix,
+    Needs,
+    Params,
+    Price,
+    Rows,
+    Run,
+    Space,
+)
 
 SPACE: Space = {
     "learning_rate": Float(0.01, 0.2, start=0.05, log=True),
@@ -71,7 +85,7 @@ PORTFOLIO: tuple[Params, ...] = (
 
 
 class LightGBM:
-    """A native booster, cut back to its best round."""
+    """A native booster, cut back to its best round; for quantiles one per level."""
 
     is_cut = False
     rounds_ = 0
@@ -87,7 +101,19 @@ class LightGBM:
         settings = self._settings(len(train), run)
         data = self._dataset(train, settings)
         seen = [self._dataset(valid, settings, data)] if valid is not None else []
-        patience = Patience(self.params["learning_rate"], run.until)
+        each = [{"alpha": level} for level in run.levels] or [{}]
+        rounds, self.texts = [], []
+        for place, more in enumerate(each):
+            patience = Patience(self.params["learning_rate"], share_of(run.until, len(each) - place))
+            self.texts.append(self._boost({**settings, **more}, data, seen, patience))
+            self.is_cut = self.is_cut or patience.is_cut
+            rounds.append(patience.best)
+        self.rounds_ = round(sum(rounds) / len(rounds))
+        self.boosters = [lightgbm.Booster(model_str=text) for text in self.texts]  # predict from what is saved
+
+    def _boost(self, settings: dict[str, Any], data: Any, seen: list[Any], patience: Patience) -> str:
+        """One booster, as its text."""
+        import lightgbm
 
         def after_round(env: Any) -> None:
             results = env.evaluation_result_list
@@ -95,22 +121,22 @@ class LightGBM:
                 raise lightgbm.callback.EarlyStopException(patience.best - 1, results)
 
         booster = lightgbm.train(
-            settings, data, most_rounds(self.params, valid is not None), valid_sets=seen, callbacks=[after_round]
+            settings, data, most_rounds(self.params, bool(seen)), valid_sets=seen, callbacks=[after_round]
         )
-        self.is_cut = patience.is_cut
-        self.rounds_ = patience.best
-        self.text = booster.model_to_string(num_iteration=self.rounds_)
-        self.booster = lightgbm.Booster(model_str=self.text)  # predict from what is saved, nothing else
+        return str(booster.model_to_string(num_iteration=patience.best))
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
         """Predict encoded rows."""
         if not len(X):
             return self.answers.nothing()
-        return self.answers.decode(self.booster.predict(joined(X), num_threads=threads))
+        table = joined(X)
+        raw = [booster.predict(table, num_threads=threads) for booster in self.boosters]
+        return self.answers.decode(raw[0] if len(raw) == 1 else np.column_stack(raw))
 
     def dump(self) -> dict[str, bytes]:
         """LightGBM's own text file."""
-        return {"answers.json": self.answers.pack(), "model.txt": self.text.encode()}
+        files = zip(_names(len(self.texts)), self.texts, strict=True)
+        return {"answers.json": self.answers.pack(), **{name: text.encode() for name, text in files}}
 
     def _dataset(self, rows: Rows, settings: dict[str, Any], train: Any = None) -> Any:
         import lightgbm
@@ -136,7 +162,7 @@ class LightGBM:
             "bagging_freq": 1,
             "objective": objective,
             "metric": watched,
-            "num_class": self.answers.outputs,
+            "num_class": self.answers.outputs if run.task == "multiclass" else 1,
             "num_threads": run.threads,
             "seed": run.seed % 2**31,
             "deterministic": True,
@@ -146,8 +172,15 @@ class LightGBM:
         }
 
 
+def _names(count: int) -> list[str]:
+    """The files of so many boosters."""
+    return ["model.txt"] if count == 1 else [f"model{place}.txt" for place in range(count)]
+
+
 def _objective(run: Run) -> tuple[str, str]:
     """What to learn and what to watch, in the library's words."""
+    if run.task == "quantile":
+        return "quantile", "quantile"
     if run.task == "regression":
         return ("regression_l1", "l1") if run.metric == "mae" else ("regression", "l2")
     return ("binary", "binary_logloss") if run.task == "binary" else ("multiclass", "multi_logloss")
@@ -159,8 +192,9 @@ def load(parts: Mapping[str, bytes]) -> Learner:
 
     learner = LightGBM({})
     learner.answers = Answers.read(parts)
-    learner.text = parts["model.txt"].decode()
-    learner.booster = lightgbm.Booster(model_str=learner.text)
+    count = sum(name.startswith("model") for name in parts)
+    learner.texts = [parts[name].decode() for name in _names(count)]
+    learner.boosters = [lightgbm.Booster(model_str=text) for text in learner.texts]
     return learner
 
 
@@ -173,7 +207,7 @@ FAMILY = Family(
     space=SPACE,
     build=LightGBM,
     load=load,
-    needs=Needs(rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="lightgbm"),
+    needs=Needs(tasks=WITH_QUANTILES, rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="lightgbm"),
     portfolio=PORTFOLIO,
     quick=QUICK,
     price=Price(0.15, 5.0, 0.95),

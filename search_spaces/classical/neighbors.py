@@ -128,4 +128,5 @@ FAMILY = Family(
     needs=Needs(rows=(10, 100_000), columns=(1, 300), classes=200, package="sklearn"),
     portfolio=PORTFOLIO,
     price=Price(0.05, 2.0),
+    recipes=("plain",),
 )

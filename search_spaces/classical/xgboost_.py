@@ -13,7 +13,20 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers, joined, unit_weight
 from search_spaces.classical._boosting import Patience, most_rounds
-from search_spaces.spec import Family, Float, Int, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
+from search_spaces.spec import (
+    WITH_QUANTILES,
+    Family,
+    Float,
+    Int,
+    Learner,
+    Matrix,
+    Needs,
+    Params,
+    Price,
+    Rows,
+    Run,
+    Space,
+)
 
 SPACE: Space = {
     "learning_rate": Float(0.01, 0.2, start=0.08, log=True),
@@ -110,6 +123,8 @@ class XGBoost:
         }
         if run.task == "multiclass":
             settings["num_class"] = run.classes
+        if run.task == "quantile":
+            settings["quantile_alpha"] = list(run.levels)
         if run.task == "binary":  # its own guess is infinite where the training rows hold one class only
             share = float(np.average(train.y, weights=train.weight))
             settings["base_score"] = min(max(share, 1e-4), 1 - 1e-4)
@@ -131,6 +146,8 @@ def _objective(run: Run) -> tuple[str, str]:
     """What to learn and what to watch, in the library's words."""
     if run.task == "regression":
         return ("reg:absoluteerror", "mae") if run.metric == "mae" else ("reg:squarederror", "rmse")
+    if run.task == "quantile":
+        return "reg:quantileerror", "quantile"
     return ("binary:logistic", "logloss") if run.task == "binary" else ("multi:softprob", "mlogloss")
 
 
@@ -152,7 +169,7 @@ FAMILY = Family(
     space=SPACE,
     build=XGBoost,
     load=load,
-    needs=Needs(rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="xgboost"),
+    needs=Needs(tasks=WITH_QUANTILES, rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="xgboost"),
     portfolio=PORTFOLIO,
     price=Price(0.15, 6.0, 0.95),
 )

@@ -19,6 +19,7 @@ WIDEST = 1024  # numbers that the embeddings of all columns of one kind may give
 CODE_WIDTH = 8  # numbers a categorical column becomes, where WIDEST allows it
 FEWEST_EDGES = 3  # a column with fewer says nothing that one slope cannot say
 START = 0.3  # deviation of embeddings at the start; at one, the first epochs are spent on shrinking them
+BYTE = 256  # values of a byte
 
 
 class PiecewiseLinear(nn.Module):
@@ -92,12 +93,55 @@ class Columns(nn.Module):
 class OnColumns(nn.Module):
     """A body on embedded columns, and a head that starts at zero: the first guess is what is common."""
 
-    def __init__(self, columns: Columns, body: nn.Module, head: nn.Linear) -> None:
+    def __init__(self, columns: Columns, body: nn.Module, head: nn.Linear | Heads) -> None:
         super().__init__()
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
         self.columns, self.body, self.head = columns, body, head
 
     def forward(self, numbers: Tensor, codes: Tensor) -> Any:
-        """(rows, columns) of both kinds -> (rows, outputs)."""
+        """(rows, columns) of both kinds -> (rows, outputs), or (rows, members, outputs)."""
         return self.head(self.body(self.columns(numbers, codes)))
+
+
+class Dropout(nn.Module):
+    """Dropout at a byte of randomness per number: on a CPU torch's own takes longer than the layer before it."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share, self.kept = share, max(1, round((1 - share) * BYTE))  # values of a byte that keep a number
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the same shape."""
+        if not self.training or self.kept == BYTE:
+            return x
+        if x.device.type != "cpu":
+            return nn.functional.dropout(x, self.share)
+        drawn = torch.empty(x.numel() // 8 + 1, dtype=torch.int64).random_(-(2**63), None).view(torch.uint8)
+        is_kept = (drawn[: x.numel()] < self.kept).view(x.shape)
+        return x * is_kept.view(torch.uint8).to(x.dtype).mul_(BYTE / self.kept)  # bytes, not truths: they turn faster
+
+
+class Members(nn.Module):
+    """Every row once for each member, its numbers with signs of the member's own: what drives members apart."""
+
+    def __init__(self, width: int, members: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.randint(0, 2, (members, 1, width)) * 2.0 - 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(rows, width) -> (members, rows, width)."""
+        return x * self.scale.to(x.dtype)  # in the narrow type, where there is one: what follows is `members` as large
+
+
+class Heads(nn.Module):
+    """A head for each member."""
+
+    def __init__(self, width: int, members: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(members, width, outputs))
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(members, rows, width) -> (rows, members, outputs)."""
+        return torch.baddbmm(self.bias, x, self.weight).transpose(0, 1)

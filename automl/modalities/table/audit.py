@@ -26,7 +26,7 @@ from automl.modalities.table.parse import (
 )
 from automl.options import Options
 from automl.records import USED_KINDS, Column, Dataset, Finding, Kind, Profile
-from search_spaces.spec import Task
+from search_spaces.spec import OF_NUMBERS, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,7 +195,7 @@ def _contradicting(rows: np.ndarray, y: np.ndarray) -> int:
 
 
 def _answers(profile: Profile, y: np.ndarray) -> Iterator[Finding]:
-    if profile.task == "regression":
+    if profile.task in OF_NUMBERS:
         yield from _tail(y)
         return
     counts = np.array(profile.class_counts)

@@ -1,111 +1,186 @@
 """Features that are learned inside a fold: from its training rows only, then applied to any rows.
 
-Codes not seen in the training rows become 0, so that an unseen category is as unseen in validation as in production.
-Texts become TF-IDF weights reduced to a few dense numbers, and so do categories whose labels are made of words ("Police
-Officer III"): labels alike get numbers alike. State is JSON and arrays.
+Codes that too few training rows show become 0, so that an unseen category is as unseen in validation as in production,
+and models learn what to make of a rare one. What else is made, a Recipe says. The training rows' own mean answers are
+made without their own part of the rows; every other row gets the means of all. State is JSON and arrays.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from automl.modalities.table.cells import Key, answer_columns, cell_means, means_without_own
 from automl.modalities.table.encode import Raw
+from automl.modalities.table.recipes import PLAIN, RECIPES, WORDY, Recipe
+from automl.modalities.table.select import Combination, choose_coded, choose_combinations, choose_groups, choose_keys
+from automl.modalities.table.words import Words, learn_words
 from search_spaces.spec import Matrix
-
-MAX_WORDS = 5_000  # vocabulary of one text column
-TEXT_DIMS = 24  # dense numbers of one text column
-SVD_ROWS = 20_000  # texts from which the reduction is learned
-LABEL_DIMS = 12  # dense numbers of a category made of words
-WORDY = (30, 1.5)  # labels, and words in a label on average, from which they are read as words
-_WORD = re.compile(r"\w\w+|[^\w\s]", re.UNICODE)
 
 
 @dataclass(frozen=True)
-class Words:
-    """TF-IDF of one text column, reduced to dense numbers."""
+class KeyMeans:
+    """A number for every cell of a key: mean answers, or the means of some columns."""
 
-    vocabulary: Mapping[str, int]
-    idf: np.ndarray
-    directions: np.ndarray  # (words, dims)
+    key: Key
+    table: np.ndarray  # (cells, m)
+    columns: tuple[int, ...] = ()  # numbers whose means these are, and which are compared with them; empty: answers
 
-    def transform(self, texts: np.ndarray) -> np.ndarray:
-        """(rows, dims + 2): the reduced weights, then length in characters and in words."""
-        weights = _weights(texts, self.vocabulary, self.idf)
-        reduced = np.asarray(weights @ self.directions, dtype=np.float32)
-        lengths = np.array([[len(text), text.count(" ") + 1 if text else 0] for text in texts], dtype=np.float32)
-        return np.hstack([reduced, lengths.reshape(len(texts), 2)])
+    def transform(self, raw: Raw) -> np.ndarray:
+        """The means of each row's cell, and how far the row's own numbers lie from them."""
+        means = self.table[self.key.cells(raw)]
+        return np.hstack([means, raw.numbers[:, self.columns] - means]) if self.columns else means
 
 
 @dataclass(frozen=True)
 class Features:
     """What a fold learned from its training rows to turn raw columns into a matrix."""
 
-    known: tuple[np.ndarray, ...]  # per category column: which codes were seen
+    known: tuple[np.ndarray, ...]  # per category column: which codes were seen often enough
     words: tuple[Words, ...] = ()
     labels: Mapping[int, np.ndarray] = field(default_factory=dict)  # wordy category column -> numbers of each code
+    coded: tuple[Key, ...] = ()
+    means: tuple[KeyMeans, ...] = ()  # of answers first, of columns then
+    combinations: tuple[Combination, ...] = ()
 
     def transform(self, raw: Raw) -> Matrix:
         """The rows as models eat them."""
+        return self._matrix(raw, [mean.transform(raw) for mean in self.means])
+
+    def _matrix(self, raw: Raw, means: Sequence[np.ndarray]) -> Matrix:
         blocks = [raw.numbers, *(word.transform(text) for word, text in zip(self.words, raw.texts, strict=True))]
         blocks += [table[raw.codes[:, j]] for j, table in self.labels.items()]
-        numbers = np.hstack(blocks) if len(blocks) > 1 else raw.numbers
-        codes = raw.codes
-        if self.known:
-            codes = np.stack(
-                [np.where(seen[codes[:, j]], codes[:, j], 0) for j, seen in enumerate(self.known)], axis=1
-            ).astype(np.int32)
-        return Matrix(numbers, codes, tuple(len(seen) for seen in self.known))
+        blocks += [combination.of(raw)[:, None] for combination in self.combinations]
+        blocks += means
+        numbers = np.hstack(blocks).astype(np.float32, copy=False) if len(blocks) > 1 else raw.numbers
+        codes = [np.where(seen[raw.codes[:, j]], raw.codes[:, j], 0) for j, seen in enumerate(self.known)]
+        codes += [key.cells(raw) for key in self.coded]
+        sizes = (*(len(seen) for seen in self.known), *(key.size for key in self.coded))
+        return Matrix(numbers, np.stack(codes, axis=1).astype(np.int32) if codes else raw.codes, sizes)
 
     def dump(self) -> dict[str, bytes]:
         """State as bytes that run no code when read."""
-        arrays: dict[str, np.ndarray] = {f"known{j}": seen for j, seen in enumerate(self.known)}
-        for j, word in enumerate(self.words):
-            arrays |= {f"idf{j}": word.idf, f"directions{j}": word.directions}
-        arrays |= {f"label{j}": table for j, table in self.labels.items()}
-        vocabularies = [list(word.vocabulary) for word in self.words]
+        arrays = _Arrays()
+        facts = {
+            "known": [arrays.put(seen) for seen in self.known],
+            "words": [
+                {
+                    "vocabulary": list(word.vocabulary),
+                    "idf": arrays.put(word.idf),
+                    "directions": arrays.put(word.directions),
+                    "flagged": arrays.put(word.flagged),
+                }
+                for word in self.words
+            ],
+            "labels": [{"column": j, "table": arrays.put(table)} for j, table in self.labels.items()],
+            "coded": [_pack_key(key, arrays) for key in self.coded],
+            "means": [
+                {"key": _pack_key(mean.key, arrays), "table": arrays.put(mean.table), "columns": list(mean.columns)}
+                for mean in self.means
+            ],
+            "combinations": [[c.operation, c.first, c.second] for c in self.combinations],
+        }
+        return {"features.npz": arrays.bytes(), "features.json": json.dumps(facts).encode()}
+
+
+class _Arrays:
+    """Arrays on their way to a file, each called by the number it was given."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, np.ndarray] = {}
+
+    def put(self, array: np.ndarray) -> str:
+        name = f"a{len(self._all)}"
+        self._all[name] = array
+        return name
+
+    def bytes(self) -> bytes:
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # the stubs take a flag for an array's name
-        return {"features.npz": buffer.getvalue(), "words.json": json.dumps(vocabularies).encode()}
+        np.savez_compressed(buffer, **self._all)  # type: ignore[arg-type]  # the stubs take a flag for an array's name
+        return buffer.getvalue()
+
+
+def _pack_key(key: Key, arrays: _Arrays) -> dict[str, Any]:
+    pair = None if key.pair is None else [_pack_key(part, arrays) for part in key.pair]
+    return {"kind": key.kind, "column": key.column, "seen": arrays.put(key.seen), "pair": pair}
+
+
+def _read_key(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Key:
+    first_second = facts["pair"] and (_read_key(facts["pair"][0], arrays), _read_key(facts["pair"][1], arrays))
+    return Key(facts["kind"], facts["column"], arrays[facts["seen"]], first_second)
 
 
 def load_features(parts: Mapping[str, bytes]) -> Features:
     """Read what `Features.dump` wrote."""
-    with np.load(io.BytesIO(parts["features.npz"]), allow_pickle=False) as arrays:
-        vocabularies = json.loads(parts["words.json"])
-        known = tuple(arrays[f"known{j}"] for j in range(sum(name.startswith("known") for name in arrays.files)))
-        words = tuple(
-            Words({word: i for i, word in enumerate(vocabulary)}, arrays[f"idf{j}"], arrays[f"directions{j}"])
-            for j, vocabulary in enumerate(vocabularies)
+    facts = json.loads(parts["features.json"])
+    with np.load(io.BytesIO(parts["features.npz"]), allow_pickle=False) as file:
+        arrays = dict(file)
+    words = [
+        Words(
+            {word: i for i, word in enumerate(entry["vocabulary"])},
+            *(arrays[entry[name]] for name in ("idf", "directions", "flagged")),
         )
-        labels = {int(name[5:]): arrays[name] for name in arrays.files if name.startswith("label")}
-    return Features(known, words, labels)
+        for entry in facts["words"]
+    ]
+    return Features(
+        known=tuple(arrays[name] for name in facts["known"]),
+        words=tuple(words),
+        labels={entry["column"]: arrays[entry["table"]] for entry in facts["labels"]},
+        coded=tuple(_read_key(entry, arrays) for entry in facts["coded"]),
+        means=tuple(
+            KeyMeans(_read_key(entry["key"], arrays), arrays[entry["table"]], tuple(entry["columns"]))
+            for entry in facts["means"]
+        ),
+        combinations=tuple(Combination(*entry) for entry in facts["combinations"]),
+    )
 
 
-def learn_features(raw: Raw, labels: Sequence[Sequence[str]], options: Mapping[str, Any], seed: int) -> Features:
-    """Learn from the training rows of a fold.
+@dataclass(frozen=True)
+class Lesson:
+    """The training rows of a fold with their answers, and the labels of each category column in code order from 1."""
 
-    `labels`: of each category column, in code order from 1. `options`: a trial's choices, empty for the defaults.
-    """
-    known = []
-    for j, size in enumerate(len(own) + 1 for own in labels):
-        seen = np.bincount(raw.codes[:, j], minlength=size)[:size] > 0
-        seen[0] = True
-        known.append(seen)
-    dims = int(options.get("text_dims", TEXT_DIMS))
-    words = tuple(_learn_words(text, dims, seed) for text in raw.texts)
-    label_dims = int(options.get("label_dims", LABEL_DIMS))
-    wordy = [j for j, own in enumerate(labels) if label_dims and _are_words(own)]
-    tables = {j: _label_numbers(np.array(labels[j], dtype=object), known[j], label_dims, seed) for j in wordy}
-    return Features(tuple(known), words, tables)
+    raw: Raw
+    y: np.ndarray
+    outputs: int
+    labels: Sequence[Sequence[str]]
+    weight: np.ndarray | None = None
+    seed: int = 0
+
+
+def learn_features(lesson: Lesson, recipe: str = PLAIN) -> tuple[Features, Matrix]:
+    """Learn from the training rows; the features, and the training rows as models shall learn from them."""
+    raw, wanted = lesson.raw, RECIPES[recipe]
+    answers = answer_columns(lesson.y, lesson.outputs)
+    known = tuple(_often_seen(raw.codes[:, j], len(own) + 1, wanted.least) for j, own in enumerate(lesson.labels))
+    words = tuple(learn_words(text, wanted.text_dims, wanted.flags, lesson.seed, answers) for text in raw.texts)
+    tables = {
+        j: _label_numbers(lesson, j, wanted, answers)
+        for j, own in enumerate(lesson.labels)
+        if wanted.label_dims and _are_words(own)
+    }
+    keys = choose_keys(raw, answers, wanted)
+    told = [KeyMeans(key, cell_means(key.cells(raw), key.size, answers, lesson.weight)) for key in keys]
+    own = [means_without_own(key.cells(raw), key.size, answers, lesson.weight, lesson.seed) for key in keys]
+    groups = [
+        KeyMeans(key, _column_means(raw, key, columns), columns)
+        for key, columns in choose_groups(raw, keys, answers, wanted)
+    ]
+    features = Features(
+        known, words, tables, choose_coded(raw, answers, wanted), (*told, *groups),
+        choose_combinations(raw, answers, wanted),
+    )  # fmt: skip
+    return features, features._matrix(raw, [*own, *(group.transform(raw) for group in groups)])
+
+
+def _often_seen(codes: np.ndarray, size: int, least: int) -> np.ndarray:
+    often = np.bincount(codes, minlength=size)[:size] >= least
+    often[0] = True
+    return often
 
 
 def _are_words(labels: Sequence[str]) -> bool:
@@ -113,48 +188,23 @@ def _are_words(labels: Sequence[str]) -> bool:
     return len(labels) >= least and sum(len(label.split()) for label in labels) >= words * len(labels)
 
 
-def _label_numbers(labels: np.ndarray, seen: np.ndarray, dims: int, seed: int) -> np.ndarray:
+def _label_numbers(lesson: Lesson, column: int, recipe: Recipe, answers: np.ndarray) -> np.ndarray:
     """(codes, dims): numbers of every label, learned from those seen; an unseen one still has words. Missing: NaN."""
-    reduced = _learn_words(labels[seen[1:]], dims, seed).transform(labels)[:, :-2]
-    return np.vstack([np.full((1, reduced.shape[1]), np.nan, dtype=np.float32), reduced])
+    labels, codes = np.array(lesson.labels[column], dtype=object), lesson.raw.codes[:, column]
+    seen = np.unique(codes[codes > 0])
+    means = cell_means(codes, len(labels) + 1, answers)  # of each label, so that each counts once among the words
+    learned = learn_words(labels[seen - 1], recipe.label_dims, recipe.flags, lesson.seed, means[seen])
+    numbers = learned.transform(labels)
+    return np.vstack([np.full((1, numbers.shape[1]), np.nan, dtype=np.float32), numbers])
 
 
-def _tokens(text: str) -> list[str]:
-    """Words and pairs of neighbouring words."""
-    words = _WORD.findall(text.lower())
-    return words + [f"{a} {b}" for a, b in pairwise(words)]
-
-
-def _learn_words(texts: np.ndarray, dims: int, seed: int) -> Words:
-    from scipy.sparse.linalg import svds
-
-    sample = texts if len(texts) <= SVD_ROWS else texts[np.random.default_rng(seed).permutation(len(texts))[:SVD_ROWS]]
-    counts = Counter(token for text in sample for token in set(_tokens(text)))
-    least = 2 if len(sample) > 50 else 1
-    kept = [(token, n) for token, n in counts.most_common(MAX_WORDS) if n >= least]
-    vocabulary = {token: i for i, (token, _) in enumerate(kept)}
-    idf = np.log((1 + len(sample)) / (1 + np.array([n for _, n in kept], dtype=np.float64))) + 1
-    weights = _weights(sample, vocabulary, idf)
-    rank = min(dims, min(weights.shape) - 1)
-    if rank < 1:
-        return Words(vocabulary, idf, np.zeros((len(vocabulary), 0)))
-    start = np.random.default_rng(seed).standard_normal(min(weights.shape))
-    _, _, directions = svds(weights, k=rank, v0=start)
-    return Words(vocabulary, idf, np.ascontiguousarray(directions[::-1].T))
-
-
-def _weights(texts: np.ndarray, vocabulary: Mapping[str, int], idf: np.ndarray) -> Any:
-    """Rows of TF-IDF weights, each of length one."""
-    from scipy.sparse import csr_matrix
-
-    columns: list[int] = []
-    values: list[float] = []
-    starts = [0]
-    for text in texts:
-        counts = Counter(vocabulary[token] for token in _tokens(text) if token in vocabulary)
-        row = np.array([(1 + np.log(n)) * idf[i] for i, n in counts.items()])
-        length = np.sqrt((row**2).sum()) or 1.0
-        columns.extend(counts)
-        values.extend(row / length)
-        starts.append(len(columns))
-    return csr_matrix((values, columns, starts), shape=(len(texts), len(vocabulary)), dtype=np.float64)
+def _column_means(raw: Raw, key: Key, columns: Sequence[int]) -> np.ndarray:
+    """(cells, columns): the mean of each column over the rows of a cell where it is known; NaN where it never is."""
+    cells, values = key.cells(raw), raw.numbers[:, columns].astype(np.float64)
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = [
+            np.bincount(cells, np.where(some, column, 0.0), minlength=key.size) / np.bincount(cells, some, key.size)
+            for column, some in zip(values.T, known.T, strict=True)
+        ]
+    return np.stack(means, axis=1)

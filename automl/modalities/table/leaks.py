@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search_spaces.spec import Task
+from search_spaces.spec import OF_NUMBERS, Task
 
 ROWS = 6_000  # looked at; half to fit, half to score
 FEWEST = 25  # rows to score on; below it a perfect score is no evidence
@@ -55,7 +55,7 @@ def judge(y: np.ndarray, task: Task) -> Judge | None:
     answers = y[rows]
     if len(rows) - half < FEWEST or np.unique(answers[half:]).size < 2:
         return None
-    if task == "regression":  # ranks, so that a few huge answers do not decide
+    if task in OF_NUMBERS:  # ranks, so that a few huge answers do not decide
         return Judge(task, "r2 of ranks", rows, _ranks(answers))
     if task == "multiclass":
         return Judge(task, "balanced accuracy", rows, answers)

@@ -13,6 +13,7 @@ import json
 import lzma
 import zipfile
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -40,8 +41,8 @@ class Table:
     decimal: str | None = None  # mark of the numbers in a delimited file; None where cells came with their types
 
 
-def read_file(path: Path, verbatim: str | None = None) -> Table:
-    """Read a table file; in delimited text the column `verbatim` is read as text, so that labels stay as written."""
+def read_file(path: Path, verbatim: Collection[str] = ()) -> Table:
+    """Read a table file; in delimited text the columns `verbatim` are read as text, so that labels stay as written."""
     try:
         suffix = _format(path)
         if suffix == ".parquet":
@@ -121,7 +122,7 @@ def _only_member(archive: zipfile.ZipFile) -> IO[bytes]:
     return archive.open(members[0])
 
 
-def _read_delimited(data: bytes, verbatim: str | None) -> Table:
+def _read_delimited(data: bytes, verbatim: Collection[str]) -> Table:
     dialect = sniff(data)
     _refuse_ragged(data[:PREFIX], dialect, rows=2)  # pandas takes the width of the first row on trust
     frame = _parse(data, dialect, verbatim)
@@ -137,11 +138,12 @@ def _read_delimited(data: bytes, verbatim: str | None) -> Table:
     return Table(frame, tuple(notes), dialect.decimal)
 
 
-def _parse(data: bytes, dialect: Dialect, verbatim: str | None) -> pd.DataFrame:
+def _parse(data: bytes, dialect: Dialect, verbatim: Collection[str]) -> pd.DataFrame:
     """The cells, columns numbered; a column for the delimiters at line ends comes last and holds texts."""
     import pandas as pd
 
-    as_text = {at: "str" for at, name in enumerate(dialect.names) if verbatim and name.strip() == verbatim.strip()}
+    wanted = {name.strip() for name in verbatim}
+    as_text = {at: "str" for at, name in enumerate(dialect.names) if name.strip() in wanted}
     missing: Any = list(MISSING)
     if dialect.ends_with_delimiter:
         as_text[len(dialect.names)] = "str"

@@ -1,0 +1,186 @@
+"""The models of several targets behind one face, and the run that made them.
+
+A folder with targets.json holds one folder per target below targets/, each a run or a saved model of its own; nothing
+else is known of them here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl import artifact
+from automl.errors import ArtifactError, InputError
+from automl.folder import RunFolder, write_whole
+from automl.records import Score
+from automl.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.model import Model
+
+FORMAT = 1
+INDEX = "targets.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model for each of several targets."""
+
+    models: Mapping[str, Model]
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns it predicts."""
+        return list(self.models)
+
+    def predict(self, data: Any) -> pd.DataFrame:
+        """A column per target in the user's labels, with the index of the rows given; of quantiles one per level."""
+        import pandas as pd
+
+        rows = _read_once(data)
+        return pd.concat([pd.DataFrame(model.predict(rows)) for model in self.models.values()], axis=1)
+
+    def predict_proba(self, data: Any) -> pd.DataFrame:
+        """A column per target and class with its probability, named like churned_yes."""
+        import pandas as pd
+
+        for name, model in self.models.items():
+            if not model.classes:
+                raise InputError(f"predict_proba needs classes, but target {name!r} is a number. Use predict.")
+        rows = _read_once(data)
+        return pd.concat([model.predict_proba(rows).add_prefix(f"{n}_") for n, model in self.models.items()], axis=1)
+
+
+def _read_once(data: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    from automl.reading import load_features
+
+    return data if isinstance(data, pd.DataFrame) and data.columns.is_unique else load_features(data)
+
+
+def load(path: str | Path) -> Model | Bundle:
+    """Read a saved model, or those of several targets: their folder, or the folder of the run that made them."""
+    folder = Path(path)
+    if not (folder / INDEX).is_file():
+        return artifact.load(folder)
+    return Bundle({target: artifact.load(place) for target, place in places(folder).items()})
+
+
+def open_run(path: str | Path) -> Result | BundleResult:
+    """A finished run, of one target or of several."""
+    return BundleResult(path) if (Path(path) / INDEX).is_file() else Result(path)
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """The folder of each target."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        found = {str(entry["target"]): folder / entry["folder"] for entry in index["targets"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{str(folder / INDEX)!r} is damaged: {error}. Copy the whole folder again.") from error
+    for place in found.values():
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise ArtifactError(f"{str(folder / INDEX)!r} names {str(place)!r}, outside its folder. Copy it again.")
+    return found
+
+
+def write_index(folder: Path, found: Mapping[str, Path]) -> None:
+    """Note which target lies where."""
+    entries = [{"target": name, "folder": place.relative_to(folder).as_posix()} for name, place in found.items()]
+    content = json.dumps({"format": FORMAT, "targets": entries}, ensure_ascii=False, indent=1)
+    write_whole(folder / INDEX, content.encode("utf-8", "surrogatepass"))
+
+
+class BundleResult:
+    """A finished run for several targets: a Result for each, and what they come to together."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "report.json").is_file():
+            raise InputError(f"no finished run in {str(folder)!r}: report.json is not there. Give a run folder.")
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}: {score}" for name, score in self.scores.items())
+        return f"<BundleResult {told}, in {str(self.folder)!r}>"
+
+    @cached_property
+    def results(self) -> dict[str, Result]:
+        """The run of each target."""
+        return {target: Result(place) for target, place in places(self.folder).items()}
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns it predicts."""
+        return list(self.results)
+
+    @cached_property
+    def model(self) -> Bundle:
+        """The chosen models, as one."""
+        return Bundle({target: result.model for target, result in self.results.items()})
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The chosen model of each target."""
+        return dict(self.model.models)
+
+    def predict(self, data: Any) -> pd.DataFrame:
+        """A column per target."""
+        return self.model.predict(data)
+
+    def predict_proba(self, data: Any) -> pd.DataFrame:
+        """A column per target and class."""
+        return self.model.predict_proba(data)
+
+    @property
+    def scores(self) -> dict[str, Score]:
+        """The score to expect of each target's model on new data."""
+        return {target: result.score for target, result in self.results.items()}
+
+    @property
+    def score(self) -> float | None:
+        """The mean of the targets' scores; None where they are of different metrics."""
+        return mean_of(list(self.scores.values()))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a search was ended by Ctrl-C."""
+        return any(result.interrupted for result in self.results.values())
+
+    @property
+    def meets_min_score(self) -> bool | None:
+        """Whether every target reached `min_score`; None when none was asked for."""
+        met = [result.meets_min_score for result in self.results.values()]
+        return None if None in met else all(met)
+
+    def save(self, path: str | Path) -> Path:
+        """Copy the chosen models; `automl.load` reads them anywhere."""
+        target = Path(path)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise ArtifactError(f"{str(target)!r} exists and is not empty. Name another folder for the models.")
+        found = {}
+        for name, place in places(self.folder).items():
+            found[name] = artifact.copy(place / "model", target / "targets" / place.name)
+        write_index(target, found)
+        return target
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """The page that lists every target: the run's own, or a copy at `path`."""
+        from automl.report.targets import draw
+
+        target = self.folder / "report.html" if path is None else Path(path)
+        if path is not None or not target.is_file():
+            told = RunFolder(self.folder).read_json("report.json")
+            target.write_text(draw(told), encoding="utf-8", errors="xmlcharrefreplace")
+        return target
+
+
+def mean_of(scores: list[Score]) -> float | None:
+    """The mean of scores of one metric; None where there are several metrics."""
+    return sum(score.value for score in scores) / len(scores) if len({score.metric for score in scores}) == 1 else None

@@ -1,0 +1,211 @@
+"""What is done to mixed probabilities before anybody sees them: learned on held-out rows, kept only where it pays.
+
+Calibration makes a model as sure as it is right: a slope on log-probabilities, for two classes a shift besides.
+For metrics of labels the threshold is the one that calibrated probabilities themselves expect to score best: it varies
+far less than the one that happened to score best on the rows seen. Both are judged on rows they were not learned on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from automl.ensemble import Part, mix
+from automl.losses import FLOOR
+from automl.metrics import Metric, sample_rows
+from automl.readout import calibrated, decided
+from automl.records import Readout
+
+CLEAR = 1.0  # standard errors by which a gain must exceed zero; two let more gains go than losses they spared
+PRIOR = 5.0  # rows' worth of belief that nothing needs to change: few rows move little
+FIT_ROWS, FIT_CELLS = 4_000, 100_000  # learned on so many rows, fewer where there are many classes
+NEWTON_STEPS = 20
+STEEP = (0.1, 10.0)  # slopes that can be believed
+LEVELS = 32  # thresholds that are compared, twice: evenly over the rows, and over the rows of the second class
+OWN_LEVELS = 4  # the same at least where each look asks a user's function
+POWERS = np.linspace(0.0, 1.2, 13)  # of several classes, the label weights are the classes' shares to minus these
+ROUNDS = 60  # redrawings that tell what chance leaves of a gain in labels
+RANKINGS = ("roc_auc", "average_precision")  # no calibration of two classes changes them
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Models mixed by weights: those chosen on all rows, and for each part of the rows those chosen without it."""
+
+    predictions: Sequence[np.ndarray]
+    weights: np.ndarray
+    parts: Sequence[Part]
+
+    def on(self, rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """The mixture on these rows."""
+        given: np.ndarray = self.weights if weights is None else weights
+        used = [k for k in range(len(given)) if given[k] > 0]
+        return mix(given[used], [self.predictions[k][rows] for k in used])
+
+    def pooled(self, change: Callable[[int, np.ndarray], np.ndarray] = lambda _, p: p) -> np.ndarray:
+        """Each part predicted by what was chosen without it, and then changed as part k asks."""
+        pooled = np.empty(self.predictions[0].shape)
+        for k, part in enumerate(self.parts):
+            pooled[part.held] = change(k, self.on(part.held, part.weights))
+        return pooled
+
+
+def tune(metric: Metric, y: np.ndarray, chosen: Chosen, weight: np.ndarray | None = None) -> tuple[Readout, np.ndarray]:
+    """The readout that pays, and predictions to score: of each row, by weights and readout learned without it."""
+    raw = chosen.pooled()
+    if not metric.is_of_classes or not np.isfinite(raw).all():
+        return Readout(), raw
+    rows = [_sample(y, np.delete(np.arange(len(y)), part.held), raw.shape[1]) for part in chosen.parts]
+    seen = [chosen.on(some, part.weights) for some, part in zip(rows, chosen.parts, strict=True)]
+    learned = [_learn(y[some], p, _of(weight, some)) for some, p in zip(rows, seen, strict=True)]
+    everything = _sample(y, np.arange(len(y)), raw.shape[1])
+    whole = chosen.on(everything)
+    final = _learn(y[everything], whole, _of(weight, everything))
+    sure, best = chosen.pooled(lambda k, p: calibrated(p, learned[k])), raw
+    gain, noise = _gain(y, raw, sure, weight)
+    kept = Readout()
+    if gain > CLEAR * noise and _is_fit(metric, y, raw, sure, weight):
+        kept = replace(final, log_loss_gain=gain)
+        best = raw if metric.name in RANKINGS else sure
+    if metric.needs != "label":
+        return kept, best
+    rules = []
+    for some, p, read in zip(rows, seen, learned, strict=True):
+        shown = calibrated(p, read) if kept.log_loss_gain else p
+        rules.append(_label_weights(metric, shown, calibrated(p, read), _of(weight, some)))
+    told = chosen.pooled(
+        lambda k, p: decided(calibrated(p, learned[k]) if kept.log_loss_gain else p, Readout(label_weights=rules[k]))
+    )
+    gain, noise = _label_gain(metric, y, best, told, weight)
+    if gain <= CLEAR * noise:
+        return kept, best
+    rule = _label_weights(metric, calibrated(whole, kept), calibrated(whole, final), _of(weight, everything))
+    return replace(kept, label_weights=rule, label_gain=gain), told
+
+
+def _sample(y: np.ndarray, rows: np.ndarray, classes: int) -> np.ndarray:
+    return np.asarray(rows[sample_rows(y[rows], min(FIT_ROWS, max(1_000, FIT_CELLS // classes)))])
+
+
+def _of(weight: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """The weights of these rows, one on average."""
+    some = np.ones(len(rows)) if weight is None else np.asarray(weight, dtype=np.float64)[rows]
+    return some * (len(some) / float(some.sum())) if some.any() else np.ones(len(some))
+
+
+# --- calibration -----------------------------------------------------------------------------------------------------
+
+
+def _learn(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Readout:
+    """Slope and shift with the least log loss, by Newton's method; few rows leave them near one and zero."""
+    logs = np.log(np.maximum(p, FLOOR, dtype=np.float64))
+    is_binary = p.shape[1] == 2
+    at, truth = np.array([1.0, 0.0]), logs[np.arange(len(y)), y]
+    for _ in range(NEWTON_STEPS):
+        raised = at[0] * logs
+        raised[:, -1] += at[1]
+        raised = np.exp(raised - raised.max(axis=1, keepdims=True))
+        q = raised / raised.sum(axis=1, keepdims=True)
+        mean = (q * logs).sum(axis=1)
+        slope = (weight * (mean - truth)).sum() + PRIOR * (at[0] - 1.0)
+        bend = (weight * ((q * logs * logs).sum(axis=1) - mean * mean)).sum() + PRIOR
+        step = np.array([slope / bend, 0.0])
+        if is_binary:
+            last, spread = q[:, 1], q[:, 1] * (1.0 - q[:, 1])
+            lift = (weight * (last - y)).sum() + PRIOR * at[1]
+            both, rise = (weight * (last * logs[:, 1] - last * mean)).sum(), (weight * spread).sum() + PRIOR
+            step = np.linalg.solve(np.array([[bend, both], [both, rise]]), np.array([slope, lift]))
+        step = np.clip(step, -1.0, 1.0)  # far from the end a full step may overshoot
+        at = at - step
+        at[0] = min(max(at[0], STEEP[0]), STEEP[1])
+        if np.abs(step).max() < 1e-4:
+            break
+    return Readout(slope=float(at[0]), shift=float(at[1]))
+
+
+def _losses(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    losses: np.ndarray = -np.log(np.maximum(p[np.arange(len(y)), y], FLOOR))
+    return losses
+
+
+def _gain(y: np.ndarray, before: np.ndarray, after: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
+    """What the log loss lost, and the standard error of that."""
+    saved, weight = _losses(y, before) - _losses(y, after), _of(weight, np.arange(len(y)))
+    gain = float((weight * saved).mean())
+    return gain, float(np.sqrt((np.square(weight * (saved - gain))).sum())) / len(y)
+
+
+def _is_fit(metric: Metric, y: np.ndarray, raw: np.ndarray, sure: np.ndarray, weight: np.ndarray | None) -> bool:
+    """Whether calibration leaves the metric alone or lowers its error."""
+    if metric.name in RANKINGS or metric.needs == "label":
+        return raw.shape[1] == 2 or metric.needs == "label"  # of several classes a slope moves rows past each other
+    return metric.error(y, sure, weight) < metric.error(y, raw, weight)
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------
+
+
+def _label_weights(metric: Metric, shown: np.ndarray, chances: np.ndarray, weight: np.ndarray) -> tuple[float, ...]:
+    """The weights under which the probabilities shown, were the chances true, would score best."""
+    classes = shown.shape[1]
+    answers, told = np.divmod(np.arange(classes**2), classes)
+    judge = metric.errors(answers, np.eye(classes)[told])
+    if classes == 2:
+        levels = max(OWN_LEVELS, metric.own.rounds // 5) if metric.own else LEVELS
+        thresholds, tables = _by_threshold(shown[:, 1], chances[:, 1], weight, levels)
+        weights = np.column_stack([thresholds, 1.0 - thresholds])
+    else:
+        shares = np.maximum((chances * weight[:, None]).mean(axis=0), 1.0 / len(shown))
+        weights = shares[None, :] ** -POWERS[:, None]
+        tables = [_table(chances * weight[:, None], (shown * each).argmax(axis=1)) for each in weights]
+    errors = np.array([judge(np.asarray(table).ravel()) for table in tables])
+    least = np.flatnonzero(errors <= errors.min() + 1e-12)
+    chosen = weights[least[len(least) // 2]]
+    return tuple(float(each) for each in chosen / chosen.sum())
+
+
+def _by_threshold(
+    shown: np.ndarray, chances: np.ndarray, weight: np.ndarray, levels: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Thresholds between neighbouring probabilities, and for each the expected table of answers by labels."""
+    order = np.argsort(shown, kind="stable")
+    shown, found = shown[order], (weight * chances)[order]
+    below, hits = np.cumsum(weight[order]), np.cumsum(found)
+    shares = (np.arange(levels) + 0.5) / levels
+    places = np.concatenate([np.searchsorted(sums, shares * sums[-1]) for sums in (below, hits)])
+    places = np.unique(np.minimum(places, len(shown) - 2))
+    places = places[shown[places] < shown[places + 1]]
+    if not len(places):
+        places = np.array([np.searchsorted(shown, 0.5)]).clip(0, len(shown) - 1)
+        return np.array([0.5]), [np.array([[below[places[0]], 0.0], [0.0, hits[-1]]])]
+    thresholds = (shown[places] + shown[places + 1]) / 2
+    misses = below - hits
+    tables = [
+        np.array([[misses[k], misses[-1] - misses[k]], [hits[k], hits[-1] - hits[k]]]) for k in places
+    ]  # of each class the rows below and above
+    return thresholds, tables
+
+
+def _table(chances: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Expected answers (rows) by labels told (columns)."""
+    return np.stack([np.bincount(told, each, minlength=chances.shape[1]) for each in chances.T])
+
+
+def _label_gain(
+    metric: Metric, y: np.ndarray, before: np.ndarray, after: np.ndarray, weight: np.ndarray | None
+) -> tuple[float, float]:
+    """What the metric's error lost, and the standard error of that: rows redrawn, equal rows together."""
+    classes, weight = before.shape[1], _of(weight, np.arange(len(y)))
+    first, second = before.argmax(axis=1), after.argmax(axis=1)
+    cells, cell_of = np.unique((y * classes + first) * classes + second, return_inverse=True)
+    shares = np.bincount(cell_of, weight)
+    answers, told = cells // classes**2, np.eye(classes)
+    old = metric.errors(answers, told[cells // classes % classes])
+    new = metric.errors(answers, told[cells % classes])
+    rounds = max(8, metric.own.rounds // 3) if metric.own else ROUNDS
+    count = math.ceil(len(y) ** 2 / float(np.square(weight).sum()))  # rows of equal weight that tell as much
+    drawn = np.random.default_rng(0).multinomial(count, shares / shares.sum(), rounds).astype(np.float64)
+    return old(shares) - new(shares), float(np.std([old(each) - new(each) for each in drawn]))

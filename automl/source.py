@@ -1,0 +1,178 @@
+"""Whatever a user brings as a table: opened once, its columns named.
+
+A path, a DataFrame of any library, a dict, a list of rows, an array or a pair (X, y) becomes a Source; what its columns
+are for and what their cells hold is decided in reading.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.errors import InputError
+from automl.modalities.table.read import Table, one_line, read_file, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was brought, as a table, before its columns have names and roles."""
+
+    name: str
+    table: Table
+    labels: pd.Series | None = None  # the y of an (X, y) pair
+    labels_name: str = "target"
+    has_names: bool = True  # False: an array, whose columns are numbered
+    left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
+
+    @property
+    def names(self) -> list[str]:
+        """Its columns as they are called from now on."""
+        return list(named(self.table)[0].columns)
+
+    def without(self, others: Collection[str]) -> Source:
+        """The same rows, less the columns of these names."""
+        kept = [at for at, name in enumerate(self.names) if name not in others]
+        table = replace(self.table, frame=self.table.frame.iloc[:, kept])
+        return replace(self, table=table, left_out=tuple(name for name in self.names if name in others))
+
+
+def open_source(data: Any, targets: Sequence[str] = ()) -> Source:
+    """The table of any source that is accepted, its index left behind; what is open already stays as it is."""
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, str | Path):
+        path = Path(data)
+        return Source(path.name.partition(".")[0] or "data", read_file(path, targets))
+    if not isinstance(data, tuple):
+        frame, has_names = _as_frame(data)
+        return Source("data", Table(frame), has_names=has_names)
+    if len(data) != 2:
+        raise InputError(f"a tuple must be a pair (X, y), got {len(data)} items. Give (X, y), or one table.")
+    frame, has_names = _as_frame(data[0])
+    labels, name = _as_labels(data[1])
+    if len(labels) != len(frame):
+        raise InputError(f"X has {len(frame)} rows, but y has {len(labels)}. Give one answer for each row.")
+    return Source("data", Table(frame), labels, str(next(iter(targets), None) or name or "target"), has_names)
+
+
+def _as_frame(data: Any) -> tuple[pd.DataFrame, bool]:
+    """Any table in memory as a DataFrame, and whether its columns have names."""
+    import pandas as pd
+
+    try:
+        data = _from_arrow(data)
+        if isinstance(data, pd.DataFrame):
+            return data.reset_index(drop=True), True
+        if isinstance(data, pd.Series):
+            return data.reset_index(drop=True).to_frame(), data.name is not None
+        if isinstance(data, Mapping):
+            return pd.DataFrame(dict(data)).reset_index(drop=True), True
+        if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
+            return pd.DataFrame(data), True
+        if isinstance(data, list):
+            widths = {len(row) if isinstance(row, Sequence | np.ndarray) else 1 for row in data}
+            if len(widths) > 1:
+                raise InputError(f"rows have from {min(widths)} to {max(widths)} values. Give each row equally many.")
+            return pd.DataFrame(data), False
+        if isinstance(data, np.ndarray):
+            if data.ndim not in (1, 2):
+                raise InputError(f"an array must have rows and columns, got the shape {data.shape}. Reshape it to 2-d.")
+            return pd.DataFrame(data).infer_objects(), data.dtype.names is not None
+    except (ValueError, TypeError, NotImplementedError) as error:  # Arrow's errors are among them
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"this {type(data).__name__} is not a table: {one_line(error)}. Give a DataFrame.") from error
+    raise InputError(
+        f"data of type {type(data).__name__} cannot be read. Give a DataFrame (pandas, polars, pyarrow), "
+        "a dict of columns, an (X, y) pair or the path of a table."
+    )
+
+
+def _from_arrow(data: Any) -> Any:
+    """A polars or pyarrow object as its pandas twin; anything else as it is. Neither library is imported for this."""
+    if type(data).__module__.partition(".")[0] not in ("polars", "pyarrow"):
+        return data
+    if type(data).__name__ == "LazyFrame":
+        data = data.collect()
+    return data.to_pandas() if hasattr(data, "to_pandas") else data
+
+
+def _as_labels(y: Any) -> tuple[pd.Series, Any]:
+    """The answers of an (X, y) pair and the name they bring along."""
+    import pandas as pd
+
+    y = _from_arrow(y)
+    if isinstance(y, pd.DataFrame):
+        if y.shape[1] != 1:
+            raise InputError(f"y must be one column, got {y.shape[1]}. For several give one table and target=[...].")
+        y = y.iloc[:, 0]
+    if isinstance(y, pd.Series | pd.Index):
+        return pd.Series(y.array), y.name
+    if isinstance(y, list | tuple) and any(isinstance(item, NESTED) for item in y):
+        try:
+            y = np.asarray(y)
+        except ValueError as error:
+            raise InputError(f"y must be one value for each row: {one_line(error)}. Give a flat list.") from error
+    if isinstance(y, np.ndarray):
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        if y.ndim != 1:
+            raise InputError(f"y must be one column, got the shape {y.shape}. Give one answer for each row.")
+        return pd.Series(y).infer_objects(), None
+    if isinstance(y, list | tuple):
+        return pd.Series(list(y)), None
+    raise InputError(f"y of type {type(y).__name__} cannot be read. Give an array, a Series or a list.")
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+def named(table: Table) -> tuple[pd.DataFrame, list[str]]:
+    """The table with unique text names, as pandas spells them: a, a.1 for repeated ones, Unnamed: 3 for none."""
+    notes = list(table.notes)
+    raw = list(table.frame.columns)
+    names = spelled(raw)
+    unique: list[str] = []
+    taken, copies = set(names), dict.fromkeys(names, 0)
+    for name in names:
+        unlike = name
+        while copies[name] and unlike in taken:
+            unlike = f"{name}.{copies[name]}"
+            copies[name] += 1
+        copies[name] = copies[name] or 1
+        taken.add(unlike)
+        unique.append(unlike)
+    if other := [name for name in raw if not isinstance(name, str | int | np.integer)]:
+        notes.append(f"{len(other)} column names were not text, for instance {shown(other[0])}")
+    if repeated := [(a, b) for a, b in zip(names, unique, strict=True) if a != b]:
+        first, new = repeated[0]
+        notes.append(
+            f"{len(repeated)} repeated column names were numbered, for instance {shown(first)} is {shown(new)}"
+        )
+    frame = table.frame.copy(deep=False)
+    frame.columns = unique
+    return frame, notes
+
+
+def spelled(raw: Sequence[Any]) -> list[str]:
+    """Column names as text without blanks around them; the levels of a tuple are joined."""
+    names = []
+    for at, name in enumerate(raw):
+        parts = [_part(part) for part in (name if isinstance(name, tuple) else (name,))]
+        names.append("_".join(part for part in parts if part) or f"Unnamed: {at}")
+    return names
+
+
+def _part(part: Any) -> str:
+    is_nothing = part is None or (isinstance(part, float) and math.isnan(part))
+    return "" if is_nothing else str(part).strip()
