@@ -16,7 +16,7 @@ from search_spaces.spec import Family
 
 BASELINE = "constant"  # always runs, never chosen by the search
 # The order of the first looks: strong and cheap first, then what adds most to an ensemble of those before it.
-FIRST_LOOKS = ("lightgbm", "linear", "xgboost", "catboost", "mlp", "extra_trees", "forest", "neighbors")
+FIRST_LOOKS = ("lightgbm", "linear", "xgboost", "catboost", "mlp", "tabm", "extra_trees", "forest", "neighbors")
 MANY_ROWS = 100_000
 FEW_ROWS = 500
 

@@ -15,19 +15,22 @@ from typing import Any
 
 from automl.modalities.table.recipes import PLAIN
 from automl.records import Fold, Plan, Spent
-from search_spaces.spec import Family, Size
+from search_spaces.spec import Family, Float, Size
 
 DEBT = 0.7  # of the time left may be owed to unfinished bags before looking further stops
 CURIOSITY = 0.03  # weight of a family that the blend does not want, as a share of the whole
 CHEAP_S = 0.5  # folds below it count as this long: being cheap alone is no reason to be asked again and again
 NEAR = 1.15  # where one fold says little, trials within so many times the best error get their bags
+STEEP = 6  # power by which a larger error makes a bag less urgent
 FIRST = 10.0  # times as urgent is the bag of a family's default than that of its later ideas, there
-HOPELESS = 2.0  # an error so many times the best one's ends a family's looks
+HOPELESS = 1.6  # an error so many times the best one's ends a family's looks
 START_S = 0.15  # keeps shares of very short times apart from noise
 CUT = 1.5
 LOOK_SHARE = 0.15  # of all the workers' seconds left at most for the first look at a family
 WORSE = 1.02  # an error so many times the best recipe's with another family is reason enough not to try a recipe
-LEAST_SHARE = 0.1  # of the rows, below which a fit says nothing of one on all
+HINT_SHARE = 0.04  # of all workers' seconds left, that one more quick fit may take to compare recipes
+FAIR_SHARE, HURRY = 0.3, 3.0  # of them that a holdout's fit should take, and how far a learning rate is raised for it
+LEAST_SHARE = 0.3  # of the rows, below which a fit says nothing of one on all
 ALONE_SHARE = 0.06  # of all workers' seconds left, from which a fit gets all threads: what it tells, others wait for
 LONG_FOLD_S = 2.5  # a first model that takes longer is preceded by a quick one
 
@@ -54,9 +57,9 @@ class Attempt:
 
     @property
     def fold_s(self) -> float:
-        """Seconds of one thread for its slowest fold so far; one that was cut would have taken longer."""
-        times = (fold.fit_s * self.threads * (CUT if fold.is_cut else 1.0) for fold in self.folds.values())
-        return max(times, default=0.0)
+        """Seconds of one thread for a fold, by the median so far; one that was cut would have taken longer."""
+        times = [fold.fit_s * self.threads * (CUT if fold.is_cut else 1.0) for fold in self.folds.values()]
+        return median(times) if times else 0.0
 
     @property
     def share(self) -> float:
@@ -141,12 +144,16 @@ class Allocator:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def _quick(self, left_s: float) -> Start | None:
-        """Where the first fair fit takes long, a quick one of the same family: a model in seconds."""
-        first = self._families[0]
-        if self._mine() or not first.quick or first.price.fit_s(self._load.size) < LONG_FOLD_S or left_s <= 0:
+        """Where a fair fit takes long, quick ones of the first family: a model in seconds, and a hint at the recipe."""
+        first, tried = self._families[0], self._mine()
+        if not first.quick or first.price.fit_s(self._load.size) < LONG_FOLD_S or left_s <= 0:
+            return None
+        unseen = [recipe for recipe in self._able(first) if recipe not in map(_recipe, tried)]
+        is_cheap = max((a.fold_s for a in tried), default=0.0) < HINT_SHARE * left_s * self._load.slots
+        if not unseen or not is_cheap or any(not a.plan.is_quick for a in tried):
             return None
         quick = {**first.configs()[0], **first.quick}
-        return Start(first, quick, "a first model in seconds", is_quick=True)
+        return Start(first, quick, _joined("a first model in seconds", unseen[0]), unseen[0], is_quick=True)
 
     def _first_look(self, left_s: float) -> Start | None:
         """The next family that had no fair look yet, if it can be afforded; the first one always is."""
@@ -154,13 +161,24 @@ class Allocator:
             if any(not a.plan.is_quick for a in self._of(family)):
                 continue
             share = self._share(family)
-            needed_s, fair_s = self._fold_s(family) * share, LOOK_SHARE * left_s * self._load.slots
+            fair_s = LOOK_SHARE * left_s * self._load.slots
+            needed_s = self._fold_s(family) * share / self._hurry(family, left_s)
             if needed_s > fair_s and family is not self._families[0]:
                 share *= fair_s / needed_s
                 needed_s = fair_s
-            if family is self._families[0] or (share >= LEAST_SHARE and needed_s * 1.2 < left_s):
-                return self._config(family, "first look at the family", share)
+            if family is self._families[0] or (share >= LEAST_SHARE and self._wall_s(family, needed_s) * 1.2 < left_s):
+                return self._config(family, "first look at the family", left_s, share)
         return None
+
+    def _hurry(self, family: Family, left_s: float) -> float:
+        """How many times faster than by default a booster must learn for a holdout's fit to take its fair share."""
+        if self._load.goal > 1 or family.route == "neural" or "learning_rate" not in family.space or left_s <= 0:
+            return 1.0
+        return min(HURRY, max(1.0, self._fold_s(family) / (FAIR_SHARE * left_s * self._load.slots)))
+
+    def _wall_s(self, family: Family, fold_s: float) -> float:
+        """Seconds on the clock: with a holdout, long fits mostly get all threads."""
+        return fold_s / (0.75 * self._load.slots) if self._load.goal == 1 and family.is_threaded else fold_s
 
     def _share(self, family: Family) -> float:
         """The share of the rows that a fit has memory for."""
@@ -190,7 +208,7 @@ class Allocator:
         first = {min(a.plan.number for a in self._of(f) if not a.plan.is_quick) for f in self._families if self._of(f)}
         limit = {number: HOPELESS if number in first else NEAR for number in gaps}  # every family's default gets a bag
         urge = {number: FIRST if number in first else 1.0 for number in gaps}
-        return {number: urge[number] / max(gap, 1e-9) for number, gap in gaps.items() if gap <= limit[number]}
+        return {number: urge[number] / max(gap, 1e-9) ** STEEP for number, gap in gaps.items() if gap <= limit[number]}
 
     def _debt_s(self, owed: list[Attempt], goal: int) -> float:
         return sum(len(a.missing(goal)) * a.fold_s for a in owed) / self._load.slots
@@ -198,10 +216,12 @@ class Allocator:
     def _look(self, left_s: float) -> Start | None:
         """Another configuration of the family with the best claim, if its whole bag would still fit."""
         rounds = 1 + math.ceil((self._load.goal - 1) / self._load.slots)
-        able = [f for f in self._families if self._of(f) and self._fold_s(f) * 1.1 * rounds < left_s]
+        able = [f for f in self._families if self._of(f)]
+        needed = {f.name: self._fold_s(f) / self._hurry(f, left_s) for f in able}
+        able = [f for f in able if self._wall_s(f, needed[f.name]) * 1.1 * rounds < left_s]
         able = [f for f in able if not self._is_hopeless(f)]
         able = [f for f in able if f.route != "neural" or self._neural_spent() <= self._neural_share()]
-        return self._config(self._wanted(able, self._fold_s), "") if able else None
+        return self._config(self._wanted(able, self._fold_s), "", left_s) if able else None
 
     def _wanted(self, families: list[Family], cost: Callable[[Family], float]) -> Family:
         """Most weight in the blend for the number of trials it already had, and for the root of its cost."""
@@ -214,10 +234,13 @@ class Allocator:
 
         return max(families, key=claim)
 
-    def _config(self, family: Family, because: str, share: float = 1.0) -> Start:
+    def _config(self, family: Family, because: str, left_s: float = math.inf, share: float = 1.0) -> Start:
         """The family's next configuration: its default with each recipe, its portfolio, then the sampler's ideas."""
         share = min(share, self._share(family))
         start = self._next_config(family, because)
+        if start.given and (hurry := self._hurry(family, left_s)) > 1.0:
+            rate = min(start.given["learning_rate"] * hurry, _high(family))
+            start = replace(start, given={**start.given, "learning_rate": rate}, because=f"{start.because}, hurried")
         if share == 1.0:
             return start
         return replace(start, share=share, because=f"{start.because}, on {share:.0%} of the rows")
@@ -239,30 +262,40 @@ class Allocator:
 
     def _recipes(self, family: Family) -> list[str]:
         """Those of the family that make something of this table, the most promising first."""
-        able = [recipe for recipe in family.recipes if recipe in self._load.recipes] or [PLAIN]
+        able = self._able(family)
         mine = {recipe: self._recipe_error(recipe, self._of(family)) for recipe in able}
-        others = {recipe: self._recipe_error(recipe, self._mine()) for recipe in able}
-        least = min(others.values())
-        able = [r for r in able if mine[r] < math.inf or others[r] == math.inf or others[r] <= WORSE * least]
-        return sorted(able, key=lambda recipe: (mine[recipe], others[recipe]))
+        fair = {recipe: self._recipe_error(recipe, self._mine()) for recipe in able}
+        quick = {recipe: self._recipe_error(recipe, self._mine(), is_quick=True) for recipe in able}
+        limits = WORSE * min(fair.values()), WORSE * min(quick.values())
 
-    def _recipe_error(self, recipe: str, attempts: list[Attempt]) -> float:
+        def is_promising(recipe: str) -> bool:
+            if mine[recipe] < math.inf:
+                return True
+            told, limit = (fair, limits[0]) if fair[recipe] < math.inf else (quick, limits[1])
+            return told[recipe] == math.inf or told[recipe] <= limit
+
+        return sorted(filter(is_promising, able), key=lambda recipe: (mine[recipe], fair[recipe], quick[recipe]))
+
+    def _able(self, family: Family) -> list[str]:
+        return [recipe for recipe in family.recipes if recipe in self._load.recipes] or [PLAIN]
+
+    def _recipe_error(self, recipe: str, attempts: list[Attempt], *, is_quick: bool = False) -> float:
         """The least error so far of trials with this recipe, on the folds by which trials are judged."""
-        folds = range(self._load.goal if self._load.is_careful else 1)
-        judged = [
-            a for a in attempts if _recipe(a) == recipe and not a.plan.is_quick and all(k in a.folds for k in folds)
-        ]
+        folds = range(self._load.goal if self._load.is_careful and not is_quick else 1)
+        same = [a for a in attempts if _recipe(a) == recipe and a.plan.is_quick == is_quick]
+        judged = [a for a in same if all(k in a.folds for k in folds)]
         return min((sum(a.folds[k].error for k in folds) / len(folds) for a in judged), default=math.inf)
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
     def _fold_s(self, family: Family) -> float:
         """Predicted seconds of one fold: the median seen in this run, else the prior scaled by what was seen."""
-        seen = [a.fold_s / a.share for a in self._of(family) if a.folds and not a.plan.is_quick]
+        seen = [_default_s(a, family) for a in self._of(family) if a.folds and not a.plan.is_quick]
         if seen:
             return median(seen)
         priors = {f.name: f.price.fit_s(self._load.size) for f in self._families}
-        ratios = [a.fold_s / a.share / priors[a.plan.family] for a in self._mine() if a.folds and not a.plan.is_quick]
+        fair = [(a, f) for f in self._families for a in self._of(f) if a.folds and not a.plan.is_quick]
+        ratios = [_default_s(a, f) / priors[f.name] for a, f in fair]
         return priors[family.name] * (median(ratios) if ratios else 1.0)
 
     def _mine(self) -> list[Attempt]:
@@ -299,3 +332,17 @@ def _recipe(attempt: Attempt) -> str:
 
 def _joined(told: str, because: str) -> str:
     return f"{told}: {because}" if because else told
+
+
+def _default_s(attempt: Attempt, family: Family) -> float:
+    """Seconds of a fold as if on all rows and at the usual learning rate: half of it takes boosting twice as long."""
+    whole_s = attempt.fold_s / attempt.share
+    if family.route == "neural" or "learning_rate" not in attempt.plan.params:
+        return whole_s
+    return float(whole_s * attempt.plan.params["learning_rate"] / family.configs()[0]["learning_rate"])
+
+
+def _high(family: Family) -> float:
+    """The highest learning rate of a family."""
+    knob = family.space["learning_rate"]
+    return knob.high if isinstance(knob, Float) else math.inf

@@ -178,4 +178,5 @@ FAMILY = Family(
     needs=Needs(rows=(10, 5_000_000), columns=(1, 2_000), classes=200),
     portfolio=PORTFOLIO,
     price=Price(0.1, 1.5, 0.7),
+    is_threaded=False,
 )

@@ -129,4 +129,5 @@ FAMILY = Family(
     portfolio=PORTFOLIO,
     price=Price(0.05, 2.0),
     recipes=("plain",),
+    is_threaded=False,
 )

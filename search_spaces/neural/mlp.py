@@ -51,5 +51,5 @@ FAMILY = Family(
     build=build,
     portfolio=PORTFOLIO,
     needs=Needs(tasks=WITH_QUANTILES, rows=(200, 1_000_000), columns=(1, 2_000), package="torch"),
-    price=Price(2.0, 4.0),
+    price=Price(1.5, 14.0, cell_bytes=24.0),
 )

@@ -25,7 +25,7 @@ SPACE: Space = {
 
 PORTFOLIO: tuple[Params, ...] = (
     {"dropout": 0.5, "bins": 8, "embedding": 4, "learning_rate": 2e-3},  # few rows, much noise
-    {"depth": 3, "width": 384, "learning_rate": 2e-3, "bins": 48, "embedding": 16},  # many rows, little noise
+    {"depth": 3, "width": 384, "learning_rate": 4e-3, "bins": 48, "embedding": 16},  # many rows, little noise
     {"members": 16, "dropout": 0.3, "weight_decay": 0.1, "bins": 16},
 )
 
@@ -52,5 +52,5 @@ FAMILY = Family(
     build=build,
     portfolio=PORTFOLIO,
     needs=Needs(tasks=WITH_QUANTILES, rows=(200, 1_000_000), columns=(1, 2_000), package="torch"),
-    price=Price(4.0, 10.0),
+    price=Price(5.0, 28.0, cell_bytes=24.0),
 )
