@@ -191,22 +191,29 @@ def test_where_one_fold_says_little_every_familys_default_gets_its_bag() -> None
 def test_other_families_begin_with_the_recipe_that_did_best_and_leave_out_the_bad_ones() -> None:
     """What features do for one family is evidence for the next; the first family tries them all."""
     race = Race([family("a"), family("b")], recipes=("plain", "means", "rich"))
-    race.look(race.allocator.next(100.0), 1.0, 0.5)
-    first_b = race.allocator.next(100.0)
-    assert (first_b.family.name, first_b.recipe) == ("b", "plain")
-    race.look(first_b, 1.0, 0.5)
     errors = {"means": 0.8, "rich": 2.0}
     seen = []
-    for _ in range(40):
+    for _ in range(12):
         step = race.allocator.next(10_000.0)
-        if not isinstance(step, Start):
-            break
+        assert isinstance(step, Start)
         seen.append((step.family.name, step.recipe))
         race.look(step, errors.get(step.recipe, 1.0), 0.5)
-    assert ("a", "means") in seen
-    assert ("a", "rich") in seen or ("b", "rich") in seen
-    later = seen[-6:]
-    assert {recipe for _, recipe in later} == {"means"}, "the portfolio goes on with the best"
+    assert seen[:4] == [("a", "plain"), ("a", "means"), ("a", "rich"), ("b", "means")]
+    assert {recipe for _, recipe in seen[3:]} == {"means"}
+
+
+def test_recipes_are_compared_by_whole_bags_where_one_fold_says_little_and_only_while_that_is_cheap() -> None:
+    """The first family's bag with one recipe is finished before the next recipe; a dear one is not compared."""
+    race = Race([family("a"), family("b")], recipes=("plain", "means"), is_careful=True, rows=500)
+    race.look(race.allocator.next(100.0), 1.0)
+    assert race.allocator.next(100.0) == Continue(1, 1)
+    race.attempts[1].folds.update({k: fold(k, 1.0) for k in range(1, 4)})
+    step = race.allocator.next(100.0)
+    assert isinstance(step, Start)
+    assert (step.family.name, step.recipe) == ("a", "means")
+    dear = race.allocator.next(8.0)
+    assert isinstance(dear, Start)
+    assert dear.family.name == "b"
 
 
 def test_a_fit_without_room_in_memory_learns_from_fewer_rows_and_says_so() -> None:
@@ -221,7 +228,7 @@ def test_a_fit_without_room_in_memory_learns_from_fewer_rows_and_says_so() -> No
 
 def test_a_family_too_slow_for_a_fair_look_at_all_rows_gets_one_at_some() -> None:
     """Where a look would take several times its share of the budget, rows are left out instead of the family."""
-    race = Race([family("a"), family("slow", cost=60.0)])
+    race = Race([family("a"), family("slow", cost=90.0)], goal=1)
     race.look(race.allocator.next(50.0), 1.0, 1.0, fit_s=0.5)
     step = race.allocator.next(50.0)
     assert isinstance(step, Start)
@@ -232,6 +239,9 @@ def test_a_family_too_slow_for_a_fair_look_at_all_rows_gets_one_at_some() -> Non
 def test_a_long_fold_that_starts_alone_gets_all_threads() -> None:
     """Where few fits are affordable each is known sooner; short ones run side by side."""
     race = Race([family("a")], rows=20_000)
+    race.look(race.allocator.next(100.0), 1.0, 1.0, fit_s=20.0)
+    assert race.allocator.threads(1, left_s=60.0) == 1, "folds of a bag run side by side"
+    race = Race([family("a")], rows=20_000, goal=1)
     race.look(race.allocator.next(100.0), 1.0, 1.0, fit_s=20.0)
     assert race.allocator.threads(1, left_s=60.0) == 2
     assert race.allocator.threads(1, left_s=6000.0) == 1

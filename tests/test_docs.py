@@ -66,3 +66,33 @@ def test_every_document_the_readme_links_to_exists() -> None:
     """No dead links to files."""
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+ROWS = re.findall(r"^\| .+ \| `(fit\(.+\))` \|$", README, flags=re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ROWS)
+def test_what_the_readme_says_of_tables_runs(code: str, tmp_path: Path) -> None:
+    """Each line of the table gives a model that predicts."""
+    from functools import partial
+
+    import pandas as pd
+
+    import automl
+
+    data = pd.read_csv(ROOT / "examples" / "customers.csv")[:400]
+    quick = partial(automl.fit, budget="2 trials", workers=2, verbose=0, run_dir=tmp_path / "run")
+    result = eval(code, {"fit": quick, "data": data})  # noqa: S307 - our own README
+    predictions = result.predict(data.head())
+    assert len(predictions) == 5
+    assert predictions.notna().to_numpy().all()
+
+
+def test_the_table_of_the_readme_names_every_metric() -> None:
+    """No metric is a secret, and none is promised that is not there."""
+    from automl import metrics
+
+    told = README.split("another metric: ")[1].split(" |")[0]
+    known = {name for task in ("binary", "multiclass", "regression") for name in metrics.names(task)}
+    assert set(re.findall(r"[a-z_0-9]+", told)) == known

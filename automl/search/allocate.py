@@ -27,6 +27,9 @@ HOPELESS = 1.6  # an error so many times the best one's ends a family's looks
 START_S = 0.15  # keeps shares of very short times apart from noise
 CUT = 1.5
 LOOK_SHARE = 0.15  # of all the workers' seconds left at most for the first look at a family
+HOLDOUT_SHARE = 0.3  # the same where a look is all that a model gets
+BAG_SHARE = 0.35  # and for the bag that has to follow where one fold says little
+PROBE_SHARE = 0.2  # of all workers' seconds, for comparing the recipes with the first family
 WORSE = 1.02  # an error so many times the best recipe's with another family is reason enough not to try a recipe
 HINT_SHARE = 0.04  # of all workers' seconds left, that one more quick fit may take to compare recipes
 FAIR_SHARE, HURRY = 0.3, 3.0  # of them that a holdout's fit should take, and how far a learning rate is raised for it
@@ -119,6 +122,7 @@ class Allocator:
         """The next step with `left_s` seconds to go, or None when nothing more can finish."""
         return (
             self._quick(left_s)
+            or self._probe(left_s)
             or self._first_look(left_s)
             or self._pay(left_s, self._load.goal, only_when_due=not self._load.is_careful)
             or (None if self.is_done_looking else self._look(left_s))
@@ -131,7 +135,7 @@ class Allocator:
         attempt = self._attempts[number]
         family = next(f for f in self._families if f.name == attempt.plan.family)
         fold_s = attempt.fold_s or self._fold_s(family) * attempt.share
-        is_long = fold_s > ALONE_SHARE * left_s * self._load.slots and fold_s > LONG_FOLD_S
+        is_long = fold_s > max(LONG_FOLD_S, ALONE_SHARE * left_s * self._load.slots) and self._load.goal == 1
         return self._load.slots if is_long and family.is_threaded else 1
 
     def whole_trial(self) -> Start:
@@ -155,20 +159,47 @@ class Allocator:
         quick = {**first.configs()[0], **first.quick}
         return Start(first, quick, _joined("a first model in seconds", unseen[0]), unseen[0], is_quick=True)
 
+    def _probe(self, left_s: float) -> Start | Continue | None:
+        """The first family's default with each recipe before others begin, so that they begin with the best."""
+        first = self._families[0]
+        mine = [a for a in self._of(first) if not a.plan.is_quick]
+        has_hints = len(self._able(first)) < 2 or any(a.plan.is_quick for a in self._of(first))
+        if not mine or has_hints or left_s <= 0:
+            return None
+        folds = self._load.goal if self._load.is_careful else 1
+        spent_s, whole_s = sum(a.spent.cpu_s for a in mine), self._spent_s() + left_s * self._load.slots
+        tried = {_recipe(a): a for a in reversed(mine)}  # the default of each recipe came first
+        for attempt in reversed(tried.values()):
+            is_worth_it = not attempt.trouble and attempt.fold_s * folds < PROBE_SHARE * whole_s
+            if attempt.folds and is_worth_it and attempt.missing(folds):
+                return Continue(attempt.plan.number, attempt.missing(folds)[0])
+        unseen = [recipe for recipe in self._able(first) if recipe not in tried]
+        if unseen and spent_s + self._fold_s(first) * folds < PROBE_SHARE * whole_s:
+            return Start(first, first.configs()[0], f"default with {unseen[0]} features", unseen[0])
+        return None
+
     def _first_look(self, left_s: float) -> Start | None:
         """The next family that had no fair look yet, if it can be afforded; the first one always is."""
         for family in self._families:
             if any(not a.plan.is_quick for a in self._of(family)):
                 continue
             share = self._share(family)
-            fair_s = LOOK_SHARE * left_s * self._load.slots
             needed_s = self._fold_s(family) * share / self._hurry(family, left_s)
-            if needed_s > fair_s and family is not self._families[0]:
-                share *= fair_s / needed_s
-                needed_s = fair_s
-            if family is self._families[0] or (share >= LEAST_SHARE and self._wall_s(family, needed_s) * 1.2 < left_s):
+            fair_s = self._fair_s(left_s)
+            if needed_s > fair_s and self._load.goal == 1 and family is not self._families[0]:
+                share, needed_s = share * fair_s / needed_s, fair_s
+            is_fair = needed_s <= fair_s and share >= LEAST_SHARE and self._wall_s(family, needed_s) * 1.2 < left_s
+            if is_fair or family is self._families[0]:
                 return self._config(family, "first look at the family", left_s, share)
         return None
+
+    def _fair_s(self, left_s: float) -> float:
+        """Seconds of a thread that a first look may take; where one says little, the whole bag must be affordable."""
+        if self._load.goal == 1:
+            return HOLDOUT_SHARE * left_s * self._load.slots
+        if self._load.is_careful:
+            return BAG_SHARE * left_s * self._load.slots / self._load.goal
+        return LOOK_SHARE * left_s * self._load.slots
 
     def _hurry(self, family: Family, left_s: float) -> float:
         """How many times faster than by default a booster must learn for a holdout's fit to take its fair share."""
@@ -205,7 +236,8 @@ class Allocator:
             return {a.plan.number: w for a in alive if (w := weights.get(a.plan.number, 0.0)) > 0}
         best = {k: min(a.folds[k].error for a in alive if k in a.folds) for b in alive for k in b.folds}
         gaps = {a.plan.number: a.error / max(1e-12, sum(best[k] for k in a.folds) / len(a.folds)) for a in alive}
-        first = {min(a.plan.number for a in self._of(f) if not a.plan.is_quick) for f in self._families if self._of(f)}
+        fair = [[a.plan.number for a in self._of(f) if not a.plan.is_quick] for f in self._families]
+        first = {min(numbers) for numbers in fair if numbers}
         limit = {number: HOPELESS if number in first else NEAR for number in gaps}  # every family's default gets a bag
         urge = {number: FIRST if number in first else 1.0 for number in gaps}
         return {number: urge[number] / max(gap, 1e-9) ** STEEP for number, gap in gaps.items() if gap <= limit[number]}
@@ -318,9 +350,12 @@ class Allocator:
         neural = {a.plan.number for a in self._mine() if self._route(a) == "neural"}
         return max(self._load.neural_share, sum(w for number, w in self._weigh().items() if number in neural))
 
+    def _spent_s(self) -> float:
+        return sum(a.spent.cpu_s for a in self._mine())
+
     def _neural_spent(self) -> float:
-        total = sum(a.spent.cpu_s for a in self._mine())
-        return sum(a.spent.cpu_s for a in self._mine() if self._route(a) == "neural") / max(total, 1e-9)
+        neural_s = sum(a.spent.cpu_s for a in self._mine() if self._route(a) == "neural")
+        return neural_s / max(self._spent_s(), 1e-9)
 
     def _route(self, attempt: Attempt) -> str:
         return next(f.route for f in self._families if f.name == attempt.plan.family)

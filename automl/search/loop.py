@@ -32,6 +32,7 @@ GENERATION = 4  # trials asked together when only trials count; the same on ever
 FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of the budget, whichever is longer
 TICK_S = 0.25
 FIT_SHARE = 0.5  # of all search seconds at most for one bag; a fold that would take longer is cut by its deadline
+HOLDOUT_SHARE = 0.33  # of them at most for one fit where a holdout must do
 MARGIN_S = 0.4  # from the soft end of the last jobs to the end of the search: predicting and sending
 STALL_LEAST, STALL_TRIALS = 60, 30  # configurations seen in all, and lately without a gain
 STALL_GAIN = 0.001  # of the blend's error; less is none
@@ -205,7 +206,8 @@ class Search:
             return float("inf"), float("inf")
         left = self.clock.search_left
         whole = self.clock.search_until - self.clock.started
-        soft = min(left - MARGIN_S, max(2.0, FIT_SHARE * whole * min(1.0, self.pool.slots / self.goal)))
+        share = HOLDOUT_SHARE if self.goal == 1 else FIT_SHARE * min(1.0, self.pool.slots / self.goal)
+        soft = min(left - MARGIN_S, max(2.0, share * whole))
         if is_first and not self.attempts[1].folds:
             first = max(FIRST_MODEL_S, 0.05 * (self.clock.budget.time_s or 0.0)) - self.clock.elapsed
             soft = min(soft, max(1.0, first - 1.5))
