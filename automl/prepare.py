@@ -21,7 +21,7 @@ from search_spaces.spec import Size, Task
 
 CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
 TEXT_WIDTH = 10  # a text column costs as much as so many numbers
-YARDSTICK = "lightgbm"  # the number of its fits that the budget allows decides how many folds there are
+YARDSTICKS = ("lightgbm", "mlp")  # how many fits of the cheaper one the budget allows decides how many folds there are
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
-    bags = choose_bags(len(y), core_s / search_spaces.get(YARDSTICK).price.fit_s(size))
+    bags = choose_bags(len(y), core_s / min(search_spaces.get(name).price.fit_s(size) for name in YARDSTICKS))
     twins = find_twins(raw) if groups is None and times is None else None
     folds = make_folds(y, profile.task, count=bags.count, seed=options.seed, groups=groups, times=times, twins=twins)
     if bags.goal == bags.count or times is not None or groups is not None:  # these cannot live with one fold alone

@@ -179,8 +179,14 @@ class Allocator:
         return None
 
     def _first_look(self, left_s: float) -> Start | None:
-        """The next family that had no fair look yet, if it can be afforded; the first one always is."""
-        for family in self._families:
+        """The next family that had no fair look yet, if it can be afforded; the first one always is.
+
+        Once a quick model is there, and looks are all that is affordable, the cheap ones come first.
+        """
+        in_turn = self._families
+        if self._load.goal == 1 and self._mine():
+            in_turn = sorted(in_turn, key=lambda f: max(self._fold_s(f), ALONE_SHARE * left_s))
+        for family in in_turn:
             if any(not a.plan.is_quick for a in self._of(family)):
                 continue
             share = self._share(family)
