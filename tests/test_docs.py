@@ -83,7 +83,7 @@ def test_what_the_readme_says_of_tables_runs(code: str, tmp_path: Path) -> None:
 
     data = pd.read_csv(ROOT / "examples" / "customers.csv")[:400]
     quick = partial(automl.fit, budget="2 trials", workers=2, verbose=0, run_dir=tmp_path / "run")
-    result = eval(code, {"fit": quick, "data": data})  # noqa: S307 - our own README
+    result = eval(code, {"fit": quick, "data": data})  # our own README
     predictions = result.predict(data.head())
     assert len(predictions) == 5
     assert predictions.notna().to_numpy().all()
