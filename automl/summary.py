@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -194,6 +194,7 @@ def _trial(trial: Trial, metric: Metric) -> dict[str, Any]:
         "number": trial.plan.number,
         "family": trial.plan.family,
         "params": as_json(trial.plan.params),
+        "presented": _presented(trial.plan.features),
         "status": trial.status.value,
         "because": trial.plan.because,
         "score": metric.to_score(trial.error) if trial.folds else None,
@@ -205,6 +206,12 @@ def _trial(trial: Trial, metric: Metric) -> dict[str, Any]:
         "message": trial.message,
         "finished_s": round(trial.ended_s, 2),
     }
+
+
+def _presented(features: Mapping[str, Any]) -> str:
+    """How the trial saw the table: its recipe, and the share of the rows where it was not given all."""
+    share = float(features.get("share", 1.0))
+    return str(features.get("recipe", "")) + (f", {share:.0%} of the rows" if share < 1 else "")
 
 
 def _fold(fold: Fold) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def model(name: str, value: float, row_ms: float, on_frontier: bool, picks: tupl
 
 def trial(number: int, status: str, value: float | None, message: str = "") -> dict:
     return {
-        "number": number, "family": ("lightgbm", "linear", "mlp")[number % 3], "status": status, "because": "search",
+        "number": number, "family": ("lightgbm", "linear", "mlp")[number % 3], "presented": "rich, 40% of the rows",
+        "status": status, "because": "search",
         "score": value, "folds_done": 0 if value is None else 5, "cpu_s": 2.0 + number, "wall_s": 1.0 + number,
         "peak_mb": 310.0, "message": message, "finished_s": 1.5 * (number + 1),
     }  # fmt: skip

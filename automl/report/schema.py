@@ -163,6 +163,7 @@ class TrialJson(TypedDict, total=False):
 
     number: int
     family: str
+    presented: str  # how it saw the table: a recipe of features, and the share of the rows if not all
     status: str  # a `records.TrialStatus`
     because: str
     score: ScoreJson | float  # mean over its folds, in the metric's unit
