@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
 
 from cluster import share
-from cluster.nursery import NEWS, Begun, kill
+from cluster.nursery import NEWS, kill
 from cluster.pool import Job
+from cluster.task import Begun
 
 _BOOT = (
     "import json, sys; start = json.loads(sys.argv[1]); sys.path[:] = start['path']; "
@@ -45,6 +46,7 @@ class Worker:
     pid: int = 0  # 0 until it says that it is born
     job: Job | None = None
     begun: Begun | None = None
+    gpus: dict[str, float] = field(default_factory=dict)  # that it ever had, by the share of each
 
     @property
     def deadline_s(self) -> float:

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import math
 import pickle
-import signal
-import threading
+import socket
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import Any, Self
 
 from cluster.crew import Crew, Worker
+from cluster.devices import Gpu, find_gpus
+from cluster.interrupts import interrupts_held
 from cluster.meter import used_by
-from cluster.nursery import Begun, Born, Task
-from cluster.pool import Cost, Job, Outcome, Ref, Status
+from cluster.nursery import Born, Errand
+from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
+from cluster.task import Begun, Task, pack, unpack
 
 _EAGER_BYTES = 32 * 1024  # a task of this size is sent before the worker is born: sending it cannot block
 
@@ -32,13 +32,21 @@ class LocalPool:
     """Runs jobs in `workers` processes; `preload` names the modules they are born with, the most needed first.
 
     Returns at once: workers come up meanwhile. Functions must be importable by name; the caller's main module is
-    never run again. Use it as a context manager, from one thread.
+    never run again. `gpus`: those to hand out, by default all of this machine. A job sees only its own, and a worker
+    that computed on one is replaced, since it would keep its memory. Use it as a context manager, from one thread.
     """
 
-    def __init__(self, workers: int, preload: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        preload: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        gpus: Sequence[Gpu] | None = None,
+    ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be 1 or more, got {workers!r}. Use for instance workers=os.cpu_count().")
         self.slots = workers
+        self._gpus = tuple(find_gpus() if gpus is None else gpus)
         self._queue: deque[_Queued] = deque()
         self._outcomes: list[Outcome] = []
         self._crew = Crew(workers, preload, env or {})
@@ -54,6 +62,19 @@ class LocalPool:
         """Jobs that wait for their threads."""
         return len(self._queue)
 
+    def nodes(self) -> list[Node]:
+        """The one machine, as it is now."""
+        import psutil
+
+        given = [share for worker in self._crew.workers for share in worker.gpus.values()]
+        threads = sum(worker.job.threads for worker in self._crew.workers if worker.job is not None)
+        free_mb = psutil.virtual_memory().available / 1024.0**2
+        model = self._gpus[0].model if self._gpus else ""
+        return [
+            Node(socket.gethostname(), self.slots, free_mb, len(self._gpus), model, busy_cpus=threads,
+                 busy_gpus=sum(given))
+        ]  # fmt: skip
+
     def put(self, value: Any) -> Ref:
         """Place a value where every worker can read it without a copy of its arrays; they arrive read-only."""
         self._check_open()
@@ -62,10 +83,13 @@ class LocalPool:
     def submit(self, job: Job) -> None:
         """Queue a job; it starts now if its threads are free, else within `submit` or `wait` once they are."""
         self._check_open()
-        with _interrupts_held():
+        with interrupts_held():
             job = replace(job, threads=max(1, min(job.threads, self.slots)))
+            if job.gpus > len(self._gpus):
+                self._end(job, Status.FAILED, f"asked for {job.gpus:g} GPUs, but this machine has {len(self._gpus)}")
+                return
             try:
-                self._queue.append(_Queued(job, _message(job)))
+                self._queue.append(_Queued(job, pack(job)))
             except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as problem:
                 self._end(job, Status.FAILED, f"the payload cannot be sent to a worker: {problem}")
             self._turn()
@@ -74,7 +98,7 @@ class LocalPool:
         """The outcomes since the last call, as soon as there is one; empty when the time runs out or no job is left."""
         ends_s = time.monotonic() + timeout_s
         while True:
-            with _interrupts_held():
+            with interrupts_held():
                 self._turn()
             left_s = ends_s - time.monotonic()
             if self._outcomes or left_s <= 0 or not (self._queue or self.running):
@@ -85,7 +109,7 @@ class LocalPool:
 
     def cancel(self, job_id: str) -> None:
         """End a queued or running job now; its outcome (LATE) comes through `wait`. Unknown ids are ignored."""
-        with _interrupts_held():
+        with interrupts_held():
             for queued in [queued for queued in self._queue if queued.job.id == job_id]:
                 self._queue.remove(queued)
                 self._end(queued.job, Status.LATE, "cancelled before it started")
@@ -97,7 +121,7 @@ class LocalPool:
 
     def close(self) -> None:
         """End every worker at once and free what `put` holds. Safe to call twice."""
-        with _interrupts_held():
+        with interrupts_held():
             self._queue.clear()
             self._finalizer()
 
@@ -142,29 +166,48 @@ class LocalPool:
         elif isinstance(message, Begun):
             worker.begun = message
         elif worker.job is not None:
-            try:
-                outcome = replace(message, value=pickle.loads(message.value), worker=worker.name)  # noqa: S301 - our worker's
-            except Exception as problem:  # noqa: BLE001 - unpickling runs the value's own code
-                error = f"the value cannot be read here: {type(problem).__name__}: {problem}"
-                outcome = replace(message, status=Status.FAILED, value=None, error=error, worker=worker.name)
-            self._outcomes.append(outcome)
+            self._outcomes.append(unpack(message, worker.name))
             worker.job = worker.begun = None
+            if worker.gpus:
+                self._crew.replace(worker)
 
     def _hand_out(self) -> None:
-        while self._queue:
-            job, message = self._queue[0].job, self._queue[0].message
+        """Start what fits, in order; a job that only waits for a GPU holds up none behind it."""
+        for queued in list(self._queue):
+            gpus = self._free_gpus(queued.job.gpus)
+            if gpus is None:
+                continue
             taken = sum(worker.job.threads for worker in self._crew.workers if worker.job is not None)
-            idle = [worker for worker in self._crew.workers if worker.job is None]
-            able = [worker for worker in idle if worker.pid or len(message) <= _EAGER_BYTES]
-            if taken + job.threads > self.slots or not able:
+            if taken + queued.job.threads > self.slots or not self._send(queued, gpus):
                 return
-            worker = max(able, key=lambda worker: worker.pid > 0)  # one that is there already, if any
-            try:
-                worker.pipe.send_bytes(message)
-            except OSError:
-                return  # dead while idle: the next turn hears of it, and finds the job still first in the queue
-            self._queue.popleft()
-            worker.job = job
+
+    def _send(self, queued: _Queued, gpus: dict[str, float]) -> bool:
+        """Give a job to a worker; False if none can take it now."""
+        message = _message(queued, gpus)
+        idle = [worker for worker in self._crew.workers if worker.job is None]
+        able = [worker for worker in idle if worker.pid or len(message) <= _EAGER_BYTES]
+        if not able:
+            return False
+        worker = max(able, key=lambda worker: worker.pid > 0)  # one that is there already, if any
+        try:
+            worker.pipe.send_bytes(message)
+        except OSError:
+            return False  # dead while idle: the next turn hears of it, and finds the job still in the queue
+        self._queue.remove(queued)
+        worker.job, worker.gpus = queued.job, gpus
+        return True
+
+    def _free_gpus(self, wanted: float) -> dict[str, float] | None:
+        """Whole GPUs, or a share of the fullest one that has room; None when there is none now."""
+        free = {gpu.key: 1.0 for gpu in self._gpus}
+        for worker in self._crew.workers:
+            for key, share in worker.gpus.items():
+                free[key] -= share
+        count, least = (1, wanted) if wanted < 1 else (math.ceil(wanted), 1.0)
+        able = sorted((room, key) for key, room in free.items() if room >= least - 1e-9)
+        if wanted <= 0:
+            return {}
+        return {key: least for _, key in able[:count]} if len(able) >= count else None
 
     def _kill(self, worker: Worker, why: str) -> None:
         cpu_s, peak_mb = used_by(worker.pid)
@@ -212,31 +255,12 @@ class LocalPool:
             raise RuntimeError("this pool is closed. Open another one with LocalPool(workers).")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Queued:
     job: Job
-    message: bytes
+    task: Task
 
 
-def _message(job: Job) -> bytes:
-    """The job as its worker reads it. Pickled now: what the caller changes later does not reach the job."""
-    keys = tuple(ref.key for ref in job.data)
-    payload = pickle.dumps(job.payload, protocol=5)
-    return pickle.dumps(Task(job.id, job.function, payload, keys, job.threads, job.soft_s), protocol=5)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C takes effect when the books are closed again, so it tears no message and loses no outcome."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield  # nobody interrupts here
-        return
-    held: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if held:
-            before(*held[0])
+def _message(queued: _Queued, gpus: Mapping[str, float]) -> bytes:
+    keys = tuple(ref.key for ref in queued.job.data)
+    return pickle.dumps(Errand(queued.task, keys, ",".join(gpus)), protocol=5)

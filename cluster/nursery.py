@@ -7,13 +7,10 @@ it ends: workers are killed with the nursery, the nursery kills its workers when
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import importlib
-import importlib.util
 import os
-import pickle
 import select
 import signal
 import socket
@@ -21,14 +18,15 @@ import struct
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 from cluster import share
 from cluster.meter import Meter, rusage_mb
-from cluster.pool import Grant, Outcome, Partial, Status
+from cluster.task import Begun, Task, perform
 
 NEWS = struct.Struct("!iidd")  # pid of a dead worker (0: all modules are loaded), its wait status, cpu_s, peak_mb
 _PR_SET_PDEATHSIG = 1
@@ -42,23 +40,12 @@ class Born:
 
 
 @dataclass(frozen=True)
-class Task:
-    """A job as it travels to a worker."""
+class Errand:
+    """A task and where its shared values lie."""
 
-    job_id: str
-    function: str
-    payload: bytes
+    task: Task
     data: tuple[str, ...]
-    threads: int
-    soft_s: float
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A worker has its task in hand. The monotonic clock is one for all processes of a machine."""
-
-    at_s: float
-    cpu_s: float  # what the worker had used before
+    gpu: str  # of this machine, as CUDA_VISIBLE_DEVICES names them; empty: none
 
 
 def kill(pid: int) -> None:
@@ -157,40 +144,15 @@ def _work(pipe: Connection) -> None:
     shared: dict[str, Any] = {}
     pipe.send(Born(os.getpid()))
     while True:
-        task: Task = pipe.recv()
+        errand: Errand = pipe.recv()
+        os.environ["CUDA_VISIBLE_DEVICES"] = errand.gpu  # read when the first job that computes on one begins
         meter = Meter()
         pipe.send(Begun(meter.started_s, meter.cpu_at_start_s))  # breaks here if the driver has given the task up
-        pipe.send(_run(task, meter, shared))
+        pipe.send(perform(errand.task, meter, partial(_fetch, errand.data, shared)))
 
 
-def _run(task: Task, meter: Meter, shared: dict[str, Any]) -> Outcome:
-    """The outcome of a task; its value is pickled, so that one that cannot be is an outcome as well."""
-    try:
-        value = _call(task, meter.started_s + task.soft_s, shared)
-        status = Status.PARTIAL if isinstance(value, Partial) else Status.DONE
-        body = pickle.dumps(value.value if isinstance(value, Partial) else value, protocol=5)
-        return Outcome(task.job_id, status, body, cost=meter.read())
-    except BaseException as problem:  # noqa: BLE001 - the edge of the job: whatever it raises is its outcome
-        error = " ".join(f"{type(problem).__name__}: {problem}".split())
-        return Outcome(task.job_id, Status.FAILED, pickle.dumps(None), error, traceback.format_exc(), cost=meter.read())
-
-
-def _call(task: Task, until_s: float, shared: dict[str, Any]) -> Any:
-    module, _, name = task.function.partition(":")
-    function = getattr(importlib.import_module(module), name)
-    payload = pickle.loads(task.payload)  # noqa: S301 - pickled by the driver in submit
-    for key in task.data:
+def _fetch(keys: Sequence[str], shared: dict[str, Any]) -> list[Any]:
+    for key in keys:
         if key not in shared:
             shared[key] = share.take(key)
-    with _threads(task.threads):
-        return function(Grant(task.threads, until_s), payload, *(shared[key] for key in task.data))
-
-
-def _threads(count: int) -> AbstractContextManager[Any]:
-    """Native libraries that are loaded by now use so many threads; those loaded later start with one."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(count)
-    if importlib.util.find_spec("threadpoolctl") is None:
-        return contextlib.nullcontext()
-    limits: AbstractContextManager[Any] = importlib.import_module("threadpoolctl").threadpool_limits(count)
-    return limits
+    return [shared[key] for key in keys]

@@ -1,11 +1,12 @@
 """The one way to run code elsewhere: jobs go in, outcomes come out, whatever runs them.
 
-Backends: cluster.local (processes of this machine); a Ray backend fits the same protocol. The caller owns retries,
-order and meaning; a pool owns placement, threads, meters and the hard deadline. No job is ever lost without an outcome.
+Backends: cluster.local (processes of this machine) and cluster.on_ray (a Ray cluster). The caller owns retries, order
+and meaning; a pool owns placement, threads, meters and the hard deadline. No job is ever lost without an outcome.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ class Status(StrEnum):
     PARTIAL = "partial"  # stopped by its own deadline, with a usable value
     FAILED = "failed"  # raised
     LATE = "late"  # killed at its hard deadline, or cancelled
-    LOST = "lost"  # its worker died
+    LOST = "lost"  # its worker died, alone or with its machine
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Grant:
 
     threads: int
     until: float  # time.monotonic() of the worker at which the function should return what it has
+    gpus: float = 0.0  # below one: a share of one, whose memory is limited to it
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Job:
     payload: Any = None
     data: tuple[Ref, ...] = ()
     threads: int = 1
+    gpus: float = 0.0  # whole ones, or a share of one
+    memory_mb: float = 0.0  # that it is expected to need; zero: unknown
     soft_s: float = float("inf")  # the function is asked to return after this many seconds
     hard_s: float = float("inf")  # and its worker is killed after this many
 
@@ -63,6 +67,7 @@ class Cost:
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_mb: float = 0.0  # largest resident memory of the worker while the job ran
+    gpu_s: float = 0.0  # wall seconds times the GPUs granted
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,32 @@ class Outcome:
     trace: str = ""  # the traceback, for the log
     cost: Cost = field(default_factory=Cost)
     worker: str = ""
+    is_memory: bool = False  # whether, as far as can be told, memory ran out
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine that runs jobs."""
+
+    name: str
+    cpus: int
+    memory_mb: float = 0.0  # that jobs may use together; zero: unknown
+    gpus: float = 0.0
+    gpu_type: str = ""
+    is_spot: bool = False
+    busy_cpus: int = 0  # by our own jobs
+    busy_gpus: float = 0.0
 
 
 class Pool(Protocol):
     """Workers that run jobs."""
 
-    slots: int  # one-thread jobs that can run side by side
+    @property
+    def slots(self) -> int:
+        """One-thread jobs that can run side by side; it may change while machines come and go."""
+
+    def nodes(self) -> Sequence[Node]:
+        """The machines there are now. A job gets at most the threads of the largest."""
 
     def put(self, value: Any) -> Ref:
         """Place a value where every worker can read it without a copy of its arrays; they arrive read-only."""

@@ -1,5 +1,6 @@
 """What several test files share: the bundled table and one finished run on it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 
 import automl
 from automl import Result
+from cluster import contracts
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
 
@@ -21,3 +23,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """One run on the bundled table, repeatable because it counts trials."""
     folder = tmp_path_factory.mktemp("runs") / "customers"
     return automl.fit(CUSTOMERS, target="churned", budget="6 trials", run_dir=folder, verbose=0)
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """A Ray with two CPUs that was there before: pools use it and leave it."""
+    ray = pytest.importorskip("ray")
+    ray.init(
+        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", object_store_memory=200_000_000
+    )  # fmt: skip
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def open_ray(ray_session: None) -> contracts.OpenPool:
+    from cluster.on_ray import RayPool
+
+    return lambda slots: RayPool(workers=slots, preload=("cluster.contracts", "numpy"))

@@ -24,14 +24,15 @@ from cluster.pool import Grant, Job, Outcome, Pool, Status
 REPOSITORY = Path(__file__).parent.parent
 PATIENCE_S = 20.0
 
-BACKENDS: dict[str, contracts.OpenPool] = {
-    "local": lambda slots: LocalPool(slots, preload=("cluster.contracts", "numpy")),
-}
+
+def open_local(slots: int) -> Pool:
+    return LocalPool(slots, preload=("cluster.contracts", "numpy"))
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.ray)])
 def open_pool(request: pytest.FixtureRequest) -> contracts.OpenPool:
-    return BACKENDS[request.param]
+    """Each backend's way to open a pool; the Ray of the whole session is one that was there before."""
+    return open_local if request.param == "local" else request.getfixturevalue("open_ray")
 
 
 @pytest.mark.parametrize("check", contracts.CHECKS, ids=lambda check: check.__name__)

@@ -1,0 +1,421 @@
+"""A pool on Ray: the only file that imports it.
+
+Jobs are tasks without Ray's own retries, which would rerun them unseen and uncharged. The pool keeps its own books of
+what is free where and hands Ray a task only once its machine has room, so order and placement are known. Each task
+streams two values, first that it has begun, then its outcome; deadlines are kept from here, by force if need be.
+A Ray that was there before is used and left as it was; one that the pool started ends with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import pickle
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayError, TaskCancelledError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from cluster.interrupts import interrupts_held
+from cluster.ledger import Ledger
+from cluster.meter import Meter
+from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
+from cluster.task import Begun, Task, pack, perform, unpack
+
+NAMESPACE = "automl"
+_MB = 1024.0**2
+_LOOK_S = 2.0  # between two looks at which machines there are
+_SLICE_S = 1.0  # of a wait, after which deadlines and machines are looked at again
+_LOG_BYTES = 20_000  # of a dead worker's last words
+_LOG_S = 2.0  # to get them
+_LAST_S = 0.2  # for what has just ended to arrive before a job is killed
+
+
+@dataclass(frozen=True)
+class _Where:
+    """The first thing a task says."""
+
+    begun: Begun
+    pid: int
+    log: str  # the file its errors go to, on its machine
+
+
+@dataclass(eq=False)
+class _Running:
+    """A job that Ray has."""
+
+    job: Job
+    node: str
+    stream: Any
+    at_s: float = math.inf  # when we heard that it has begun
+    where: _Where | None = None
+
+
+@dataclass(frozen=True)
+class _Queued:
+    job: Job
+    task: Task
+
+
+class RayPool:
+    """Runs jobs as Ray tasks on every machine of a cluster.
+
+    `address`: of a cluster ("host:6379", "ray://host:10001", "auto"); without it the one this process is connected to,
+    then RAY_ADDRESS, then a Ray of our own on this machine. `workers`: CPUs to use at most. `preload` names modules
+    that workers import at once. A cluster that can grow is asked for `want` CPUs, and given `patience_s` for them.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        workers: int | None = None,
+        preload: Sequence[str] = (),
+        want: int = 0,
+        patience_s: float = 60.0,
+    ) -> None:
+        self.notes: list[str] = []  # what a user should know, one line each
+        self._is_ours = not ray.is_initialized()
+        if self._is_ours:
+            _connect(address, workers)
+        self._is_closed = False
+        self._ledger = Ledger(workers)
+        self._names: dict[str, str] = {}  # of machines, by Ray's id
+        self._queue: deque[_Queued] = deque()
+        self._running: dict[str, _Running] = {}
+        self._outcomes: list[Outcome] = []
+        self._values: dict[str, Any] = {}
+        self._looked_s = -math.inf
+        self._await_machines(want, patience_s)
+        self._warm_up(preload)
+
+    @property
+    def slots(self) -> int:
+        """One-thread jobs that can run side by side now."""
+        return self._ledger.slots
+
+    @property
+    def running(self) -> int:
+        """Jobs that Ray has."""
+        return len(self._running)
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait for room."""
+        return len(self._queue)
+
+    def nodes(self) -> list[Node]:
+        """The machines there are now, with what our jobs hold of them."""
+        return self._ledger.nodes()
+
+    def put(self, value: Any) -> Ref:
+        """Place a value in the object store; its arrays will be read-only where they arrive, and not copied."""
+        self._check_open()
+        ref = ray.put(value)
+        self._values[ref.hex()] = ref
+        return Ref(ref.hex())
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; Ray gets it once a machine has room."""
+        self._check_open()
+        with interrupts_held():
+            self._look(is_urgent=False)
+            job = self._ledger.fitted(job)
+            if why := self._ledger.why_never(job):
+                self._end(job, Status.FAILED, why)
+                return
+            try:
+                self._queue.append(_Queued(job, pack(job)))
+            except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as problem:
+                self._end(job, Status.FAILED, f"the payload cannot be sent to a worker: {problem}")
+            self._hand_out()
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        """The outcomes since the last call, as soon as there is one; empty when the time runs out or no job is left."""
+        ends_s = time.monotonic() + timeout_s
+        while True:
+            with interrupts_held():
+                self._turn()
+            left_s = ends_s - time.monotonic()
+            if self._outcomes or left_s <= 0 or not (self._queue or self._running):
+                break
+            nap_s = max(0.0, min(left_s, _SLICE_S, self._next_deadline_s()))
+            streams = [running.stream for running in self._running.values()]
+            if streams:
+                ray.wait(streams, num_returns=1, timeout=nap_s, fetch_local=False)
+            else:
+                time.sleep(nap_s)
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def cancel(self, job_id: str) -> None:
+        """End a queued or running job now; its outcome (LATE) comes through `wait`. Unknown ids are ignored."""
+        with interrupts_held():
+            for queued in [queued for queued in self._queue if queued.job.id == job_id]:
+                self._queue.remove(queued)
+                self._end(queued.job, Status.LATE, "cancelled before it started")
+            self._hear_all()  # it may just have ended by itself
+            if running := self._running.get(job_id):
+                self._kill(running, "cancelled")
+            self._turn()
+
+    def close(self) -> None:
+        """End every job at once and free what `put` holds; a Ray of our own ends, any other goes on."""
+        with interrupts_held():
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._queue.clear()
+            if ray.is_initialized():  # else someone has shut it down under us
+                for running in self._running.values():
+                    _cancel(running.stream)
+            self._running.clear()
+            self._values.clear()
+            if self._is_ours:
+                ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- machines -----------------------------------------------------------------------------------------------------
+
+    def _look(self, *, is_urgent: bool) -> None:
+        """See which machines there are."""
+        if not is_urgent and time.monotonic() - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = time.monotonic()
+        alive = {row["NodeID"]: _node(row) for row in ray.nodes() if row["Alive"]}
+        self._names.update({key: node.name for key, node in alive.items()})
+        self._ledger.update({key: node for key, node in alive.items() if node.cpus})
+
+    def _await_machines(self, want: int, patience_s: float) -> None:
+        """Ask a cluster that grows for the CPUs wanted; wait for them, but not for ever."""
+        self._look(is_urgent=True)
+        if want > self.slots or not self.slots:
+            with suppress(Exception):  # a cluster that cannot grow says so in many ways; then we take what is there
+                importlib.import_module("ray.autoscaler.sdk").request_resources(num_cpus=max(1, want))
+            until_s = time.monotonic() + patience_s
+            while self.slots < max(1, want) and time.monotonic() < until_s:
+                time.sleep(min(0.5, patience_s))
+                self._look(is_urgent=True)
+            if self.slots < want:
+                self.notes.append(
+                    f"{want} CPUs were asked for; after {patience_s:g} s there are {self.slots}: going on"
+                )
+        if not self.slots:
+            self.close()
+            raise RuntimeError(
+                f"the Ray cluster has no CPUs after {patience_s:g} s. "
+                "Add a worker node, or give its nodes CPUs (ray start --num-cpus)."
+            )
+
+    def _warm_up(self, preload: Sequence[str]) -> None:
+        """Have a worker for each CPU import what jobs will need."""
+        if preload:
+            for row in ray.nodes():
+                if row["Alive"]:
+                    there = NodeAffinitySchedulingStrategy(row["NodeID"], soft=False)
+                    for _ in range(int(row["Resources"].get("CPU", 0))):
+                        _import_there.options(num_cpus=1, scheduling_strategy=there).remote(list(preload))
+
+    # --- books: every method below runs with interrupts held and never blocks for long --------------------------------
+
+    def _turn(self) -> None:
+        """Hear what has arrived, keep the deadlines, hand out what fits."""
+        if self._is_closed:
+            return
+        self._hear_all()
+        now_s = time.monotonic()
+        for running in [r for r in self._running.values() if r.at_s + r.job.hard_s <= now_s]:
+            self._hear(running, patience_s=_LAST_S)
+            if running.job.id in self._running:
+                self._kill(running, f"killed {running.job.hard_s:g} s after its start, its hard deadline")
+        self._look(is_urgent=False)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Start what fits, in order; a job that only waits for a GPU holds up none behind it."""
+        for queued in list(self._queue):
+            node = self._ledger.take(queued.job)
+            if node is None:
+                if queued.job.gpus:
+                    continue
+                return
+            self._queue.remove(queued)
+            self._running[queued.job.id] = _Running(queued.job, node, self._start(queued, node))
+
+    def _start(self, queued: _Queued, node: str) -> Any:
+        job = queued.job
+        asked = {
+            "name": f"automl {job.id}",
+            "num_cpus": job.threads,
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False),
+            **({"num_gpus": job.gpus} if job.gpus else {}),
+            **({"memory": int(job.memory_mb * _MB)} if job.memory_mb else {}),
+        }
+        values = [self._values[ref.key] for ref in job.data]
+        return (_run_fresh if job.gpus else _run).options(**asked).remote(queued.task, *values)
+
+    def _hear_all(self) -> None:
+        streams = {running.stream: running for running in self._running.values()}
+        if streams:
+            ready, _ = ray.wait(list(streams), num_returns=len(streams), timeout=0, fetch_local=False)
+            for stream in ready:
+                self._hear(streams[stream])
+
+    def _hear(self, running: _Running, patience_s: float = 0.0) -> None:
+        """Take in all that a task has said so far."""
+        while ray.wait([running.stream], num_returns=1, timeout=patience_s, fetch_local=False)[0]:
+            try:
+                said = ray.get(next(running.stream))
+            except (RayError, StopIteration) as problem:
+                self._bury(running, problem)
+                return
+            if isinstance(said, Outcome):
+                self._forget(running)
+                self._outcomes.append(unpack(said, self._names.get(running.node, running.node)))
+                return
+            running.where, running.at_s = said, time.monotonic()
+
+    def _bury(self, running: _Running, problem: Exception) -> None:
+        """A worker died, alone or with its machine; or the task could not start."""
+        self._forget(running)
+        self._look(is_urgent=True)
+        name = self._names.get(running.node, running.node)
+        is_alone = any(row["NodeID"] == running.node and row["Alive"] for row in ray.nodes())
+        is_memory = isinstance(problem, OutOfMemoryError)
+        how = "ran out of memory" if is_memory else "died" if is_alone else "is gone"
+        self._outcomes.append(
+            Outcome(
+                running.job.id, Status.LOST, error=f"{'a worker on ' if is_alone else ''}{name} {how}",
+                trace=f"{type(problem).__name__}: {problem}\n{self._last_words(running) if is_alone else ''}",
+                cost=_held(running), worker=name, is_memory=is_memory,
+            )
+        )  # fmt: skip
+
+    def _last_words(self, running: _Running) -> str:
+        """The end of a dead worker's log, fetched from its machine."""
+        if running.where is None or not running.where.log:
+            return ""
+        there = NodeAffinitySchedulingStrategy(running.node, soft=False)
+        with suppress(RayError):
+            asked = _tail_there.options(num_cpus=0, scheduling_strategy=there).remote(running.where.log)
+            return str(ray.get(asked, timeout=_LOG_S))
+        return ""
+
+    def _kill(self, running: _Running, why: str) -> None:
+        _cancel(running.stream)
+        self._forget(running)
+        name = self._names.get(running.node, running.node)
+        self._outcomes.append(Outcome(running.job.id, Status.LATE, error=why, cost=_held(running), worker=name))
+
+    def _forget(self, running: _Running) -> None:
+        self._running.pop(running.job.id, None)
+        self._ledger.give_back(running.job.id)
+
+    def _end(self, job: Job, status: Status, error: str) -> None:
+        """End a job that never had a worker."""
+        self._outcomes.append(Outcome(job.id, status, error=error))
+
+    def _next_deadline_s(self) -> float:
+        deadlines = [running.at_s + running.job.hard_s for running in self._running.values()]
+        return max(0.0, min(deadlines, default=math.inf) - time.monotonic())
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError("this pool is closed. Open another one with RayPool().")
+
+
+# --- what runs on the cluster ----------------------------------------------------------------------------------------
+
+
+def _task(task: Task, *values: Any) -> Generator[_Where | Outcome]:
+    """A job's life on a worker: say that it has begun, then how it ended."""
+    if not task.gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves those of the machine in sight
+    meter = Meter()
+    yield _Where(Begun(meter.started_s, meter.cpu_at_start_s), os.getpid(), _own_log())
+    yield perform(task, meter, lambda: values)
+
+
+def _import(modules: Sequence[str]) -> None:
+    """Load what jobs will need."""
+    for module in modules:
+        with suppress(Exception):  # a job that needs it fails with this very error; others go on without it
+            importlib.import_module(module)
+
+
+def _tail(path: str) -> str:
+    """The end of a file of this machine."""
+    try:
+        return Path(path).read_bytes()[-_LOG_BYTES:].decode(errors="replace")
+    except OSError as problem:
+        return f"(its log cannot be read: {problem})"
+
+
+def _own_log() -> str:
+    """The file this worker's errors go to."""
+    try:
+        return str(Path("/proc/self/fd/2").readlink())
+    except OSError:
+        return ""
+
+
+_run = ray.remote(max_retries=0, num_returns="streaming")(_task)
+_run_fresh = ray.remote(max_retries=0, num_returns="streaming", max_calls=1)(_task)  # it would keep the GPU's memory
+_import_there, _tail_there = ray.remote(max_retries=0)(_import), ray.remote(max_retries=0)(_tail)
+
+
+# --- Ray itself ------------------------------------------------------------------------------------------------------
+
+
+def _connect(address: str | None, workers: int | None) -> None:
+    """Join a cluster, or start a Ray of our own on this machine."""
+    quiet: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as problem:
+        told = " ".join(str(problem).split())[:300]
+        if address is None:
+            raise RuntimeError(f"Ray does not start on this machine: {told}") from problem
+        raise RuntimeError(
+            f"no Ray cluster answers at {address!r}: {told}. "
+            "Check the address, and that RAY_AUTH_TOKEN is the one of the cluster."
+        ) from problem
+
+
+def _node(row: dict[str, Any]) -> Node:
+    """A machine as Ray describes it."""
+    has = row["Resources"]
+    kinds = [name.removeprefix("accelerator_type:") for name in has if name.startswith("accelerator_type:")]
+    is_spot = row.get("Labels", {}).get("ray.io/market-type") == "spot"
+    return Node(
+        row["NodeManagerHostname"] + "/" + row["NodeManagerAddress"], int(has.get("CPU", 0)),
+        has.get("memory", 0.0) / _MB, has.get("GPU", 0.0), kinds[0] if kinds else "", is_spot,
+    )  # fmt: skip
+
+
+def _held(running: _Running) -> Cost:
+    """What a job that ended by force held while it ran: of one that is gone, nobody can ask what it used."""
+    wall_s = 0.0 if running.where is None else time.monotonic() - running.at_s
+    return Cost(wall_s * running.job.threads, wall_s, gpu_s=wall_s * running.job.gpus)
+
+
+def _cancel(stream: Any) -> None:
+    with suppress(RayError, TaskCancelledError):
+        ray.cancel(stream, force=True)
