@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from automl.result import Result as Result
     from automl.run import fit as fit
     from automl.run import profile as profile
+    from automl.run import resume as resume
     from automl.sklearn_api import AutoMLClassifier as AutoMLClassifier
     from automl.sklearn_api import AutoMLRegressor as AutoMLRegressor
 
@@ -31,6 +32,7 @@ _HOME = {
     "fit": "automl.run",
     "load": "automl.bundle",
     "profile": "automl.run",
+    "resume": "automl.run",
 }
 
 __all__ = [*_HOME, "__version__"]  # noqa: PLE0604 - the names of the table, which are strings

@@ -60,7 +60,7 @@ def _mean_error(trial: Trial, folds: Sequence[int]) -> float:
 
 def enter(trials: Sequence[Trial], ready: Prepared) -> Arena:
     """Choose the folds to compete on, and line up the predictions of the trials that finished them."""
-    shared = ready.shared
+    shared, trials = ready.shared, [t for t in trials if not t.is_gone]
     chosen = _common_folds([t for t in trials if t.folds and t.plan.family != BASELINE], ready)
     entered = tuple(t for t in trials if t.folds and all(k in t.folds for k in chosen))
     rows = np.concatenate([shared.folds.held(k) for k in chosen])

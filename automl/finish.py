@@ -17,7 +17,6 @@ from typing import cast
 from automl import artifact, metrics
 from automl.candidates import BASELINE, Arena, mixture
 from automl.errors import RunError
-from automl.folder import RunFolder
 from automl.frontier import EVERYDAY, Limits, Pick, choose, mark
 from automl.measure import ROW_REPEATS, Probe, Used, clocked
 from automl.options import Options
@@ -25,17 +24,17 @@ from automl.prepare import Prepared
 from automl.readout import decided
 from automl.records import Candidate, Dataset, Profile, Score, Trial
 from automl.refit import Member, Refitter, as_bags, lean, sum_ms
-from automl.search.budget import Clock
-from automl.search.interrupt import Interrupt
+from automl.search.site import Site
 from automl.search.trial import ALL_ROWS
 from automl.target import encode_target
-from cluster.pool import Job, Pool, Status
+from cluster.pool import Job, Outcome, Pool, Status
 
 MEASURED_ROWS = 1_000
 TICK_S = 0.1
 SLOW_MS = 50.0  # a measurement that takes longer is not repeated
 WRITE_S = 0.5  # from here to the return: the report
 LEAST_USE_S = 1.5  # a model that was saved late is still tried this long
+LIVES = 3  # of the job that tries a saved model, should its worker die
 TRIES = 5  # models that are saved, measured and found too slow before the fastest is taken
 CAUTION = 1.1  # a model is expected to be so many times slower than it was measured
 
@@ -52,15 +51,12 @@ class Bench:
     ready: Prepared
     trials: Sequence[Trial]
     arena: Arena
-    pool: Pool
-    clock: Clock
-    folder: RunFolder
-    interrupt: Interrupt
+    site: Site
 
     @property
     def model(self) -> Path:
         """Where the chosen model is saved."""
-        return self.folder.path / "model"
+        return self.site.folder.path / "model"
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
     test = _test(used, found.candidate, bench)
     for trial in bench.trials:
         if not any(trial.plan.number in c.weights for c in marked):
-            bench.folder.drop_trial(trial.plan.number)
+            bench.site.folder.drop_trial(trial.plan.number)
     return End(marked, found.candidate, found.because, sorted(ties), measured, test)
 
 
@@ -146,7 +142,7 @@ def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
 def _settle(bench: Bench, pick: PickWith, overhead_ms: float) -> tuple[Pick, Used]:
     """Choose, refit what is unfinished, save and use what was saved, again until it is as fast as the limits ask."""
     facts = artifact.describe(bench.profile, bench.ready.schema, bench.dataset.target_name)
-    refitter = Refitter(bench.trials, bench.ready.shared, bench.pool, bench.clock, bench.folder)
+    refitter = Refitter(bench.trials, bench.ready.shared, bench.site)
     slower: dict[str, float] = {}
     refitted: set[int] = set()
     kept: list[Member] = []
@@ -156,7 +152,7 @@ def _settle(bench: Bench, pick: PickWith, overhead_ms: float) -> tuple[Pick, Use
         members = [
             replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in as_bags(one, bench.trials)
         ]
-        if not bench.interrupt.asked:
+        if not bench.site.interrupt.asked:
             members = refitter.refit(members)
             refitted |= {m.plan.number for m in members if m.folds == (ALL_ROWS,)}
         row_ms = 0.0 if tries == TRIES else found.limits.row_ms / slower.get(one.name, 1.0)  # at first hoping
@@ -164,7 +160,7 @@ def _settle(bench: Bench, pick: PickWith, overhead_ms: float) -> tuple[Pick, Use
         if kept == before:
             break
         shutil.rmtree(bench.model, ignore_errors=True)
-        artifact.save(bench.model, kept, bench.folder, {**facts, "name": one.name, "readout": one.readout})
+        artifact.save(bench.model, kept, bench.site.folder, {**facts, "name": one.name, "readout": one.readout})
         used = _use(bench)
         if not used.row_ms > found.limits.row_ms + overhead_ms:
             break
@@ -175,22 +171,31 @@ def _settle(bench: Bench, pick: PickWith, overhead_ms: float) -> tuple[Pick, Use
 
 def _use(bench: Bench) -> Used:
     """Try the saved model in a worker; where the time is over its speed stays unknown."""
-    left = bench.clock.until - time.monotonic() - WRITE_S
+    left = bench.site.clock.until - time.monotonic() - WRITE_S
     rows = bench.dataset.frame.iloc[:MEASURED_ROWS]
     held = None if bench.held is None else bench.held.frame
     hard_s = max(LEAST_USE_S, left) if held is None else math.inf  # a score that was asked for is worth waiting for
-    bench.pool.submit(Job("use", "automl.measure:use", Probe(str(bench.model), rows, held), hard_s=hard_s))
+    job = Job("use", "automl.measure:use", Probe(str(bench.model), rows, held), hard_s=hard_s)
+    for _ in range(LIVES):
+        bench.site.pool.submit(job)
+        outcome = _wait_for(job, bench.site.pool)
+        if outcome.status is Status.DONE:
+            return cast(Used, outcome.value)
+        if outcome.status is Status.LATE:
+            return Used(math.nan, math.nan)
+        if outcome.status is Status.FAILED:
+            break
+    raise RunError(
+        f"the saved model cannot be used: {outcome.error}. Please report this with {bench.site.folder.path}."
+    )
+
+
+def _wait_for(job: Job, pool: Pool) -> Outcome:
+    """How a job ended; what else ends meanwhile no one asks for any more."""
     while True:
-        for outcome in bench.pool.wait(TICK_S):
-            if outcome.job_id != "use":
-                continue
-            if outcome.status is Status.DONE:
-                return cast(Used, outcome.value)
-            if outcome.status is Status.LATE:
-                return Used(math.nan, math.nan)
-            raise RunError(
-                f"the saved model cannot be used: {outcome.error}. Please report this with {bench.folder.path}."
-            )
+        for outcome in pool.wait(TICK_S):
+            if outcome.job_id == job.id:
+                return outcome
 
 
 def _encoding_ms(bench: Bench) -> float:

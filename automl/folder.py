@@ -1,22 +1,31 @@
 """The run folder: everything a run knows, on disk, written so that a crash at any moment leaves it readable.
 
-JSON files appear whole (temp file, then rename), events are appended line by line, models are plain files.
+JSON files appear whole (temp file, then rename), events are appended line by line, models are plain files. One driver
+works on a folder at a time: it holds a lock that its death frees.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
+from filelock import BaseFileLock, FileLock, Timeout
 
 from automl.errors import InputError, RunError
-from automl.records import as_json
+from automl.records import Fold, as_json
+
+EVENTS = "events.jsonl"
 
 
 class RunFolder:
@@ -24,6 +33,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock: BaseFileLock | None = None
 
     @classmethod
     def create(cls, wanted: str | Path | None, name: str) -> RunFolder:
@@ -39,7 +49,51 @@ class RunFolder:
                 f"run folder {str(path)!r} cannot be written: {error.strerror or error}. "
                 "Name another one (run_dir, --out)."
             ) from error
-        return cls(path)
+        return cls(path)._locked()
+
+    @classmethod
+    def reopen(cls, path: str | Path) -> RunFolder:
+        """The folder of an earlier run, to go on in it."""
+        path = Path(path)
+        if not (path / "options.json").is_file():
+            raise InputError(f"no run in {str(path)!r}: options.json is not there. Give the folder of a run.")
+        (path / "trials").mkdir(exist_ok=True)
+        folder = cls(path)._locked()
+        folder._mend()
+        return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            self._lock.release()  # another driver may work here now
+
+    def _locked(self) -> RunFolder:
+        """Hold the folder's lock, or say who does."""
+        lock = FileLock(self.path / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"another run works in {str(self.path)!r} ({self._driver()}). Wait for it, or stop it first."
+            ) from None
+        self._lock = lock
+        write_whole(self.path / "driver", f"process {os.getpid()} on {socket.gethostname()}".encode())
+        return self
+
+    def _driver(self) -> str:
+        try:
+            return (self.path / "driver").read_text(encoding="utf-8")
+        except OSError:
+            return "its process is not known"
+
+    def _mend(self) -> None:
+        """Cut off a last event that a crash left half-written."""
+        log = self.path / EVENTS
+        if log.is_file() and (content := log.read_bytes()) and not content.endswith(b"\n"):
+            with log.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
 
     def write_json(self, name: str, value: Any) -> Path:
         """Write a JSON file that is either there whole or not at all."""
@@ -56,12 +110,27 @@ class RunFolder:
         """Append a line to events.jsonl."""
         line = json.dumps({"at": round(time.time(), 3), "event": what, **as_json(facts)}, ensure_ascii=False)
         try:
-            with (self.path / "events.jsonl").open("a", encoding="utf-8") as log:
+            with (self.path / EVENTS).open("a", encoding="utf-8") as log:
                 log.write(line + "\n")
         except OSError as error:
             raise RunError(
-                f"the run folder {str(self.path)!r} cannot be written any more: {error.strerror}."
+                f"the run folder {str(self.path)!r} cannot be written any more: {error.strerror}. "
+                f"What is in it stays: make room, then automl resume {self.path}"
             ) from error
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events so far; a line that cannot be read is left out."""
+        found = []
+        log = self.path / EVENTS
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
+            with suppress(ValueError):
+                found.append(dict(json.loads(line)))
+        return found
+
+    def log(self, job: str, text: str) -> None:
+        """Keep what a job that went wrong said last, in logs/<job>.txt."""
+        (self.path / "logs").mkdir(exist_ok=True)
+        write_whole(self.path / "logs" / f"{job}.txt", text.encode(errors="replace"))
 
     def trial(self, number: int, fold: int) -> Path:
         """Where the fitted model of one fold lies."""
@@ -82,9 +151,33 @@ class RunFolder:
         """The files of `save_parts`."""
         return {file.name: file.read_bytes() for file in sorted((self.trial(number, fold) / group).iterdir())}
 
+    def save_fold(self, number: int, fold: Fold) -> None:
+        """Keep what a fold gave, its predictions included: with this file there, the fold need not run again."""
+        folder = self.trial(number, fold.fold)
+        held = io.BytesIO()
+        np.save(held, fold.predictions, allow_pickle=False)
+        write_whole(folder / "held.npy", held.getvalue())
+        facts = {name: value for name, value in as_json(fold).items() if name != "predictions"}
+        write_whole(folder / "fold.json", json.dumps(facts).encode())
+
+    def read_folds(self, number: int) -> dict[int, Fold]:
+        """The folds of a trial that `save_fold` kept."""
+        found = {}
+        for told in sorted((self.path / "trials" / f"{number:04d}").glob("fold*/fold.json")):
+            facts = json.loads(told.read_text(encoding="utf-8"))
+            predictions = np.load(told.with_name("held.npy"), allow_pickle=False)
+            found[int(facts["fold"])] = Fold(predictions=predictions, **facts)
+        return found
+
+    def has_models(self, number: int) -> bool:
+        """Whether the fitted models of a trial are still there."""
+        return any((self.path / "trials" / f"{number:04d}").glob("*/learner"))
+
     def drop_trial(self, number: int) -> None:
-        """Free the disk of a trial that no candidate uses."""
-        shutil.rmtree(self.path / "trials" / f"{number:04d}", ignore_errors=True)
+        """Free the disk of the models of a trial that no candidate uses; what it taught stays."""
+        for fold in (self.path / "trials" / f"{number:04d}").glob("*"):
+            for group in ("learner", "features"):
+                shutil.rmtree(fold / group, ignore_errors=True)
 
 
 def write_whole(target: Path, content: bytes) -> None:

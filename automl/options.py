@@ -21,46 +21,81 @@ _UNITS_S = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 8640
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may use. Seconds count from the call to its return; trials make a run repeatable."""
+    """What a run may use; of several limits the first one reached ends it. Trials stand alone: such runs can repeat.
 
-    time_s: float | None = None
+    `time` counts from the call to its return: seconds, or text such as "5m". `money` in the rate card's currency and
+    `energy` in kWh are those of all machines held meanwhile.
+    """
+
+    time: Any = None
     trials: int | None = None
+    money: float | None = None
+    energy: float | None = None
 
     def __post_init__(self) -> None:
-        if self.time_s is None and self.trials is None:
-            raise OptionError("budget is empty, got neither seconds nor trials. Give for instance budget='5m'.")
-        if self.time_s is not None and not (0 < self.time_s < math.inf):
+        if isinstance(self.time, str):
+            object.__setattr__(self, "time", Budget.parse(self.time).time)
+        given = [name for name in ("time", "trials", "money", "energy") if getattr(self, name) is not None]
+        if not given:
+            raise OptionError("budget is empty, got neither time, trials, money nor energy. For instance budget='5m'.")
+        if self.trials is not None and len(given) > 1:
             raise OptionError(
-                f"budget must be above 0 seconds and finite, got {self.time_s!r}. For a quick look use '60s'."
+                f"budget mixes trials with {given[0]}, got {self.trials} trials. A run that counts trials looks at "
+                "nothing else: give one of them."
             )
+        for name, unit, hint in (("time", "seconds", "60s"), ("money", "", "$1.50"), ("energy", "kWh", "0.2kWh")):
+            value = getattr(self, name)
+            if value is not None and not (0 < value < math.inf):
+                what = f"{name} {value!r} {unit}".rstrip()
+                raise OptionError(f"budget must be above 0 and finite, got {what}. For instance '{hint}'.")
         if self.trials is not None and self.trials < 1:
             raise OptionError(f"budget must allow at least 1 trial, got {self.trials!r}. For instance '20 trials'.")
 
+    @property
+    def time_s(self) -> float | None:
+        """The limit in seconds, if there is one."""
+        return None if self.time is None else float(self.time)
+
     @classmethod
     def parse(cls, value: Any) -> Budget:
-        """Read '90s', '10m', '2h', '1h30m', 60 (seconds) or '50 trials'."""
+        """Read '90s', '10m', '2h', '1h30m', 60 (seconds), '50 trials', '$1.50', '0.2kWh', or some with commas."""
         if isinstance(value, Budget):
             return value
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise OptionError(f"budget must be text or a number of seconds, got {value!r}. For instance '5m'.")
         if isinstance(value, int | float):
-            return cls(time_s=float(value))
-        text = value.strip().lower()
-        if re.fullmatch(r"-?\d+(\.\d+)?", text):
-            return cls(time_s=float(text))
-        if trials := re.fullmatch(r"(-?\d+)\s*trials?", text):
-            return cls(trials=int(trials[1]))
-        pieces = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text)
-        if pieces and re.fullmatch(r"(\d+(?:\.\d+)?\s*[a-z]+\s*)+", text) and all(u in _UNITS_S for _, u in pieces):
-            return cls(time_s=sum(float(number) * _UNITS_S[unit] for number, unit in pieces))
-        if text.startswith("$") or text.endswith("wh"):
-            raise OptionError(f"budget in money or energy is not supported yet, got {value!r}. Give time: '10m', '2h'.")
-        raise OptionError(f"budget not understood, got {value!r}. Write '90s', '10m', '2h', 60 or '50 trials'.")
+            return cls(time=float(value))
+        limits = dict(_limit(part, value) for part in value.lower().split(","))
+        return cls(**limits)
 
     def __str__(self) -> str:
-        if self.time_s is None:
-            return f"{self.trials} trials"
-        return f"{self.time_s:.3f}".rstrip("0").rstrip(".") + "s"
+        told = {"time": f"{_short(self.time)}s", "trials": f"{self.trials} trials", "money": f"${_short(self.money)}",
+                "energy": f"{_short(self.energy)}kWh"}  # fmt: skip
+        return ", ".join(text for name, text in told.items() if getattr(self, name) is not None)
+
+
+def _limit(part: str, value: Any) -> tuple[str, Any]:
+    """One limit in a budget's text: what it is of, and how much."""
+    text = part.strip()
+    if re.fullmatch(r"-?\d+(\.\d+)?", text):
+        return "time", float(text)
+    if trials := re.fullmatch(r"(-?\d+)\s*trials?", text):
+        return "trials", int(trials[1])
+    if money := re.fullmatch(r"(?:\$\s*(-?\d+(?:\.\d+)?)|(-?\d+(?:\.\d+)?)\s*usd)", text):
+        return "money", float(money[1] or money[2])
+    if energy := re.fullmatch(r"(-?\d+(?:\.\d+)?)\s*(k?)wh", text):
+        return "energy", float(energy[1]) / (1.0 if energy[2] else 1000.0)
+    pieces = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text)
+    if pieces and re.fullmatch(r"(\d+(?:\.\d+)?\s*[a-z]+\s*)+", text) and all(u in _UNITS_S for _, u in pieces):
+        return "time", sum(float(number) * _UNITS_S[unit] for number, unit in pieces)
+    raise OptionError(
+        f"budget not understood, got {value!r}. Write '90s', '10m', '2h', 60, '50 trials', '$1.50' or '0.2kWh'."
+    )
+
+
+def _short(number: float | None) -> str:
+    """A number with no more digits than it needs."""
+    return "" if number is None else f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def _knob(default: Any, help_text: str, **cli: Any) -> Any:
@@ -74,7 +109,9 @@ class Options:
     target: str | tuple[str, ...] | None = _knob(
         None, "column to predict; of several, with commas between, each gets a model"
     )
-    budget: Any = _knob("10m", "what the run may use, all included: '90s', '10m', '2h', 60 (seconds) or '50 trials'")
+    budget: Any = _knob(
+        "10m", "what the run may use, all included: '90s', '10m', '2h', 60 (seconds), '50 trials', '$1.50' or '0.2kWh'"
+    )
     metric: str | Callable[..., Any] | None = _knob(None, "score to optimise; chosen by task when not given")
     task: str | None = _knob(
         None, "kind of problem; inferred when not given", choices=("binary", "multiclass", "regression")
@@ -95,8 +132,13 @@ class Options:
     prefer: str = _knob(
         "balanced", "which point of the cost frontier to return", choices=("cheap", "balanced", "accurate")
     )
-    cluster: str = _knob("local", "where trials run", choices=("local",))
-    workers: int | None = _knob(None, "trials side by side; one per core when not given")
+    cluster: str = _knob(
+        "auto", "where trials run: local, ray, or a Ray cluster's address; auto: local, unless RAY_ADDRESS is set"
+    )
+    workers: int | None = _knob(
+        None, "CPUs to use at most; all when not given. A cluster that can grow is asked for them"
+    )
+    rates: str | Path | None = _knob(None, "TOML file with your own prices and watts; see docs/cluster.md")
     run_dir: str | Path | None = _knob(None, "folder for the run; runs/<name>-<time> when not given")
     seed: int = _knob(0, "same seed and a budget in trials: the same model")
     verbose: int = _knob(1, "0 silent, 1 progress, 2 every trial")
@@ -129,6 +171,11 @@ class Options:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise OptionError(f"{name} must be above 0, got {value!r}. Leave it out for no limit.")
+        if self.cluster not in ("auto", "local", "ray") and not re.fullmatch(r"(ray://)?[^\s/:]+:\d+", self.cluster):
+            raise OptionError(
+                f"cluster must be auto, local, ray or the address of a Ray cluster, got {self.cluster!r}. "
+                "For instance 'ray://head:10001'."
+            )
         if not isinstance(self.seed, int) or self.seed < 0:
             raise OptionError(f"seed must be a whole number, 0 or above, got {self.seed!r}. Use for instance seed=0.")
 
@@ -149,7 +196,8 @@ class Options:
         plain["test"] = (
             None if self.test is None else str(self.test) if isinstance(self.test, str | Path) else "(in memory)"
         )
-        plain["run_dir"] = None if self.run_dir is None else str(self.run_dir)
+        for name in ("run_dir", "rates"):
+            plain[name] = None if getattr(self, name) is None else str(getattr(self, name))
         return plain
 
 

@@ -38,6 +38,7 @@ class Shared:
     metric: str  # its name: what it is called with stays with the driver
     size: Size
     levels: tuple[float, ...] = ()  # of the quantiles to predict
+    key: str = ""  # the same for the same data in the same folds
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,11 @@ class Prepared:
         return self.bags.goal > 1 and len(self.shared.folds.held(0)) < CAREFUL_ROWS
 
 
-def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float) -> Prepared:
-    """Encode the data set and decide its folds; `core_s`: seconds of all workers together, infinite if not counted."""
+def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float, bags: Bags | None = None) -> Prepared:
+    """Encode the data set and decide its folds; `core_s`: seconds of all workers together, infinite if not counted.
+
+    `bags`: as an earlier driver of the same run decided them.
+    """
     if dataset.target is None:
         raise ValueError("a data set without answers cannot be prepared for training")
     y = encode_target(dataset.target, profile)
@@ -65,16 +69,17 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
-    bags = choose_bags(len(y), core_s / min(search_spaces.get(name).price.fit_s(size) for name in YARDSTICKS))
+    asked = bags or choose_bags(len(y), core_s / min(search_spaces.get(name).price.fit_s(size) for name in YARDSTICKS))
     twins = find_twins(raw) if groups is None and times is None else None
-    folds = make_folds(y, profile.task, count=bags.count, seed=options.seed, groups=groups, times=times, twins=twins)
-    if bags.goal == bags.count or times is not None or groups is not None:  # these cannot live with one fold alone
-        bags = replace(bags, count=folds.count, goal=folds.count)
+    folds = make_folds(y, profile.task, count=asked.count, seed=options.seed, groups=groups, times=times, twins=twins)
+    if asked.goal == asked.count or times is not None or groups is not None:  # these cannot live with one fold alone
+        asked = replace(asked, count=folds.count, goal=folds.count)
     weight = dataset.weight
     shared = Shared(
-        raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size, profile.levels
-    )
-    return Prepared(schema, shared, bags, _metric(shared, profile, options))
+        raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size, profile.levels,
+        fingerprint(raw, y, weight, folds),
+    )  # fmt: skip
+    return Prepared(schema, shared, asked, _metric(shared, profile, options))
 
 
 def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
@@ -83,6 +88,18 @@ def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
         return metrics.get(profile.metric, profile.levels)
     trial = Trial(shared.y, shared.weight, shared.folds, options.budget.time_s or float("inf"))
     return metric_of(options.metric, profile, trial)
+
+
+def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds) -> str:
+    """A short text that changes with any value of the encoded data, and with the folds."""
+    sum_ = 0
+    for block in (raw.numbers, raw.codes, y, folds.of_row, *(() if weight is None else (weight,))):
+        if block.size:
+            sum_ = zlib.crc32(np.ascontiguousarray(block).data.cast("B"), sum_)
+    for texts in raw.texts:
+        for text in texts:
+            sum_ = zlib.crc32(text.encode("utf-8", "replace"), sum_)
+    return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
 
 
 def find_twins(raw: Raw) -> np.ndarray | None:

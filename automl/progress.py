@@ -49,3 +49,6 @@ class Silence:
 
     def pulse(self, pulse: Pulse) -> None:
         """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""

@@ -180,6 +180,7 @@ class Plan:
     because: str  # "default", "portfolio 2 of 5", "search", ...
     features: Mapping[str, Any] = field(default_factory=dict)  # options of the in-fold features
     is_quick: bool = False  # made to be early, not good
+    parent: int | None = None  # the trial that this one tries again on less, since memory ran out
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,13 @@ class Spent:
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_mb: float = 0.0
+    gpu_s: float = 0.0
 
     def __add__(self, other: Spent) -> Spent:
-        return Spent(self.cpu_s + other.cpu_s, self.wall_s + other.wall_s, max(self.peak_mb, other.peak_mb))
+        return Spent(
+            self.cpu_s + other.cpu_s, self.wall_s + other.wall_s, max(self.peak_mb, other.peak_mb),
+            self.gpu_s + other.gpu_s,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -219,6 +224,8 @@ class Trial:
     spent: Spent = Spent()
     message: str = ""  # one line, where something went wrong
     ended_s: float = 0.0  # seconds after the start of the run
+    retries: int = 0  # jobs that were given again, since their worker died
+    is_gone: bool = False  # its models were removed at an earlier end of the run
 
     @property
     def error(self) -> float:

@@ -11,15 +11,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from automl.folder import RunFolder
 from automl.frontier import Limits, trim
 from automl.prepare import Shared
 from automl.records import Candidate, Plan, Trial
-from automl.search.budget import Clock
+from automl.search.site import Site
 from automl.search.trial import ALL_ROWS, FoldJob
-from cluster.pool import Job, Pool, Status
+from cluster.pool import Job, Outcome, Status
 
 SAVE_S = 1.0  # kept for writing the model and the report
+GOODBYE_S = 0.5  # for jobs that were too late to end
 SLACK = 1.5  # a refit is started only when this many times its predicted seconds are left
 
 
@@ -62,19 +62,17 @@ class Refitter:
 
     trials: Sequence[Trial]
     shared: Shared
-    pool: Pool
-    clock: Clock
-    folder: RunFolder
+    site: Site
 
     def refit(self, members: Sequence[Member]) -> list[Member]:
         """The members, those with unfinished bags refitted where it fits into the time left."""
         trials = {t.plan.number: t for t in self.trials}
         wanted = [m.plan.number for m in members if self._fits(m, trials[m.plan.number])]
-        refitted = self._run([self._job(trials[number]) for number in wanted]) if wanted else set()
+        refitted = self._run({number: self._job(trials[number]) for number in wanted}) if wanted else set()
         return [replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in members]
 
     def _left(self) -> float:
-        return self.clock.until - time.monotonic() - SAVE_S
+        return self.site.clock.until - time.monotonic() - SAVE_S
 
     def _fits(self, member: Member, trial: Trial) -> bool:
         folds = self.shared.folds
@@ -82,7 +80,7 @@ class Refitter:
             return False
         if folds.kind != "forward" and len(trial.folds) == folds.count:
             return False
-        if not self.clock.is_timed:
+        if not self.site.clock.is_timed:
             return True
         grown = len(self.shared.y) / max(1, len(folds.train(member.folds[0])))
         return max(trial.folds[k].fit_s for k in member.folds) * grown * SLACK < self._left()
@@ -93,21 +91,38 @@ class Refitter:
         rounds = [fold.rounds for fold in trial.folds.values() if fold.rounds is not None]
         params = {**plan.params, "rounds": max(1, round(sum(rounds) / len(rounds)))} if rounds else plan.params
         payload = FoldJob(plan.family, params, plan.features, plan.seed, ALL_ROWS)
-        return Job(str(plan.number), "automl.search.trial:run_fold", payload, (), hard_s=max(0.1, self._left()))
+        ref, hard_s = self.site.ref, max(0.1, self._left())
+        return Job(f"{plan.number}.all", "automl.search.trial:run_fold", payload, (ref,), hard_s=hard_s)
 
-    def _run(self, jobs: Sequence[Job]) -> set[int]:
+    def _run(self, jobs: dict[int, Job]) -> set[int]:
         """Numbers of the trials whose refit was done in time and is on disk."""
-        ref = self.pool.put(self.shared)
-        for job in jobs:
-            self.pool.submit(replace(job, data=(ref,)))
-        waiting, done = {job.id for job in jobs}, set()
+        for number, job in jobs.items():
+            self._give(number, job)
+        waiting, done = {job.id: number for number, job in jobs.items()}, set()
         while waiting and self._left() > 0:
-            for outcome in self.pool.wait(0.1):
-                if outcome.job_id in waiting and outcome.status is Status.DONE:
+            for outcome in self.site.pool.wait(0.1):
+                if outcome.job_id not in waiting:
+                    continue
+                number = waiting.pop(outcome.job_id)
+                if outcome.status is Status.DONE:
                     parts = {"learner": outcome.value.parts, "features": outcome.value.features}
-                    self.folder.save_parts(int(outcome.job_id), ALL_ROWS, parts)
-                    done.add(int(outcome.job_id))
-                waiting.discard(outcome.job_id)
+                    self.site.folder.save_parts(number, ALL_ROWS, parts)
+                    done.add(number)
+                self._take(number, outcome)
+                if outcome.status is Status.LOST and outcome.job_id == jobs[number].id:
+                    again = replace(jobs[number], id=f"{outcome.job_id}+1")
+                    self._give(number, again, parent=outcome.job_id)
+                    waiting[again.id] = number
         for job_id in waiting:
-            self.pool.cancel(job_id)
+            self.site.pool.cancel(job_id)
+        for outcome in self.site.pool.wait(GOODBYE_S) if waiting else ():
+            if outcome.job_id in waiting:
+                self._take(waiting[outcome.job_id], outcome)
         return done
+
+    def _give(self, number: int, job: Job, parent: str | None = None) -> None:
+        self.site.journal.started(number, ALL_ROWS, job, parent)
+        self.site.pool.submit(job)
+
+    def _take(self, number: int, outcome: Outcome) -> None:
+        self.site.journal.ended(number, ALL_ROWS, 1, outcome, {"stage": "refit"})

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from automl import finish, several, summary
+from automl import finish, invoice, several, summary
 from automl.bundle import BundleResult
 from automl.candidates import candidates, enter
-from automl.cores import cores
+from automl.earlier import Beginning, Earlier, Wish, on_disk, open_earlier, options_of, source_of, whereabouts
 from automl.errors import OptionError
 from automl.folder import RunFolder
 from automl.options import Options, defaults
@@ -20,15 +22,18 @@ from automl.prepare import Prepared, prepare
 from automl.profiler import examine
 from automl.progress import Watcher
 from automl.reading import load
-from automl.records import Audit, Dataset, Profile
+from automl.records import Audit, Dataset, Decision, Profile
 from automl.report import write
 from automl.result import Result
 from automl.router import route
 from automl.search.budget import REFIT_SHARE, Clock
 from automl.search.interrupt import Interrupt
+from automl.search.journal import Journal
 from automl.search.loop import Search
+from automl.search.site import Site
 from automl.terminal import watcher
-from cluster.local import LocalPool
+from automl.workplace import energy_meter, load_rates, open_pool, tariff
+from cluster.pool import Pool
 
 # What workers import while the data is still being read, in the order in which it is needed.
 PRELOAD = ("automl.search.trial", "lightgbm", "xgboost", "sklearn.ensemble", "torch")
@@ -64,43 +69,105 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
     return run_one(data, options, listener, started)
 
 
-def run_one(data: Any, options: Options, listener: Watcher, started: float) -> Result:
-    """The stages, in order."""
-    clock, moment = Clock(options.budget, started), datetime.now(UTC).isoformat(timespec="seconds")
-    with LocalPool(options.workers or cores(), preload=PRELOAD) as pool:  # workers warm up while the data is read
-        _enter(clock, listener, "load")
-        dataset = load(data, options)
-        held = _held(options)
-        _enter(clock, listener, "profile")
-        profile, audit = examine(dataset, options)
-        decision = route(profile, options)
-        ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots)
-        if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
-            clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
-        _introduce(dataset, profile, audit, ready, listener)
-        folder = RunFolder.create(options.run_dir, dataset.name)
-        first = {"options": options.as_json(), "profile": profile, "audit": audit, "decision": decision}
-        for name, content in {**first, "schema": ready.schema.as_json()}.items():
-            folder.write_json(f"{name}.json", content)
-        with Interrupt() as interrupt:
-            _enter(clock, listener, "search")
-            search = Search(ready, decision, folder, pool, clock, listener, interrupt, options.seed)
-            trials = search.run()
-            _enter(clock, listener, "ensemble")
-            arena = enter(trials, ready)
-            field = candidates(arena, finish.limits(options), until=clock.until - WRITE_S - ready.metric.wait_s)
-            _enter(clock, listener, "refit")
-            bench = finish.Bench(dataset, held, profile, ready, trials, arena, pool, clock, folder, interrupt)
+def run_one(data: Any, options: Options, listener: Watcher, started: float, earlier: Earlier | None = None) -> Result:
+    """The stages, in order; of an `earlier` run those that are left."""
+    moment, rates = datetime.now(UTC).isoformat(timespec="seconds"), load_rates(options.rates)
+    clock = earlier.clock(options, started) if earlier else Clock(options.budget, started)
+    pool, notes = open_pool(options, PRELOAD)  # workers warm up while the data is read
+    with pool:
+        _say(listener, notes)
+        clock.hold(tariff(pool.nodes(), rates))
+        task = _read(data, options, clock, listener, pool, earlier)
+        with earlier.folder if earlier else _begin(task, options) as folder, Interrupt() as interrupt:
+            journal, ref = Journal(folder, clock), pool.put(task.ready.shared)
+            price = partial(tariff, rates=rates)
+            meter = energy_meter(pool.nodes(), rates)
+            site = Site(pool, ref, clock, folder, journal, listener, interrupt, price, meter)
+            _enter(clock, listener, "search", journal)
+            past = earlier.past if earlier else None
+            trials = Search(task.ready, task.decision, site, options.seed, past).run()
+            _enter(clock, listener, "ensemble", journal)
+            arena = enter(trials, task.ready)
+            field = candidates(arena, finish.limits(options), until=clock.until - WRITE_S - task.ready.metric.wait_s)
+            _enter(clock, listener, "refit", journal)
+            bench = finish.Bench(task.dataset, task.held, task.profile, task.ready, trials, arena, site)
             end = finish.finish(bench, field, options)
-            _enter(clock, listener, "report")
-            source = str(data) if isinstance(data, str | Path) else None
+            _enter(clock, listener, "report", journal)
+            site.read_meter()
+            bill = invoice.of(folder.events(), clock.elapsed, rates)
             facts = summary.Story(
-                options, dataset, profile, audit, decision, trials, arena, end, moment, interrupt.asked, source
-            )
+                options, task.dataset, task.profile, task.audit, task.decision, trials, arena, end, moment,
+                interrupt.asked, task.source, bill,
+            )  # fmt: skip
             write(summary.report(facts, clock, folder), folder.path)
+            journal.write("closed", {})
     result = Result(folder.path)
     listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
     return result
+
+
+def resume(
+    run_dir: str | Path, budget: str | None = None, *, data: Any = None, verbose: int = 1, **changes: Any
+) -> Result | BundleResult:
+    """Go on with a run that was interrupted or killed; with more budget, '+10m', also with one that is finished.
+
+    `data` and options such as `test` or a `metric` function are asked for where the run had them from memory;
+    `cluster`, `workers` and `rates` may change.
+    """
+    wish = Wish(Path(run_dir), budget, data, {**changes, "verbose": verbose})
+    return go_on(wish, watcher(verbose), time.monotonic())
+
+
+def go_on(wish: Wish, listener: Watcher, started: float) -> Result | BundleResult:
+    """`resume` with a listener of one's own."""
+    if several.is_begun(wish.run_dir):
+        return several.go_on(wish, listener, started, run_one)
+    with RunFolder.reopen(wish.run_dir) as folder:
+        options, earlier = open_earlier(folder, options_of(folder, wish.changes), wish.extra)
+        listener.say(earlier.told())
+        return run_one(source_of(folder, wish.data), options, listener, started, earlier)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The data as the search will see it."""
+
+    source: str | None
+    dataset: Dataset
+    held: Dataset | None
+    profile: Profile
+    audit: Audit
+    decision: Decision
+    ready: Prepared
+
+
+def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Pool, earlier: Earlier | None) -> _Task:
+    """Load, profile, decide, prepare."""
+    _enter(clock, listener, "load")
+    dataset = load(data, options)
+    held = _held(options)
+    _enter(clock, listener, "profile")
+    profile, audit = examine(dataset, options)
+    decision = route(profile, options, gpus=round(sum(node.gpus for node in pool.nodes())))
+    bags = earlier.bags if earlier else None
+    ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots, bags=bags)
+    if earlier:
+        decision = earlier.check(ready, decision)
+    if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
+        clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
+    _introduce(dataset, profile, audit, ready, listener)
+    source = str(data) if isinstance(data, str | Path) else None
+    return _Task(source, dataset, held, profile, audit, decision, ready)
+
+
+def _begin(task: _Task, options: Options) -> RunFolder:
+    """A new folder with all that is decided before the search."""
+    folder = RunFolder.create(options.run_dir, task.dataset.name)
+    begun = Beginning(None if task.source is None else whereabouts(task.source), task.ready.shared.key, task.ready.bags)
+    first = {"options": on_disk(options), "profile": task.profile, "audit": task.audit, "decision": task.decision}
+    for name, content in {**first, "schema": task.ready.schema.as_json(), "beginning": begun}.items():
+        folder.write_json(f"{name}.json", content)
+    return folder
 
 
 def profile(data: Any, target: str | None = None, **options: Any) -> Profile:
@@ -119,9 +186,16 @@ def _held(options: Options) -> Dataset | None:
     return held
 
 
-def _enter(clock: Clock, listener: Watcher, stage: str) -> None:
+def _enter(clock: Clock, listener: Watcher, stage: str, journal: Journal | None = None) -> None:
     clock.enter(stage)
     listener.stage(stage)
+    if journal is not None:
+        journal.write("stage", {"stage": stage})
+
+
+def _say(listener: Watcher, notes: Sequence[str]) -> None:
+    for note in notes:
+        listener.say(note)
 
 
 def _introduce(dataset: Dataset, profile: Profile, audit: Audit, ready: Prepared, listener: Watcher) -> None:

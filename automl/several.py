@@ -6,6 +6,7 @@ before the first run starts; seconds that a run leaves go to those after it.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.bundle import BundleResult, mean_of, write_index
+from automl.earlier import BEGINNING, Earlier, Wish, on_disk, open_earlier, options_of, source_of, whereabouts
 from automl.errors import InputError, OptionError
 from automl.folder import RunFolder, slug
 from automl.options import Budget, Options, near
@@ -29,7 +31,9 @@ from automl.summary import command
 LEAST_S = 5.0  # for each target: below it no model but the baseline can be counted on
 WRITE_S = 0.3  # the overall report
 
-RunOne = Callable[[Any, Options, Watcher, float], Result]
+BEGUN = "targets.json"  # what marks the folder of several
+
+RunOne = Callable[[Any, Options, Watcher, float, Earlier | None], Result]
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,55 @@ def find(data: Any, options: Options) -> Several | None:
 
 def run(found: Several, options: Options, listener: Watcher, started: float, run_one: RunOne) -> BundleResult:
     """A run for each target, then the report of all."""
-    clock, moment = Clock(options.budget, started), datetime.now(UTC).isoformat(timespec="seconds")
     folder = RunFolder.create(options.run_dir, found.source.name)
+    folder.write_json("options.json", on_disk(options))
+    origin = None if found.origin is None else whereabouts(found.origin)
+    folder.write_json(BEGUN, {"source": origin, "targets": found.targets})
+    with folder:
+        return _run_all(found, options, listener, Clock(options.budget, started), folder, run_one)
+
+
+def is_begun(run_dir: str | Path) -> bool:
+    """Whether a folder is that of a run for several targets."""
+    return (Path(run_dir) / BEGUN).is_file()
+
+
+def go_on(wish: Wish, listener: Watcher, started: float, run_one: RunOne) -> BundleResult:
+    """Go on with a run for several targets: those that are done stay, one that was cut short is gone on with."""
+    if wish.extra is not None:
+        raise OptionError(
+            f"more budget is for one target at a time, got {wish.extra!r}. "
+            f"Resume a folder in {str(wish.run_dir / 'targets')!r}."
+        )
+    with RunFolder.reopen(wish.run_dir) as folder:
+        options = options_of(folder, wish.changes)
+        found = find(source_of(folder, wish.data, BEGUN), options)
+        if found is None:
+            raise InputError(
+                f"the run in {str(wish.run_dir)!r} had several targets, the data now has one. Give the same data."
+            )
+        return _run_all(found, options, listener, Clock(options.budget, started), folder, run_one)
+
+
+def _run_all(
+    found: Several, options: Options, listener: Watcher, clock: Clock, folder: RunFolder, run_one: RunOne
+) -> BundleResult:
+    """The runs that are not done yet, then the report of all."""
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
     results: dict[str, Result] = {}
     is_interrupted = False
     for place, target in enumerate(found.targets):
-        budget = _share(clock, results, len(found.targets) - place, is_interrupted)
-        listener.say(f"target {place + 1} of {len(found.targets)}: {target}, budget {budget}")
         data, own = found.of(target, options)
         here = folder.path / "targets" / _name(target, [result.folder.name for result in results.values()])
-        results[target] = run_one(data, replace(own, budget=budget, run_dir=here), listener, time.monotonic())
+        if (here / "report.json").is_file():
+            results[target] = Result(here)
+            clock.started -= RunFolder(here).read_json("report.json")["run"]["seconds"]
+            listener.say(f"target {place + 1} of {len(found.targets)}: {target} is done")
+            continue
+        budget = _share(clock, results, len(found.targets) - place, is_interrupted)
+        listener.say(f"target {place + 1} of {len(found.targets)}: {target}, budget {budget}")
+        own = replace(own, budget=budget, run_dir=here)
+        results[target] = _run_one(data, own, listener, run_one)
         is_interrupted = is_interrupted or results[target].interrupted
     write_index(folder.path, {target: result.folder for target, result in results.items()})
     told = {
@@ -93,6 +136,17 @@ def run(found: Several, options: Options, listener: Watcher, started: float, run
     result = BundleResult(folder.path)
     listener.say(f"{len(results)} targets. Report: {folder.path / 'report.html'}")
     return result
+
+
+def _run_one(data: Any, options: Options, listener: Watcher, run_one: RunOne) -> Result:
+    """A target's run, gone on with where it was begun."""
+    started, here = time.monotonic(), Path(str(options.run_dir))
+    if not (here / BEGINNING).is_file():
+        shutil.rmtree(here, ignore_errors=True)  # it was killed before it had decided anything
+        return run_one(data, options, listener, started, None)
+    with RunFolder.reopen(here) as folder:
+        options, earlier = open_earlier(folder, options_of(folder, {}), None)
+        return run_one(data, options, listener, started, earlier)
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -143,8 +197,22 @@ def _share(clock: Clock, done: dict[str, Result], left: int, is_interrupted: boo
     if clock.budget.trials is not None:
         used = sum(Budget.parse(result.budget).trials or 0 for result in done.values())
         return Budget(trials=1 if is_interrupted else -(-(clock.budget.trials - used) // left))
+    budget = _share_of_cost(clock.budget, done, left)
+    if clock.budget.time_s is None:
+        return budget
     share = max(1.0, (clock.until - time.monotonic() - WRITE_S) / left)
-    return Budget(time_s=min(share, LEAST_S) if is_interrupted else share)
+    return replace(budget, time=min(share, LEAST_S) if is_interrupted else share)
+
+
+def _share_of_cost(budget: Budget, done: dict[str, Result], left: int) -> Budget:
+    """An equal share of the money and energy that are left."""
+    bills = [result.cost["invoice"] for result in done.values()]
+    rest: dict[str, float] = {}
+    for name, spent in (("money", "money"), ("energy", "kwh")):
+        whole = getattr(budget, name)
+        if whole is not None:
+            rest[name] = max(1e-6, (whole - sum(bill[spent] for bill in bills)) / left)
+    return replace(budget, **rest)  # type: ignore[arg-type]  # the fields named above
 
 
 def _name(target: str, taken: Sequence[str]) -> str:

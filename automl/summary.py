@@ -17,6 +17,7 @@ from automl.artifact import versions
 from automl.candidates import BASELINE, Arena, mixture
 from automl.finish import End
 from automl.folder import RunFolder
+from automl.invoice import Invoice
 from automl.metrics import Metric
 from automl.options import Options
 from automl.records import Audit, Candidate, Dataset, Decision, Fold, Profile, Trial, as_json
@@ -40,6 +41,7 @@ class Story:
     started: str
     interrupted: bool
     source: str | None  # the file the data came from; None: from memory
+    bill: Invoice
 
     @property
     def baseline(self) -> Candidate:
@@ -69,7 +71,7 @@ def report(story: Story, clock: Clock, folder: RunFolder) -> dict[str, Any]:
         "leaderboard": [_candidate(c, story.trials) for c in sorted(story.end.candidates, key=_rank)],
         "arena": {"folds": list(story.arena.folds), "tied": as_json(story.end.tied)},
         "trials": [_trial(trial, story.arena.metric) for trial in story.trials],
-        "cost": _cost(story.trials, clock),
+        "cost": {**_cost(story.trials, clock), "invoice": as_json(story.bill)},
         "versions": versions(),
         "reproduce": _command(story),
     }
@@ -204,6 +206,8 @@ def _trial(trial: Trial, metric: Metric) -> dict[str, Any]:
         "wall_s": trial.spent.wall_s,
         "peak_mb": trial.spent.peak_mb,
         "message": trial.message,
+        "retries": trial.retries,
+        "parent": trial.plan.parent,
         "finished_s": round(trial.ended_s, 2),
     }
 

@@ -14,38 +14,27 @@ import os
 import pickle
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.afield import live, load, tail
 from cluster.interrupts import interrupts_held
 from cluster.ledger import Ledger
-from cluster.meter import Meter
 from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
-from cluster.task import Begun, Task, pack, perform, unpack
+from cluster.task import Begun, Task, pack, unpack
 
 NAMESPACE = "automl"
 _MB = 1024.0**2
 _LOOK_S = 2.0  # between two looks at which machines there are
 _SLICE_S = 1.0  # of a wait, after which deadlines and machines are looked at again
-_LOG_BYTES = 20_000  # of a dead worker's last words
 _LOG_S = 2.0  # to get them
 _LAST_S = 0.2  # for what has just ended to arrive before a job is killed
-
-
-@dataclass(frozen=True)
-class _Where:
-    """The first thing a task says."""
-
-    begun: Begun
-    pid: int
-    log: str  # the file its errors go to, on its machine
 
 
 @dataclass(eq=False)
@@ -56,7 +45,7 @@ class _Running:
     node: str
     stream: Any
     at_s: float = math.inf  # when we heard that it has begun
-    where: _Where | None = None
+    where: Begun | None = None
 
 
 @dataclass(frozen=True)
@@ -68,15 +57,16 @@ class _Queued:
 class RayPool:
     """Runs jobs as Ray tasks on every machine of a cluster.
 
-    `address`: of a cluster ("host:6379", "ray://host:10001", "auto"); without it the one this process is connected to,
-    then RAY_ADDRESS, then a Ray of our own on this machine. `workers`: CPUs to use at most. `preload` names modules
-    that workers import at once. A cluster that can grow is asked for `want` CPUs, and given `patience_s` for them.
+    `address`: of a cluster ("host:6379", "ray://host:10001"); without it the one this process is connected to, then
+    RAY_ADDRESS, then a Ray of our own on this machine with `cpus`. `workers`: CPUs to use at most. `preload` names
+    modules that workers import at once. A cluster that can grow is asked for `want` CPUs, and has `patience_s` for it.
     """
 
     def __init__(
         self,
         address: str | None = None,
         *,
+        cpus: int | None = None,
         workers: int | None = None,
         preload: Sequence[str] = (),
         want: int = 0,
@@ -85,7 +75,7 @@ class RayPool:
         self.notes: list[str] = []  # what a user should know, one line each
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
-            _connect(address, workers)
+            _connect(address, cpus)
         self._is_closed = False
         self._ledger = Ledger(workers)
         self._names: dict[str, str] = {}  # of machines, by Ray's id
@@ -227,7 +217,7 @@ class RayPool:
                 if row["Alive"]:
                     there = NodeAffinitySchedulingStrategy(row["NodeID"], soft=False)
                     for _ in range(int(row["Resources"].get("CPU", 0))):
-                        _import_there.options(num_cpus=1, scheduling_strategy=there).remote(list(preload))
+                        _load_there.options(num_cpus=1, scheduling_strategy=there).remote(list(preload))
 
     # --- books: every method below runs with interrupts held and never blocks for long --------------------------------
 
@@ -340,47 +330,15 @@ class RayPool:
 # --- what runs on the cluster ----------------------------------------------------------------------------------------
 
 
-def _task(task: Task, *values: Any) -> Generator[_Where | Outcome]:
-    """A job's life on a worker: say that it has begun, then how it ended."""
-    if not task.gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves those of the machine in sight
-    meter = Meter()
-    yield _Where(Begun(meter.started_s, meter.cpu_at_start_s), os.getpid(), _own_log())
-    yield perform(task, meter, lambda: values)
-
-
-def _import(modules: Sequence[str]) -> None:
-    """Load what jobs will need."""
-    for module in modules:
-        with suppress(Exception):  # a job that needs it fails with this very error; others go on without it
-            importlib.import_module(module)
-
-
-def _tail(path: str) -> str:
-    """The end of a file of this machine."""
-    try:
-        return Path(path).read_bytes()[-_LOG_BYTES:].decode(errors="replace")
-    except OSError as problem:
-        return f"(its log cannot be read: {problem})"
-
-
-def _own_log() -> str:
-    """The file this worker's errors go to."""
-    try:
-        return str(Path("/proc/self/fd/2").readlink())
-    except OSError:
-        return ""
-
-
-_run = ray.remote(max_retries=0, num_returns="streaming")(_task)
-_run_fresh = ray.remote(max_retries=0, num_returns="streaming", max_calls=1)(_task)  # it would keep the GPU's memory
-_import_there, _tail_there = ray.remote(max_retries=0)(_import), ray.remote(max_retries=0)(_tail)
+_run = ray.remote(max_retries=0, num_returns="streaming")(live)
+_run_fresh = ray.remote(max_retries=0, num_returns="streaming", max_calls=1)(live)  # it would keep the GPU's memory
+_load_there, _tail_there = ray.remote(max_retries=0)(load), ray.remote(max_retries=0)(tail)
 
 
 # --- Ray itself ------------------------------------------------------------------------------------------------------
 
 
-def _connect(address: str | None, workers: int | None) -> None:
+def _connect(address: str | None, cpus: int | None) -> None:
     """Join a cluster, or start a Ray of our own on this machine."""
     quiet: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
     address = address or os.environ.get("RAY_ADDRESS") or None
@@ -388,7 +346,7 @@ def _connect(address: str | None, workers: int | None) -> None:
         if address:
             ray.init(address=address, **quiet)
         else:
-            ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+            ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError, RayError) as problem:
         told = " ".join(str(problem).split())[:300]
         if address is None:

@@ -38,6 +38,7 @@ class Begun:
 
     at_s: float  # of the worker's monotonic clock, which is one for all processes of a machine
     cpu_s: float  # what the worker had used before
+    log: str = ""  # the file its errors go to, on its machine
 
 
 def pack(job: Job) -> Task:

@@ -66,7 +66,7 @@ BAD_OPTIONS = {
     "budget 0": ["--budget", "0"],
     "negative budget": ["--budget=-5"],
     "nonsense budget": ["--budget", "soon"],
-    "money": ["--budget", "$2"],
+    "money": ["--budget", "$-2"],
     "unknown metric": ["--metric", "roc_auk"],
     "metric of another task": ["--metric", "rmse"],
     "unknown family": ["--families", "lightgbn"],

@@ -1,5 +1,7 @@
 """Options and budgets: what people type, and what is refused."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -56,20 +58,53 @@ def test_any_text_is_a_budget_or_refused(text: str) -> None:
         budget = Budget.parse(text)
     except OptionError:
         return
-    assert (budget.time_s or 0) > 0 or (budget.trials or 0) > 0
+    assert any(limit or 0 > 0 for limit in (budget.time_s, budget.trials, budget.money, budget.energy))
 
 
-@given(st.floats(0.1, 1e6))
-def test_a_budget_survives_being_written_down(seconds: float) -> None:
+@given(st.floats(0.1, 1e6), st.none() | st.floats(0.01, 1e5), st.none() | st.floats(0.001, 1e4))
+def test_a_budget_survives_being_written_down(seconds: float, money: float | None, kwh: float | None) -> None:
     """options.json holds what `parse` reads again, to the digits shown."""
-    assert Budget.parse(str(Budget(time_s=seconds))).time_s == pytest.approx(seconds, abs=1e-3)
+    again = Budget.parse(str(Budget(seconds, money=money, energy=kwh)))
+    assert again.time_s == pytest.approx(seconds, abs=1e-3)
+    assert again.money == (None if money is None else pytest.approx(money, abs=1e-3))
+    assert again.energy == (None if kwh is None else pytest.approx(kwh, abs=1e-3))
 
 
-def test_money_and_energy_are_refused_honestly() -> None:
-    """Until there are prices nothing pretends to keep them."""
-    for value in ("$1.50", "0.2kWh"):
-        with pytest.raises(OptionError, match="not supported yet"):
-            Budget.parse(value)
+@pytest.mark.parametrize(
+    ("text", "money", "energy", "time"),
+    [
+        ("$1.50", 1.5, None, None),
+        ("1.5 USD", 1.5, None, None),
+        ("0.2kWh", None, 0.2, None),
+        ("200 Wh", None, 0.2, None),
+        ("$2, 10m", 2.0, None, 600.0),
+        ("1kwh, $3, 90s", 3.0, 1.0, 90.0),
+    ],
+)
+def test_money_and_energy_are_budgets_too(
+    text: str, money: float | None, energy: float | None, time: float | None
+) -> None:
+    """Alone or together with time."""
+    budget = Budget.parse(text)
+    assert (budget.money, budget.energy, budget.time_s, budget.trials) == (money, energy, time, None)
+
+
+@pytest.mark.parametrize(
+    "given", [{"time": 60, "trials": 5}, {"money": -1.0}, {"energy": float("nan")}, {"time": "soon"}, {}]
+)
+def test_budgets_that_cannot_be_kept_are_refused(given: dict[str, Any]) -> None:
+    """Trials beside anything else, nothing at all, amounts that are none."""
+    with pytest.raises(OptionError, match="budget"):
+        Budget(**given)
+
+
+def test_a_clusters_address_is_read_and_other_places_refused() -> None:
+    """Words that we know, host:port, ray://host:port."""
+    for right in ("auto", "local", "ray", "10.0.0.7:6379", "ray://head:10001"):
+        assert Options(cluster=right).cluster == right
+    for wrong in ("moon", "http://head:1", "ray://", "head:port"):
+        with pytest.raises(OptionError, match="cluster"):
+            Options(cluster=wrong)
 
 
 def test_options_survive_being_written_down() -> None:

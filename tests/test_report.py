@@ -40,7 +40,7 @@ def trial(number: int, status: str, value: float | None, message: str = "") -> d
         "number": number, "family": ("lightgbm", "linear", "mlp")[number % 3], "presented": "rich, 40% of the rows",
         "status": status, "because": "search",
         "score": value, "folds_done": 0 if value is None else 5, "cpu_s": 2.0 + number, "wall_s": 1.0 + number,
-        "peak_mb": 310.0, "message": message, "finished_s": 1.5 * (number + 1),
+        "peak_mb": 310.0, "message": message, "retries": 0, "parent": None, "finished_s": 1.5 * (number + 1),
     }  # fmt: skip
 
 
@@ -93,6 +93,13 @@ def sample() -> dict:
         "cost": {
             "wall_s": {"load": 0.5, "search": 50.0, "refit": 8.0}, "cpu_s": 35.0, "failed_cpu_s": 21.0,
             "peak_mb": 310.0, "trials_by_status": {"done": 3, "partial": 1, "failed": 1, "late": 1, "lost": 1},
+            "invoice": {
+                "core_s": {"done": 70.0, "partial": 3.0, "failed": 9.0, "late": 5.0, "lost": 7.0, "idle": 4.0,
+                           "overhead": 20.0},
+                "held_core_s": 118.0, "gpu_s": 0.0, "machine_s": 59.0, "money": 0.00123, "currency": "USD",
+                "kwh": 0.000165, "energy_how": "cpu measured, memory estimated", "co2_g": 0.078, "retries": 2,
+                "until_s": 59.0,
+            },
         },
         "versions": {"python": "3.11.9", "automl": "0.1.0"},
         "reproduce": "automl.fit('churn.csv', target='churn', budget='7 trials', seed=0)",
@@ -190,6 +197,7 @@ def test_the_sample_has_every_key_that_the_schema_names():
     assert set(report) == set(schema.Report.__annotations__)
     for name, part in hints.items():
         assert set(report[name.lower()]) == set(part.__annotations__)
+    assert set(report["cost"]["invoice"]) == set(schema.InvoiceJson.__annotations__)
     assert set(report["leaderboard"][0]) == set(schema.CandidateJson.__annotations__)
     assert set(report["leaderboard"][0]["readout"]) == set(schema.ReadoutJson.__annotations__)
     assert set(report["leaderboard"][0]) - {"families"} == set(records.Candidate.__dataclass_fields__) - {"weights"}

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -179,6 +180,7 @@ def test_a_late_target_gets_what_the_earlier_ones_left() -> None:
 
     class Done:
         budget = "4 trials"
+        cost: ClassVar = {"invoice": {"money": 0.5, "kwh": 0.1}}
 
     def share(budget: str, done: int, left: int, interrupted: bool = False) -> Budget:
         clock = Clock(Options(budget=budget).budget)
@@ -190,6 +192,9 @@ def test_a_late_target_gets_what_the_earlier_ones_left() -> None:
     assert share("60s", 0, 3).time_s == pytest.approx(19.9, abs=0.1)
     assert share("60s", 0, 1).time_s == pytest.approx(59.7, abs=0.1)
     assert share("60s", 1, 2, interrupted=True).time_s == several.LEAST_S
+    assert share("$2", 1, 2).money == pytest.approx(0.75)
+    assert share("1kWh, 60s", 1, 3).energy == pytest.approx(0.3)
+    assert share("1kWh, 60s", 1, 3).time_s == pytest.approx(19.9, abs=0.1)
 
 
 def test_folders_of_targets_never_meet() -> None:

@@ -39,6 +39,9 @@ class OneLine(argparse.ArgumentParser):
         return given
 
 
+_MAY_CHANGE = ("cluster", "workers", "rates")  # from one driver of a run to the next
+
+
 def build() -> OneLine:
     """The whole grammar."""
     top = OneLine(
@@ -53,6 +56,7 @@ def build() -> OneLine:
     _predict(verbs)
     _profile(verbs)
     _report(verbs)
+    _resume(verbs)
     _doctor(verbs)
     return top
 
@@ -118,6 +122,24 @@ def _report(verbs: Any) -> None:
     report.add_argument("run", help="a run folder")
     report.add_argument("--output", "-o", help="write the HTML report there")
     _add_json(report)
+
+
+def _resume(verbs: Any) -> None:
+    resume = verbs.add_parser(
+        "resume",
+        help="go on with a run",
+        description="Go on with a run that was interrupted or killed: all that was finished is kept, the rest of its "
+        "budget is used. With more budget, also with a run that is finished.",
+    )
+    resume.add_argument("run", help="a run folder")
+    resume.add_argument("--budget", metavar="+MORE", help="what it may use from now on: '+10m', '+20 trials', '+$1'")
+    resume.add_argument("--data", help="where the data is now, if it was moved; it must be the same")
+    for name in _MAY_CHANGE:
+        spec = next(spec for spec in fields(Options) if spec.name == name)
+        resume.add_argument(f"--{name}", **_argument(spec))
+    _add_json(resume)
+    resume.add_argument("--quiet", "-q", action="store_true", help="no progress, only the result")
+    resume.add_argument("--verbose", "-v", action="store_true", help="a line for every trial")
 
 
 def _doctor(verbs: Any) -> None:

@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automl.errors import InputError
 from automl.options import Options
 from automl.records import as_json
+
+if TYPE_CHECKING:
+    from automl.bundle import BundleResult
+    from automl.progress import Silence
+    from automl.result import Result
+    from automl.terminal import Terminal
 
 INTERRUPTED, NOT_GOOD_ENOUGH = 130, 3
 
 
 def fit(given: Namespace) -> int:
     """Run, and print the verdict."""
-    from automl.progress import Silence
     from automl.run import run
-    from automl.terminal import Terminal
 
     names = [spec.name for spec in fields(Options) if hasattr(given, spec.name) and spec.name != "verbose"]
     options = Options.of({name: getattr(given, name) for name in names})
-    is_silent = given.quiet or given.json
-    listener = Silence() if is_silent else Terminal(sys.stderr, 2 if given.verbose else 1)
+    listener = _listener(given)
     result = run(given.data, options, listener, _started())
-    if isinstance(listener, Terminal):
-        listener.close()
+    listener.close()
+    return _tell(result, given, options.min_score)
+
+
+def resume(given: Namespace) -> int:
+    """Go on with a run, and print the verdict."""
+    from automl.earlier import Wish
+    from automl.run import go_on
+
+    changes = {name: getattr(given, name, None) for name in ("cluster", "workers", "rates")}
+    listener = _listener(given)
+    result = go_on(Wish(Path(given.run), given.budget, given.data, changes), listener, _started())
+    listener.close()
+    return _tell(result, given, None)
+
+
+def _listener(given: Namespace) -> Silence | Terminal:
+    from automl.progress import Silence
+    from automl.terminal import Terminal
+
+    is_silent = given.quiet or given.json
+    return Silence() if is_silent else Terminal(sys.stderr, 2 if given.verbose else 1)
+
+
+def _tell(result: Result | BundleResult, given: Namespace, min_score: float | None) -> int:
+    """The verdict on standard output, and the exit code."""
     report = result.folder / "report.json"
     if given.json:
         told = json.loads(report.read_text(encoding="utf-8"))
@@ -40,9 +68,10 @@ def fit(given: Namespace) -> int:
         print(_verdict(result.folder))
     if result.interrupted:
         print(f"interrupted; the best so far is in {result.folder}", file=sys.stderr)
+        print(f"to go on: automl resume {shlex.quote(str(result.folder))}", file=sys.stderr)
         return INTERRUPTED
     if result.meets_min_score is False:
-        print(f"no model reached min_score={options.min_score}", file=sys.stderr)
+        print(f"no model reached min_score={min_score}", file=sys.stderr)
         return NOT_GOOD_ENOUGH
     return 0
 

@@ -172,17 +172,36 @@ class TrialJson(TypedDict, total=False):
     wall_s: float
     peak_mb: float
     message: str
+    retries: int  # jobs that were given again, since their worker died
+    parent: int  # the trial that it tries again on fewer rows, since memory ran out; null for most
     finished_s: float  # since the start of the run
 
 
+class InvoiceJson(TypedDict, total=False):
+    """An `invoice.Invoice`: every second of every core held."""
+
+    core_s: dict[str, float]  # done, partial, failed, late, lost, idle, overhead
+    held_core_s: float  # their sum
+    gpu_s: float
+    machine_s: float
+    money: float  # for holding the machines
+    currency: str
+    kwh: float
+    energy_how: str
+    co2_g: float
+    retries: int
+    until_s: float  # of the run
+
+
 class CostJson(TypedDict, total=False):
-    """The invoice."""
+    """What was spent on what."""
 
     wall_s: dict[str, float]  # stage -> seconds, in the order of the stages
     cpu_s: float
     failed_cpu_s: float  # of it, for trials that gave nothing
     peak_mb: float
     trials_by_status: dict[str, int]
+    invoice: InvoiceJson
 
 
 class Report(TypedDict, total=False):

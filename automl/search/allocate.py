@@ -52,6 +52,9 @@ class Attempt:
     status: str = ""  # of the job that went wrong
     ended_s: float = 0.0  # when its last fold ended, since the start of the run
     threads: int = 1  # most that a fold of it had
+    retries: int = 0  # jobs given again, since their worker died
+    has_heir: bool = False  # tried again on fewer rows
+    is_gone: bool = False  # an earlier end of the run removed its models: it teaches, and is no candidate
 
     @property
     def error(self) -> float:
@@ -84,6 +87,7 @@ class Start:
     recipe: str = PLAIN  # of features
     share: float = 1.0  # of the training rows
     is_quick: bool = False  # not a fair trial of its configuration: its sampler is not told
+    parent: int | None = None  # the trial that it tries again on fewer rows
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class Load:
     is_careful: bool = False  # one fold holds out so few rows that looks at it would only pick the lucky
     recipes: tuple[str, ...] = (PLAIN,)  # of features that can make something of these columns
     room_mb: float = math.inf  # memory for one fit
+    widest: int = 0  # threads that one fit may have, on the largest machine; 0: all
 
 
 class Allocator:
@@ -136,7 +141,7 @@ class Allocator:
         family = next(f for f in self._families if f.name == attempt.plan.family)
         fold_s = attempt.fold_s or self._fold_s(family) * attempt.share
         is_long = fold_s > max(LONG_FOLD_S, ALONE_SHARE * left_s * self._load.slots) and self._load.goal == 1
-        return self._load.slots if is_long and family.is_threaded else 1
+        return (self._load.widest or self._load.slots) if is_long and family.is_threaded else 1
 
     def whole_trial(self) -> Start:
         """The next configuration when only trials are counted; all its folds will run."""

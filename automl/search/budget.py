@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 
 from automl.options import Budget
 
@@ -12,20 +13,44 @@ REFIT_SHARE = 0.2  # kept back instead where every member must be refitted at th
 FINISH_S = (1.5, 60.0)  # bounds of both
 
 
-class Clock:
-    """Seconds since the call to fit(), and until its promised return."""
+@dataclass(frozen=True)
+class Tariff:
+    """What a second of holding the machines costs."""
 
-    def __init__(self, budget: Budget, started: float | None = None) -> None:
+    money: float = 0.0
+    kwh: float = 0.0
+
+
+class Clock:
+    """Seconds since the call to fit(), and until its promised return; money and energy are the seconds they buy."""
+
+    def __init__(self, budget: Budget, started: float | None = None, *, money: float = 0.0, kwh: float = 0.0) -> None:
         self.budget = budget
         self.started = time.monotonic() if started is None else started
+        self.limit_s = budget.time_s  # from the start to the promised return
         self.finish_share = FINISH_SHARE
+        self.money, self.kwh = money, kwh  # spent on machines until `_since`
         self.stages: dict[str, float] = {}
+        self._tariff, self._since = Tariff(), time.monotonic()
         self._stage: tuple[str, float] | None = None
+
+    def hold(self, tariff: Tariff) -> None:
+        """These machines are held from now on: settle what the earlier ones cost, and see how long the rest lasts."""
+        now = time.monotonic()
+        self.money += (now - self._since) * self._tariff.money
+        self.kwh += (now - self._since) * self._tariff.kwh
+        self._tariff, self._since = tariff, now
+        budget, limits = self.budget, [self.budget.time_s]
+        if budget.money is not None and tariff.money:
+            limits.append(self.elapsed + (budget.money - self.money) / tariff.money)
+        if budget.energy is not None and tariff.kwh:
+            limits.append(self.elapsed + (budget.energy - self.kwh) / tariff.kwh)
+        self.limit_s = min((limit for limit in limits if limit is not None), default=None)
 
     @property
     def is_timed(self) -> bool:
         """Whether the budget is in seconds. Otherwise nothing may depend on the clock: runs repeat exactly."""
-        return self.budget.time_s is not None
+        return self.budget.trials is None
 
     @property
     def elapsed(self) -> float:
@@ -35,15 +60,15 @@ class Clock:
     @property
     def until(self) -> float:
         """time.monotonic() of the promised return."""
-        return self.started + self.budget.time_s if self.budget.time_s is not None else math.inf
+        return self.started + self.limit_s if self.limit_s is not None else math.inf
 
     @property
     def finish_s(self) -> float:
         """Seconds kept back for what follows the search."""
-        if self.budget.time_s is None:
+        if self.limit_s is None:
             return 0.0
         low, high = FINISH_S
-        return min(max(self.finish_share * self.budget.time_s, low), high, 0.5 * self.budget.time_s)
+        return min(max(self.finish_share * self.limit_s, low), high, 0.5 * self.limit_s)
 
     @property
     def search_until(self) -> float:
@@ -65,4 +90,4 @@ class Clock:
 
     def overrun_s(self) -> float | None:
         """Seconds past the promise; below zero when early; None without a promise."""
-        return None if self.budget.time_s is None else self.elapsed - self.budget.time_s
+        return None if self.limit_s is None else self.elapsed - self.limit_s

@@ -14,19 +14,18 @@ import numpy as np
 
 import search_spaces
 from automl.ensemble import blend, mix
-from automl.folder import RunFolder
-from automl.memory import free_mb
 from automl.modalities.table.recipes import useful
 from automl.prepare import Prepared
-from automl.progress import Pulse, Watcher
-from automl.records import Decision, Fold, Plan, Spent, Trial, TrialStatus
+from automl.progress import Pulse
+from automl.records import Decision, Plan, Spent, Trial, TrialStatus
 from automl.search.allocate import Allocator, Attempt, Load, Start
-from automl.search.budget import Clock
-from automl.search.interrupt import Interrupt
+from automl.search.journal import Past
+from automl.search.runner import Limits, Runner, room_mb
 from automl.search.sample import Studies
-from automl.search.trial import FoldJob, FoldResult, run_fold
+from automl.search.site import Site
+from automl.search.trial import FoldJob, run_fold
 from automl.training.bent import has_long_tail
-from cluster.pool import Grant, Job, Outcome, Partial, Pool, Ref, Status
+from cluster.pool import Grant, Outcome, Partial
 
 GENERATION = 4  # trials asked together when only trials count; the same on every machine
 FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of the budget, whichever is longer
@@ -38,7 +37,7 @@ STALL_LEAST, STALL_TRIALS = 60, 30  # configurations seen in all, and lately wit
 STALL_GAIN = 0.001  # of the blend's error; less is none
 STALL_SHARE = 0.3  # of the search's time, before which it is never over
 TOLD_S = 1.0
-MEMORY_SHARE = 0.7  # of what is free that fits may take together
+HANG_S = 3600.0  # a fold that takes longer is killed where no clock counts: it would wait for ever
 BASELINE = "constant"
 
 
@@ -48,33 +47,55 @@ class Search:
 
     ready: Prepared
     decision: Decision
-    folder: RunFolder
-    pool: Pool
-    clock: Clock
-    watcher: Watcher
-    interrupt: Interrupt
+    site: Site
     seed: int = 0
+    past: Past | None = None  # of the run that this one goes on with
     attempts: dict[int, Attempt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        site = self.site
+        self.pool, self.clock, self.watcher = site.pool, site.clock, site.watcher
         self.shared, self.goal = self.ready.shared, self.ready.bags.goal
-        families = [search_spaces.get(name) for name in self.decision.families]
-        is_long = self.shared.task == "regression" and has_long_tail(self.shared.y)
-        load = Load(
-            self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
-            self.decision.shares.get("neural", 0.0), self.ready.is_careful,
-            useful(self.shared.raw, self.shared.labels, has_long_tail=is_long),
-            MEMORY_SHARE * free_mb() / self.pool.slots,
-        )  # fmt: skip
-        self._judges = range(self.goal) if load.is_careful else range(1)  # folds on which trials are weighed
-        self._allocator = Allocator(families, load, self.attempts, self._weigh)
-        self._studies = Studies(self.folder.path / "study.journal", self.seed)
-        self._running: dict[str, tuple[int, int]] = {}
-        self._threads: dict[str, int] = {}  # that each running fold has
+        self._judges = range(self.goal) if self.ready.is_careful else range(1)  # folds on which trials are weighed
+        self._allocator = Allocator(
+            [search_spaces.get(name) for name in self.decision.families], self._load(), self.attempts, self._weigh
+        )
+        studies = site.folder.path / "study.journal"
+        studies.unlink(missing_ok=True)  # what an earlier driver wrote is replayed
+        self._studies, self._journal = Studies(studies, self.seed), site.journal
+        self._runner = Runner(site, self.ready)
         self._told: set[int] = set()
         self._metric = self.ready.metric
         self._errors: list[float] = []  # of the blend, each time another trial could be in it
         self._weights: tuple[tuple[int, ...], dict[int, float]] = ((), {})
+        if self.past is not None:
+            self._remember(self.past)
+
+    def _load(self) -> Load:
+        nodes = self.pool.nodes()
+        is_long = self.shared.task == "regression" and has_long_tail(self.shared.y)
+        return Load(
+            self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
+            self.decision.shares.get("neural", 0.0), self.ready.is_careful,
+            useful(self.shared.raw, self.shared.labels, has_long_tail=is_long), room_mb(nodes),
+            min(self.pool.slots, max(node.cpus for node in nodes)),
+        )  # fmt: skip
+
+    def _remember(self, past: Past) -> None:
+        """Take over what an earlier driver asked, told and kept."""
+        for plan in past.plans:
+            number = plan.number
+            status, trouble = past.troubles.get(number, ("", ""))
+            self.attempts[number] = Attempt(
+                plan, past.folds[number], spent=past.spent.get(number, Spent()), trouble=trouble, status=status,
+                ended_s=past.ended_s.get(number, 0.0), retries=past.retries.get(number, 0), is_gone=number in past.gone,
+            )  # fmt: skip
+        sampled = [plan for plan in past.plans if plan.number and not plan.is_quick]
+        self._studies.replay(sampled, past.told)
+        heirs = {plan.parent for plan in past.plans}
+        for attempt in self.attempts.values():
+            attempt.has_heir = attempt.plan.number in heirs
+        self._told = {0} | {plan.number for plan in past.plans if plan.is_quick} | {told.number for told in past.told}
 
     def _weigh(self) -> dict[int, float]:
         """What a blend makes of every trial, on the rows that the judging folds hold out."""
@@ -94,30 +115,34 @@ class Search:
 
     def run(self) -> list[Trial]:
         """Search until the budget is used; Ctrl-C ends the search, not the run."""
-        self._baseline()
-        ref = self.pool.put(self.shared)
+        if 0 not in self.attempts:
+            self._baseline()
         if self.clock.is_timed:
-            self._by_time(ref)
+            for attempt in self.attempts.values():
+                self._tell(attempt)  # what an earlier driver had no time to
+            self._by_time()
         else:
-            self._by_trials(ref, self.clock.budget.trials or 1)
-        if self.interrupt.asked:
+            self._by_trials(self.clock.budget.trials or 1)
+        if self.site.interrupt.asked:
             self.watcher.say("Interrupted: keeping the best model so far. Once more to give it up.")
-        self._stop_running()
+        self._runner.stop()
         return [self._trial(attempt) for attempt in self.attempts.values()]
 
-    def _by_time(self, ref: Ref) -> None:
-        while self.clock.search_left > 0 and not self.interrupt.asked:
+    def _by_time(self) -> None:
+        while self.clock.search_left > 0 and not self.site.interrupt.asked:
             step = None
+            self.site.look_around()
             self._allocator.is_done_looking = self._is_stalled()
-            while sum(self._threads.values()) < self.pool.slots:
-                step = self._allocator.next(self.clock.search_left - MARGIN_S)
+            while self._runner.threads < self.pool.slots:
+                left_s = self.clock.search_left - MARGIN_S
+                step = self._runner.again.popleft() if self._runner.again else self._allocator.next(left_s)
                 if step is None:
                     break
                 if isinstance(step, Start):
-                    self._submit(self._begin(step).plan.number, 0, ref)
+                    self._submit(self._begin(step), 0)
                 else:
-                    self._submit(step.number, step.fold, ref)
-            if step is None and not self._running:
+                    self._submit(self.attempts[step.number], step.fold)
+            if step is None and not len(self._runner):
                 self._give_back()
                 break
             self._absorb(self.pool.wait(min(TICK_S, max(0.0, self.clock.search_left))))
@@ -134,21 +159,29 @@ class Search:
         why = "nothing more can finish in the time left"
         if self._allocator.is_done_looking:
             why = f"the last {STALL_TRIALS} configurations made the blend no better by {STALL_GAIN:.1%}"
-        self.folder.event("stopped", {"because": why, "saved_s": round(self.clock.search_left, 2)})
+        self._journal.write("stopped", {"because": why, "saved_s": round(self.clock.search_left, 2)})
         if self.clock.search_left > TOLD_S:
             self.watcher.say(f"search ends early: {why}; {self.clock.search_left:.0f} s are given back")
 
-    def _by_trials(self, ref: Ref, count: int) -> None:
-        while count > 0 and not self.interrupt.asked:
-            generation = [self._begin(self._allocator.whole_trial()) for _ in range(min(GENERATION, count))]
-            count -= len(generation)
+    def _by_trials(self, count: int) -> None:
+        """Generations asked, awaited and told in order; one that a crash cut short is completed first."""
+        first = 1 + GENERATION * (max(max(self.attempts) - 1, 0) // GENERATION)
+        while first <= count and not self.site.interrupt.asked:
+            numbers = range(first, min(first + GENERATION, count + 1))
+            for number in numbers:
+                if number not in self.attempts:
+                    start = self._runner.again.popleft() if self._runner.again else self._allocator.whole_trial()
+                    self._begin(start)
+            generation = [self.attempts[number] for number in numbers]
             for attempt in generation:
-                for fold in range(self.shared.folds.count):
-                    self._submit(attempt.plan.number, fold, ref)
-            while self._running and not self.interrupt.asked:
+                for fold in attempt.missing(self.shared.folds.count) if not attempt.trouble else ():
+                    self._submit(attempt, fold)
+            while len(self._runner) and not self.site.interrupt.asked:
+                self.site.look_around()
                 self._absorb(self.pool.wait(TICK_S))
             for attempt in generation:
                 self._tell(attempt)
+            first += GENERATION
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -156,14 +189,16 @@ class Search:
         """The constant predictor, at once and in this process: from here on there is a valid model."""
         plan = Plan(0, BASELINE, {}, self.seed, "baseline: what any model must beat", {"recipe": "bare"})
         attempt = self.attempts[0] = Attempt(plan)
+        self._journal.asked(plan)
         started, cpu = time.monotonic(), time.process_time()
         for fold in range(self.shared.folds.count):
             job = FoldJob(plan.family, plan.params, plan.features, plan.seed, fold)
             result = run_fold(Grant(1, float("inf")), job, self.shared)
-            self._keep(attempt, result.value if isinstance(result, Partial) else result)
+            self._runner.keep(attempt, result.value if isinstance(result, Partial) else result)
         attempt.spent = Spent(time.process_time() - cpu, time.monotonic() - started, 0.0)
         self._told.add(0)
-        self.folder.event("finished", {"trial": 0, "family": plan.family, "error": attempt.error})
+        told = {"trial": 0, "family": plan.family, "status": "done", "error": attempt.error, "cost": attempt.spent}
+        self._journal.write("finished", told)
 
     def _begin(self, start: Start) -> Attempt:
         number = len(self.attempts)
@@ -173,29 +208,21 @@ class Search:
         plan = Plan(
             number, start.family.name, params, self.seed + 1000 * number, start.because,
             {"recipe": start.recipe, **({"share": start.share} if start.share < 1 else {})}, start.is_quick,
+            start.parent,
         )  # fmt: skip
         attempt = self.attempts[number] = Attempt(plan)
         if plan.is_quick:
             self._told.add(number)
-        self.folder.event("asked", {"trial": number, "family": plan.family, "because": plan.because, "params": params})
+        self._journal.asked(plan)
         return attempt
 
-    def _submit(self, number: int, fold: int, ref: Ref) -> None:
-        attempt = self.attempts[number]
-        plan = attempt.plan
-        soft_s, hard_s = self._limits(is_first=number == 1)
-        job_id = f"{number}.{fold}"
-        attempt.running.add(fold)
-        self._running[job_id] = (number, fold)
-        self._threads[job_id] = threads = self._threads_for(attempt)
-        payload = FoldJob(plan.family, plan.params, plan.features, plan.seed, fold)
-        job = Job(job_id, "automl.search.trial:run_fold", payload, (ref,), threads, soft_s=soft_s, hard_s=hard_s)
-        self.pool.submit(job)
-        self.folder.event("started", {"trial": number, "fold": fold})
+    def _submit(self, attempt: Attempt, fold: int) -> None:
+        soft_s, hard_s = self._limits(is_first=attempt.plan.number == 1)
+        self._runner.submit(attempt, fold, Limits(self._threads_for(attempt), soft_s, hard_s))
 
     def _threads_for(self, attempt: Attempt) -> int:
         """One, or all for a long fold that starts alone; when only trials count nothing may depend on the clock."""
-        if not self.clock.is_timed or self._threads:
+        if not self.clock.is_timed or len(self._runner):
             return 1
         attempt.threads = max(attempt.threads, self._allocator.threads(attempt.plan.number, self.clock.search_left))
         return attempt.threads
@@ -203,47 +230,23 @@ class Search:
     def _limits(self, is_first: bool) -> tuple[float, float]:
         """Seconds after which a fold is asked to stop, and after which its worker is killed."""
         if not self.clock.is_timed:
-            return float("inf"), float("inf")
+            return float("inf"), HANG_S
         left = self.clock.search_left
         whole = self.clock.search_until - self.clock.started
         share = HOLDOUT_SHARE if self.goal == 1 else FIT_SHARE * min(1.0, self.pool.slots / self.goal)
         soft = min(left - MARGIN_S, max(2.0, share * whole))
         if is_first and not self.attempts[1].folds:
-            first = max(FIRST_MODEL_S, 0.05 * (self.clock.budget.time_s or 0.0)) - self.clock.elapsed
+            first = max(FIRST_MODEL_S, 0.05 * (self.clock.limit_s or 0.0)) - self.clock.elapsed
             soft = min(soft, max(1.0, first - 1.5))
         return max(0.1, soft), max(0.2, min(left, 2 * soft + 5.0))
 
     def _absorb(self, outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            number, fold = self._running.pop(outcome.job_id, (-1, -1))
-            self._threads.pop(outcome.job_id, None)
-            if number < 0:
-                continue
-            attempt = self.attempts[number]
-            attempt.running.discard(fold)
+        for attempt, fold, outcome in self._runner.absorb(outcomes):
             attempt.ended_s = self.clock.elapsed
-            attempt.spent += Spent(outcome.cost.cpu_s, outcome.cost.wall_s, outcome.cost.peak_mb)
-            if outcome.status in (Status.DONE, Status.PARTIAL):
-                self._keep(attempt, outcome.value)
-            else:
-                attempt.trouble, attempt.status = outcome.error or outcome.status.value, outcome.status.value
-                self.folder.event("trouble", {"trial": number, "fold": fold, "trace": outcome.trace[-4000:]})
             self._report(attempt, fold, outcome)
             if self.clock.is_timed:
                 self._tell(attempt)
         self._pulse()
-
-    def _keep(self, attempt: Attempt, result: FoldResult) -> None:
-        size = self.folder.save_parts(
-            attempt.plan.number, result.fold, {"learner": result.parts, "features": result.features}
-        )
-        held = self.shared.folds.held(result.fold)
-        weight = None if self.shared.weight is None else self.shared.weight[held]
-        error = self._metric.error(self.shared.y[held], result.predictions, weight)
-        attempt.folds[result.fold] = Fold(
-            result.fold, result.predictions, error, result.is_cut, result.fit_s,
-            result.batch_s, result.row_s, size, result.rounds,
-        )  # fmt: skip
 
     def _tell(self, attempt: Attempt) -> None:
         """Teach the sampler. By time, the first fold's error: every trial has that one, so nothing is mixed."""
@@ -252,26 +255,13 @@ class Search:
             folds = len(attempt.folds)
             is_whole = self.clock.is_timed or folds == self.shared.folds.count
             self._studies.tell(attempt.plan.number, attempt.error, folds, is_whole)
-
-    def _stop_running(self) -> None:
-        """Kill what is still running at the end; it is charged like everything else."""
-        for job_id in self._running:
-            self.pool.cancel(job_id)
-        until = time.monotonic() + 2.0
-        while self._running and time.monotonic() < until:
-            self._absorb(self.pool.wait(0.1))
+            self._journal.told(attempt.plan.number, attempt.error, folds, is_whole=is_whole)
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
     def _report(self, attempt: Attempt, fold: int, outcome: Outcome) -> None:
         plan, whole = attempt.plan, len(attempt.folds) == self.shared.folds.count
         ended = attempt.folds.get(fold)
-        self.folder.event(
-            "finished" if ended else outcome.status.value,
-            {"trial": plan.number, "family": plan.family, "fold": fold, "error": ended.error if ended else None,
-             "is_cut": ended.is_cut if ended else None, "message": outcome.error, "cost": outcome.cost,
-             "elapsed_s": round(self.clock.elapsed, 2)},
-        )  # fmt: skip
         if whole or not ended or len(attempt.folds) == 1:
             told = (
                 f"{self._metric.to_score(attempt.error):.5g} after {len(attempt.folds)} folds"
@@ -288,7 +278,7 @@ class Search:
                 "search", self.clock.elapsed, left,
                 done=sum(bool(a.folds) for a in self.attempts.values()) - 1,
                 failed=sum(bool(a.trouble) for a in self.attempts.values()),
-                running=len(self._running),
+                running=len(self._runner),
                 best=f"{self._metric.name} {self._metric.to_score(best.error):.5g} ({best.plan.family})",
             )
         )  # fmt: skip
@@ -302,5 +292,6 @@ class Search:
         else:
             status = TrialStatus(attempt.status) if attempt.status else TrialStatus.LATE
         return Trial(
-            attempt.plan, status, dict(sorted(attempt.folds.items())), attempt.spent, attempt.trouble, attempt.ended_s
-        )
+            attempt.plan, status, dict(sorted(attempt.folds.items())), attempt.spent, attempt.trouble, attempt.ended_s,
+            attempt.retries, attempt.is_gone,
+        )  # fmt: skip

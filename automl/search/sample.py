@@ -1,4 +1,4 @@
-"""Spaces to Optuna and back; with the resume reader, the only file that imports optuna.
+"""Spaces to Optuna and back: the only file that imports optuna.
 
 One study per family in one journal file: a family's trials teach its own sampler and nothing else, and which family
 is next is decided in allocate.py. Each ask gets a fresh sampler seeded by the trial's number, so that there is no
@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import search_spaces
+from automl.records import Plan
+from automl.search.journal import Told
 from search_spaces.spec import Choice, Family, Float, Int, Knob
 
 STARTUP_TRIALS = 6  # of a family, before its results steer the sampler
@@ -47,6 +50,13 @@ class Studies:
         trial.set_user_attr("number", number)
         self._open[number] = (family.name, trial)
         return {**(given or {}), **trial.params}
+
+    def replay(self, plans: Iterable[Plan], told: Iterable[Told]) -> None:
+        """Teach new studies what an earlier driver's learned; trials never told stay open."""
+        for plan in plans:
+            self.ask(plan.number, search_spaces.get(plan.family), plan.params)
+        for past in told:
+            self.tell(past.number, math.inf if past.error is None else past.error, past.folds, past.is_whole)
 
     def tell(self, number: int, error: float, folds: int, is_complete: bool) -> None:
         """Close a trial: complete, stopped early with `folds` folds, or failed (an infinite error)."""

@@ -68,7 +68,7 @@ class Encoded:
         return sum(rows.X.numbers.nbytes + rows.X.codes.nbytes for rows in (self.train, self.held))
 
 
-_cache: OrderedDict[tuple[int, int, str], Encoded] = OrderedDict()
+_cache: OrderedDict[tuple[str, int, str], Encoded] = OrderedDict()
 
 
 def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial:
@@ -100,7 +100,7 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
     """The fold's matrices; kept, since many configurations ask for the same fold."""
     recipe = _recipe(job)
     made = json.dumps([asdict(replace(RECIPES[recipe], bend="")), job.features.get("share", 1.0)])
-    key = (id(shared), job.fold, made)
+    key = (shared.key, job.fold, made)
     if key in _cache:
         _cache.move_to_end(key)
         return _cache[key]

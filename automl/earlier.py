@@ -1,0 +1,158 @@
+"""A run that was begun before: what it wrote down at its start, and what it takes to go on with it.
+
+The data are read again where they lie, and must be the same to the last value. What the run decided by the clock, its
+folds, is taken from the folder; all else follows from data and options as it did then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from automl import invoice
+from automl.errors import InputError, OptionError
+from automl.folder import RunFolder
+from automl.invoice import Invoice
+from automl.options import Budget, Options
+from automl.prepare import Prepared
+from automl.records import Decision, Rule, Skip
+from automl.search import journal
+from automl.search.budget import Clock
+from automl.search.journal import Past
+from automl.split import Bags
+from automl.workplace import load_rates
+
+BEGINNING = "beginning.json"
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a run must remember to be gone on with."""
+
+    source: str | None  # the file the data came from; None: from memory
+    key: str  # of the encoded data
+    bags: Bags
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user says when going on with a run."""
+
+    run_dir: Path
+    extra: str | None = None  # budget
+    data: Any = None
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of options
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run to go on with."""
+
+    folder: RunFolder
+    past: Past
+    bags: Bags
+    key: str
+    decision: Decision
+    money: float  # spent so far
+    kwh: float
+
+    def clock(self, options: Options, started: float) -> Clock:
+        """The run's clock, set to what it had worked."""
+        return Clock(options.budget, started - self.past.elapsed_s, money=self.money, kwh=self.kwh)
+
+    def told(self) -> str:
+        """What is taken over, in one line."""
+        folds = sum(map(len, self.past.folds.values()))
+        trials = sum(plan.number > 0 for plan in self.past.plans)
+        return f"resume: {trials} trials and {folds} folds are kept from {self.past.elapsed_s:.0f} s of work"
+
+    def check(self, ready: Prepared, now: Decision) -> Decision:
+        """The decision of that run; refused where the data or what is installed are no longer the same."""
+        if ready.shared.key != self.key:
+            raise InputError(
+                f"the data is not that of the run in {str(self.folder.path)!r}: a value, a row or a column changed. "
+                "Give the same data, or start a new run."
+            )
+        missing = [name for name in self.decision.families if name not in now.families]
+        if missing:
+            why = {skip.family: skip.because for skip in now.skipped}
+            raise OptionError(
+                f"the run in {str(self.folder.path)!r} uses {missing[0]}, which cannot be used here: "
+                f"{why.get(missing[0], 'unknown')}. Go on where it can."
+            )
+        return self.decision
+
+
+def on_disk(options: Options) -> dict[str, Any]:
+    """Options as options.json holds them."""
+    return {**options.as_json(), "metric_is_function": callable(options.metric)}
+
+
+def options_of(folder: RunFolder, changes: Mapping[str, Any]) -> Options:
+    """The options of an earlier run; `changes` may say where to run and give what files cannot hold."""
+    kept = folder.read_json("options.json")
+    lost = {"metric": kept.pop("metric_is_function", False), "test": kept["test"] == "(in memory)"}
+    for name, is_lost in lost.items():
+        if is_lost and changes.get(name) is None:
+            raise OptionError(
+                f"{name} of the run in {str(folder.path)!r} was given in Python and is not on disk. "
+                f"Go on from Python: automl.resume(run, {name}=...)."
+            )
+    return Options.of({**kept, "run_dir": None, **{n: v for n, v in changes.items() if v is not None}})
+
+
+def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tuple[Options, Earlier]:
+    """The run as its folder tells it, and its options with what its budget now is."""
+    past = journal.read(folder)
+    bill = invoice.of(folder.events(), past.elapsed_s, load_rates(options.rates))
+    is_finished = (folder.path / "report.json").is_file()
+    is_interrupted = is_finished and bool(folder.read_json("report.json")["run"]["interrupted"])
+    if is_finished and not is_interrupted and extra is None:
+        raise OptionError(f"the run in {str(folder.path)!r} is finished. To go on searching give more: --budget +10m.")
+    begun = folder.read_json(BEGINNING)
+    told = folder.read_json("decision.json")
+    decision = Decision(
+        told["shares"], tuple(told["families"]), tuple(Rule(**rule) for rule in told["rules"]),
+        tuple(Skip(**skip) for skip in told["skipped"]),
+    )  # fmt: skip
+    budget = options.budget if extra is None else grown(options.budget, past, bill, extra)
+    earlier = Earlier(folder, past, Bags(**begun["bags"]), begun["key"], decision, bill.money, bill.kwh)
+    return replace(options, budget=budget), earlier
+
+
+def grown(budget: Budget, past: Past, bill: Invoice, extra: str) -> Budget:
+    """A budget with more: counted from what the run has used by now."""
+    more = Budget.parse(extra.strip().removeprefix("+"))
+    if (more.trials is None) != (budget.trials is None):
+        raise OptionError(f"the run's budget is '{budget}', so more of it must be alike, got {extra!r}.")
+    if more.trials is not None:
+        return Budget(trials=max((plan.number for plan in past.plans), default=0) + more.trials)
+    return Budget(
+        None if more.time is None else past.elapsed_s + more.time,
+        money=None if more.money is None else bill.money + more.money,
+        energy=None if more.energy is None else bill.kwh + more.energy,
+    )
+
+
+def source_of(folder: RunFolder, data: Any, name: str = BEGINNING) -> Any:
+    """The data given, or the file that the run read."""
+    if data is not None:
+        return data
+    source = folder.read_json(name)["source"]
+    if source is None:
+        raise InputError(
+            f"the run in {str(folder.path)!r} had its data from memory. "
+            "Go on from Python: automl.resume(run, data=...)."
+        )
+    if "://" not in source and not Path(source).exists():
+        raise InputError(
+            f"the data of the run, {source!r}, is not there any more. Name it: automl resume RUN --data FILE."
+        )
+    return source
+
+
+def whereabouts(source: str) -> str:
+    """A path or URL that means the same from any folder."""
+    return source if "://" in source else str(Path(source).resolve())

@@ -1,0 +1,134 @@
+"""What a run did, a line each in events.jsonl: written as it happens, read again to resume and to make the bill.
+
+Every job that is started ends once, as done, partial, failed, late or lost; one given again names the job it repeats.
+A driver that was killed leaves jobs open: whoever resumes closes them as lost, charged up to the last thing heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from automl.folder import RunFolder
+from automl.records import Fold, Plan, Spent
+from automl.search.budget import Clock
+from cluster.pool import Job, Outcome, Status
+
+STARTED, ENDED = "started", "finished"  # of a job
+ASKED, TOLD, OPENED = "asked", "told", "opened"  # of a trial; of a driver's work on the run
+
+
+class Journal:
+    """Writes the events of one driver."""
+
+    def __init__(self, folder: RunFolder, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
+
+    def write(self, what: str, facts: Mapping[str, Any]) -> None:
+        """Append an event with the seconds that the run has worked so far, earlier drivers' included."""
+        self._folder.event(what, {**facts, "elapsed_s": round(self._clock.elapsed, 3)})
+
+    def asked(self, plan: Plan) -> None:
+        """A trial was decided on."""
+        self.write(ASKED, {"trial": plan.number, "family": plan.family, "because": plan.because, "plan": plan})
+
+    def told(self, number: int, error: float, folds: int, *, is_whole: bool) -> None:
+        """The sampler has learned how a trial did."""
+        self.write(TOLD, {"trial": number, "error": error, "folds": folds, "is_whole": is_whole})
+
+    def started(self, number: int, fold: int, job: Job, parent: str | None = None) -> None:
+        """A job was given to the pool."""
+        facts = {"trial": number, "fold": fold, "job": job.id, "threads": job.threads, "gpus": job.gpus}
+        self.write(STARTED, {**facts, **({"parent": parent} if parent else {})})
+
+    def ended(self, number: int, fold: int, threads: int, outcome: Outcome, facts: Mapping[str, Any]) -> None:
+        """A job came to its end, whatever it was."""
+        told = {"trial": number, "fold": fold, "job": outcome.job_id, "status": outcome.status, "threads": threads}
+        why = {"message": outcome.error} if outcome.error else {}
+        self.write(ENDED, {**told, **facts, **why, "worker": outcome.worker, "cost": outcome.cost})
+
+
+@dataclass
+class Told:
+    """What the sampler was told of a trial, and when among others."""
+
+    number: int
+    error: float | None  # None: it failed
+    folds: int
+    is_whole: bool
+
+
+@dataclass
+class Past:
+    """A run as its folder tells it."""
+
+    plans: list[Plan] = field(default_factory=list)
+    folds: dict[int, dict[int, Fold]] = field(default_factory=dict)  # by trial
+    told: list[Told] = field(default_factory=list)
+    spent: dict[int, Spent] = field(default_factory=dict)
+    ended_s: dict[int, float] = field(default_factory=dict)
+    retries: dict[int, int] = field(default_factory=dict)
+    troubles: dict[int, tuple[str, str]] = field(default_factory=dict)  # status and message of the last thing wrong
+    gone: set[int] = field(default_factory=set)  # trials whose models were removed at the end
+    elapsed_s: float = 0.0
+
+
+def read(folder: RunFolder) -> Past:
+    """The past of a run, with every job of a killed driver closed."""
+    close(folder)
+    past = Past()
+    for event in folder.events():
+        past.elapsed_s = max(past.elapsed_s, float(event.get("elapsed_s", 0.0)))
+        if event["event"] == ASKED:
+            past.plans.append(_plan(event["plan"]))
+        elif event["event"] == TOLD:
+            past.told.append(Told(event["trial"], event["error"], event["folds"], event["is_whole"]))
+        elif event["event"] == STARTED and event.get("parent"):
+            past.retries[event["trial"]] = past.retries.get(event["trial"], 0) + 1
+        elif event["event"] == ENDED:
+            _end(past, event)
+    for plan in past.plans:
+        past.folds[plan.number] = folder.read_folds(plan.number)
+        if past.folds[plan.number] and not folder.has_models(plan.number):
+            past.gone.add(plan.number)
+    return past
+
+
+def close(folder: RunFolder) -> None:
+    """End as lost what a killed driver left open. A fold that had arrived by then stays done.
+
+    Jobs begin in the order in which they were given: the first ones had the CPUs, since the last thing heard at most.
+    """
+    events = folder.events()
+    last_s = max((float(event.get("elapsed_s", 0.0)) for event in events), default=0.0)
+    heard_s = max((event["elapsed_s"] for event in events if event["event"] == ENDED), default=0.0)
+    free = next((event["slots"] for event in reversed(events) if event["event"] == "machines"), 0)
+    is_open = {event["job"]: event for event in events if event["event"] == STARTED}
+    for event in events:
+        if event["event"] == ENDED:
+            is_open.pop(event.get("job"), None)
+    for event in is_open.values():
+        kept = event["fold"] in folder.read_folds(event["trial"])
+        wall_s = last_s - max(event["elapsed_s"], heard_s) if free >= event["threads"] else 0.0
+        free -= event["threads"]
+        facts = {name: event[name] for name in ("trial", "fold", "job", "threads")}
+        facts["cost"] = Spent(wall_s * event["threads"], wall_s, gpu_s=wall_s * event["gpus"])
+        told = {"status": Status.DONE} if kept else {"status": Status.LOST, "message": "the driver was killed"}
+        folder.event(ENDED, {**facts, **told, "worker": "", "elapsed_s": last_s})
+
+
+def _end(past: Past, event: dict[str, Any]) -> None:
+    number, cost = event["trial"], event["cost"]
+    if event.get("fold", 0) < 0:
+        return  # a refit: part of an end that is now done anew
+    known = {spec.name for spec in fields(Spent)}
+    spent = Spent(**{name: value for name, value in cost.items() if name in known})
+    past.spent[number] = past.spent.get(number, Spent()) + spent
+    past.ended_s[number] = event["elapsed_s"]
+    if event["status"] in (Status.FAILED, Status.LATE):
+        past.troubles[number] = event["status"], event.get("message", "")
+
+
+def _plan(told: dict[str, Any]) -> Plan:
+    return replace(Plan(**told), number=int(told["number"]))

@@ -1,0 +1,156 @@
+"""Folds out to the pool, outcomes back: what runs, what it was charged to, what is given again.
+
+A job whose worker died is given again, under a new name that tells its parent. Where memory ran out the trial is tried
+again on half of its rows, as a trial of its own. Nothing else is repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import search_spaces
+from automl.prepare import Prepared
+from automl.records import Fold, Spent
+from automl.search.allocate import Attempt, Start
+from automl.search.site import Site
+from automl.search.trial import FoldJob, FoldResult
+from cluster.pool import Job, Node, Outcome, Status
+
+RETRIES = 2  # of one fold whose worker died
+GPU_SHARE = 0.25  # of a GPU for a network on a table: several train on one side by side
+MEMORY_SHARE = 0.7  # of a machine's free memory that fits may take together
+LEAST_SHARE = 0.1  # of the rows, below which a trial is not tried again
+GOODBYE_S = 2.0  # for cancelled jobs to end
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a fold is granted: threads, when it is asked to stop, when it is killed."""
+
+    threads: int = 1
+    soft_s: float = float("inf")
+    hard_s: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Ride:
+    """A fold that runs."""
+
+    attempt: Attempt
+    fold: int
+    job: Job
+    retries: int = 0
+
+
+class Runner:
+    """The jobs of a search."""
+
+    def __init__(self, site: Site, ready: Prepared) -> None:
+        self._pool, self._ref, self._folder, self._journal = site.pool, site.ref, site.folder, site.journal
+        self._site, self._ready = site, ready
+        self._rides: dict[str, Ride] = {}
+        self.again: deque[Start] = deque()  # trials to try on less
+
+    def __len__(self) -> int:
+        return len(self._rides)
+
+    @property
+    def threads(self) -> int:
+        """Threads that running folds hold."""
+        return sum(ride.job.threads for ride in self._rides.values())
+
+    def submit(self, attempt: Attempt, fold: int, limits: Limits) -> None:
+        """Give a fold of a trial to the pool."""
+        plan = attempt.plan
+        family = search_spaces.get(plan.family)
+        nodes = self._pool.nodes()
+        needed_mb = family.price.fit_mb(self._ready.shared.size) * attempt.share
+        job = Job(
+            f"{plan.number}.{fold}", "automl.search.trial:run_fold",
+            FoldJob(plan.family, plan.params, plan.features, plan.seed, fold), (self._ref,), limits.threads,
+            gpus=GPU_SHARE if family.route == "neural" and any(node.gpus for node in nodes) else 0.0,
+            memory_mb=min(needed_mb, room_mb(nodes)), soft_s=limits.soft_s, hard_s=limits.hard_s,
+        )  # fmt: skip
+        self._give(Ride(attempt, fold, job))
+
+    def absorb(self, outcomes: Iterable[Outcome]) -> list[tuple[Attempt, int, Outcome]]:
+        """Take outcomes in: keep what came, charge all of it, give again what its worker took along."""
+        heard = []
+        for outcome in outcomes:
+            ride = self._rides.pop(outcome.job_id, None)
+            if ride is None:
+                continue
+            attempt, cost = ride.attempt, outcome.cost
+            attempt.running.discard(ride.fold)
+            self._site.busy_core_s += cost.wall_s * ride.job.threads
+            attempt.spent += Spent(cost.cpu_s, cost.wall_s, cost.peak_mb, cost.gpu_s)
+            if outcome.status in (Status.DONE, Status.PARTIAL):
+                self.keep(attempt, outcome.value)
+            self._close(ride, outcome)
+            if outcome.status is Status.LOST and ride.retries < RETRIES and not outcome.is_memory:
+                again = replace(ride.job, id=f"{attempt.plan.number}.{ride.fold}+{ride.retries + 1}")
+                attempt.retries += 1
+                self._give(Ride(attempt, ride.fold, again, ride.retries + 1), parent=ride.job.id)
+            elif outcome.status not in (Status.DONE, Status.PARTIAL):
+                self._give_up(attempt, outcome)
+            heard.append((attempt, ride.fold, outcome))
+        return heard
+
+    def keep(self, attempt: Attempt, result: FoldResult) -> None:
+        """Score a fold's predictions and put it on disk."""
+        number, shared = attempt.plan.number, self._ready.shared
+        size = self._folder.save_parts(number, result.fold, {"learner": result.parts, "features": result.features})
+        held = shared.folds.held(result.fold)
+        weight = None if shared.weight is None else shared.weight[held]
+        error = self._ready.metric.error(shared.y[held], result.predictions, weight)
+        attempt.folds[result.fold] = fold = Fold(
+            result.fold, result.predictions, error, result.is_cut, result.fit_s,
+            result.batch_s, result.row_s, size, result.rounds,
+        )  # fmt: skip
+        self._folder.save_fold(number, fold)
+
+    def stop(self) -> None:
+        """Kill what still runs; it is charged like everything else."""
+        for job_id in self._rides:
+            self._pool.cancel(job_id)
+        until = time.monotonic() + GOODBYE_S
+        while self._rides and time.monotonic() < until:
+            self.absorb(self._pool.wait(0.1))
+
+    def _give(self, ride: Ride, parent: str | None = None) -> None:
+        ride.attempt.running.add(ride.fold)
+        self._rides[ride.job.id] = ride
+        self._journal.started(ride.attempt.plan.number, ride.fold, ride.job, parent)
+        self._pool.submit(ride.job)
+
+    def _close(self, ride: Ride, outcome: Outcome) -> None:
+        ended = ride.attempt.folds.get(ride.fold)
+        facts: Mapping[str, Any] = {
+            "family": ride.attempt.plan.family,
+            "error": ended.error if ended else None,
+            "is_cut": ended.is_cut if ended else None,
+        }
+        self._journal.ended(ride.attempt.plan.number, ride.fold, ride.job.threads, outcome, facts)
+        if outcome.trace:
+            self._folder.log(ride.job.id, outcome.trace)
+
+    def _give_up(self, attempt: Attempt, outcome: Outcome) -> None:
+        """No more folds of this trial; where memory ran out, another one on half of its rows."""
+        plan = attempt.plan
+        attempt.trouble, attempt.status = outcome.error or outcome.status.value, outcome.status.value
+        share = attempt.share / 2
+        if outcome.is_memory and share >= LEAST_SHARE and not attempt.has_heir:
+            attempt.has_heir = True
+            because = f"trial {plan.number} again on {share:.0%} of the rows: memory ran out"
+            recipe = str(plan.features.get("recipe", "plain"))
+            family = search_spaces.get(plan.family)
+            self.again.append(Start(family, dict(plan.params), because, recipe, share, parent=plan.number))
+
+
+def room_mb(nodes: Iterable[Node]) -> float:
+    """Memory for a fit of one thread on the tightest machine, with all its CPUs at work."""
+    return min((MEMORY_SHARE * node.memory_mb / node.cpus for node in nodes), default=float("inf"))

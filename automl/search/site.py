@@ -1,0 +1,63 @@
+"""What a driver works with from the start of the search to the saved model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from automl.folder import RunFolder
+from automl.progress import Watcher
+from automl.search.budget import Clock, Tariff
+from automl.search.interrupt import Interrupt
+from automl.search.journal import Journal
+from cluster.energy import EnergyMeter
+from cluster.pool import Node, Pool, Ref
+
+SAMPLE_S = 30.0  # between two looks at the energy counters, which start again from zero after minutes
+
+
+@dataclass
+class Site:
+    """One driver's workers, clock, papers and ears."""
+
+    pool: Pool
+    ref: Ref  # of the data that every job reads
+    clock: Clock
+    folder: RunFolder
+    journal: Journal
+    watcher: Watcher
+    interrupt: Interrupt
+    price: Callable[[Sequence[Node]], Tariff]
+    meter: EnergyMeter | None = None  # where the run stays on this machine
+    busy_core_s: float = 0.0  # of the jobs that ended
+    _began_s: float = field(default_factory=time.monotonic)
+    _sampled_s: float = field(default_factory=time.monotonic)
+    _seen: tuple[str, ...] = ()
+
+    def look_around(self) -> None:
+        """Machines come and go: pay for those that are there, and write down which."""
+        if self.meter and time.monotonic() - self._sampled_s > SAMPLE_S:
+            self._sampled_s = time.monotonic()
+            self.meter.sample()
+        nodes = self.pool.nodes()
+        names = tuple(sorted(node.name for node in nodes))
+        if names == self._seen:
+            return
+        tariff = self.price(nodes)
+        self.clock.hold(tariff)
+        told = [{"name": n.name, "cpus": n.cpus, "memory_mb": n.memory_mb, "gpus": n.gpus, "gpu_type": n.gpu_type,
+                 "is_spot": n.is_spot} for n in nodes]  # fmt: skip
+        self.journal.write("machines", {"machines": told, "slots": self.pool.slots})
+        if self._seen:
+            self.watcher.say(f"machines: {len(self._seen)} -> {len(names)}, {self.pool.slots} CPUs to use")
+        self._seen = names
+
+    def read_meter(self) -> None:
+        """Write down the energy that this driver's machine has used."""
+        if self.meter is None:
+            return
+        wall_s = time.monotonic() - self._began_s
+        energy = self.meter.read(self.busy_core_s, wall_s)
+        parts = {name: getattr(energy, name).source for name in ("cpu", "memory", "gpu")}
+        self.journal.write("energy", {"kwh": energy.kwh, "wall_s": wall_s, "parts": parts})

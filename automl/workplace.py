@@ -1,0 +1,89 @@
+"""Where a run's jobs are done, and what it costs to hold the machines there."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.cores import cores
+from automl.errors import OptionError, RunError
+from automl.options import Options
+from automl.search.budget import Tariff
+from cluster.energy import EnergyMeter
+from cluster.local import LocalPool
+from cluster.pool import Node
+from cluster.prices import Machine, PriceError, Rates
+
+if TYPE_CHECKING:
+    from cluster.on_ray import RayPool
+
+MB_PER_GB = 1024.0
+GROW_S = 120.0  # a cluster that grows is given so long to bring the CPUs asked for
+
+
+def open_pool(options: Options, preload: Sequence[str]) -> tuple[LocalPool | RayPool, list[str]]:
+    """The workers of this run, and what a user should know of them."""
+    address = os.environ.get("RAY_ADDRESS")
+    if options.cluster == "local" or (options.cluster == "auto" and not address):
+        return LocalPool(options.workers or cores(), preload=preload), []
+    notes = []
+    if options.cluster == "auto":
+        notes.append(f"cluster: Ray at {address} (RAY_ADDRESS is set; cluster='local' stays on this machine)")
+    if importlib.util.find_spec("ray") is None:
+        raise OptionError(
+            f"cluster={options.cluster!r} needs Ray, which is not installed: pip install 'automl-frontier[ray]'."
+        )
+    from cluster.on_ray import RayPool
+
+    where = None if options.cluster in ("auto", "ray") else options.cluster
+    try:
+        pool = RayPool(where, cpus=options.workers or cores(), workers=options.workers, preload=preload,
+                       want=options.workers or 0, patience_s=_patience_s(options))  # fmt: skip
+    except RuntimeError as problem:
+        raise RunError(str(problem)) from problem
+    return pool, [*notes, *pool.notes, f"cluster: {describe(pool.nodes())}"]
+
+
+def describe(nodes: Sequence[Node]) -> str:
+    """The machines in a few words."""
+    gpus = sum(node.gpus for node in nodes)
+    kinds = sorted({node.gpu_type for node in nodes if node.gpu_type})
+    told = f", {gpus:g} GPUs ({', '.join(kinds) or 'of unknown type'})" if gpus else ""
+    machines = f"{len(nodes)} machine{'s' if len(nodes) != 1 else ''}"
+    return f"{machines}, {sum(node.cpus for node in nodes)} CPUs{told}"
+
+
+def load_rates(path: str | Path | None) -> Rates:
+    """The user's rate card, or the shipped one."""
+    try:
+        return Rates() if path is None else Rates.load(path)
+    except PriceError as problem:
+        raise OptionError(str(problem)) from None
+
+
+def tariff(nodes: Iterable[Node], rates: Rates) -> Tariff:
+    """What a second of holding these machines costs, with everything on them busy: a budget must hold."""
+    machines = [machine(node) for node in nodes]
+    return Tariff(rates.money_for_seconds(1.0, machines), rates.energy_for_seconds(1.0, machines))
+
+
+def machine(node: Node) -> Machine:
+    """A machine of the pool as the rate card sees it."""
+    gpus = ((node.gpu_type or "GPU", node.gpus),) if node.gpus else ()
+    return Machine(node.name, node.cpus, node.memory_mb / MB_PER_GB, gpus, node.is_spot)
+
+
+def energy_meter(nodes: Sequence[Node], rates: Rates) -> EnergyMeter | None:
+    """A meter of this machine, where the run stays on it."""
+    is_here = len(nodes) == 1 and nodes[0].name.split("/")[0] == socket.gethostname()
+    return EnergyMeter(rates, machine(nodes[0])) if is_here else None
+
+
+def _patience_s(options: Options) -> float:
+    """How long to wait for machines: not more than a tenth of the time there is."""
+    limit_s = options.budget.time_s
+    return GROW_S if limit_s is None else min(GROW_S, 0.1 * limit_s)
