@@ -6,6 +6,7 @@ works on a folder at a time: it holds a lock that its death frees.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -26,6 +27,7 @@ from automl.errors import InputError, RunError
 from automl.records import Fold, as_json
 
 EVENTS = "events.jsonl"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunFolder:
@@ -65,9 +67,14 @@ class RunFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object = None, error: BaseException | None = None, _trace: object = None) -> None:
         if self._lock is not None:
             self._lock.release()  # another driver may work here now
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise RunError(
+                f"the disk is full, so the run in {str(self.path)!r} cannot go on: {error.strerror}. "
+                f"What is in it stays: make room, then automl resume {self.path}"
+            ) from error
 
     def _locked(self) -> RunFolder:
         """Hold the folder's lock, or say who does."""

@@ -92,7 +92,13 @@ class Refitter:
         params = {**plan.params, "rounds": max(1, round(sum(rounds) / len(rounds)))} if rounds else plan.params
         payload = FoldJob(plan.family, params, plan.features, plan.seed, ALL_ROWS)
         ref, hard_s = self.site.ref, max(0.1, self._left())
-        return Job(f"{plan.number}.all", "automl.search.trial:run_fold", payload, (ref,), hard_s=hard_s)
+        return Job(
+            self.site.journal.name(plan.number, ALL_ROWS),
+            "automl.search.trial:run_fold",
+            payload,
+            (ref,),
+            hard_s=hard_s,
+        )
 
     def _run(self, jobs: dict[int, Job]) -> set[int]:
         """Numbers of the trials whose refit was done in time and is on disk."""
@@ -110,8 +116,8 @@ class Refitter:
                     done.add(number)
                 self._take(number, outcome)
                 if outcome.status is Status.LOST and outcome.job_id == jobs[number].id:
-                    again = replace(jobs[number], id=f"{outcome.job_id}+1")
-                    self._give(number, again, parent=outcome.job_id)
+                    again = replace(jobs[number], id=self.site.journal.name(number, ALL_ROWS))
+                    self._give(number, again)
                     waiting[again.id] = number
         for job_id in waiting:
             self.site.pool.cancel(job_id)
@@ -120,8 +126,8 @@ class Refitter:
                 self._take(waiting[outcome.job_id], outcome)
         return done
 
-    def _give(self, number: int, job: Job, parent: str | None = None) -> None:
-        self.site.journal.started(number, ALL_ROWS, job, parent)
+    def _give(self, number: int, job: Job) -> None:
+        self.site.journal.started(number, ALL_ROWS, job)
         self.site.pool.submit(job)
 
     def _take(self, number: int, outcome: Outcome) -> None:

@@ -76,6 +76,7 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
     pool, notes = open_pool(options, PRELOAD)  # workers warm up while the data is read
     with pool:
         _say(listener, notes)
+        clock.goodbye_s = pool.goodbye_s
         clock.hold(tariff(pool.nodes(), rates))
         task = _read(data, options, clock, listener, pool, earlier)
         with earlier.folder if earlier else _begin(task, options) as folder, Interrupt() as interrupt:

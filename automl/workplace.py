@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cluster.on_ray import RayPool
 
 MB_PER_GB = 1024.0
+RAY_PRELOAD = 2  # modules that every worker imports for itself at once; the others when a job needs them
 GROW_S = 120.0  # a cluster that grows is given so long to bring the CPUs asked for
 
 
@@ -41,7 +42,7 @@ def open_pool(options: Options, preload: Sequence[str]) -> tuple[LocalPool | Ray
 
     where = None if options.cluster in ("auto", "ray") else options.cluster
     try:
-        pool = RayPool(where, cpus=options.workers or cores(), workers=options.workers, preload=preload,
+        pool = RayPool(where, cpus=options.workers or cores(), workers=options.workers, preload=preload[:RAY_PRELOAD],
                        want=options.workers or 0, patience_s=_patience_s(options))  # fmt: skip
     except RuntimeError as problem:
         raise RunError(str(problem)) from problem

@@ -46,6 +46,7 @@ class LocalPool:
         if workers < 1:
             raise ValueError(f"workers must be 1 or more, got {workers!r}. Use for instance workers=os.cpu_count().")
         self.slots = workers
+        self.goodbye_s = 0.1
         self._gpus = tuple(find_gpus() if gpus is None else gpus)
         self._queue: deque[_Queued] = deque()
         self._outcomes: list[Outcome] = []
@@ -149,6 +150,9 @@ class LocalPool:
             try:
                 while worker.pipe.poll():
                     self._hear(worker, worker.pipe.recv())
+                    if worker.gpus and worker.job is None:
+                        self._crew.replace(worker)
+                        break
             except (EOFError, OSError):
                 if not worker.pid:  # dead before it was born: so would the next one be
                     self._outlive_nursery()
@@ -168,8 +172,6 @@ class LocalPool:
         elif worker.job is not None:
             self._outcomes.append(unpack(message, worker.name))
             worker.job = worker.begun = None
-            if worker.gpus:
-                self._crew.replace(worker)
 
     def _hand_out(self) -> None:
         """Start what fits, in order; a job that only waits for a GPU holds up none behind it."""

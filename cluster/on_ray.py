@@ -12,6 +12,7 @@ import importlib
 import math
 import os
 import pickle
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ _MB = 1024.0**2
 _LOOK_S = 2.0  # between two looks at which machines there are
 _SLICE_S = 1.0  # of a wait, after which deadlines and machines are looked at again
 _LOG_S = 2.0  # to get them
+_KNOCK_S = 10.0  # for a cluster's head to answer
 _LAST_S = 0.2  # for what has just ended to arrive before a job is killed
 
 
@@ -76,6 +78,7 @@ class RayPool:
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
             _connect(address, cpus)
+        self.goodbye_s = 1.5 if self._is_ours else 0.2
         self._is_closed = False
         self._ledger = Ledger(workers)
         self._names: dict[str, str] = {}  # of machines, by Ray's id
@@ -344,10 +347,12 @@ def _connect(address: str | None, cpus: int | None) -> None:
     address = address or os.environ.get("RAY_ADDRESS") or None
     try:
         if address:
+            _knock(address)
             ray.init(address=address, **quiet)
         else:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody that it runs
             ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as problem:
+    except (OSError, RuntimeError, ValueError, RayError) as problem:
         told = " ".join(str(problem).split())[:300]
         if address is None:
             raise RuntimeError(f"Ray does not start on this machine: {told}") from problem
@@ -355,6 +360,13 @@ def _connect(address: str | None, cpus: int | None) -> None:
             f"no Ray cluster answers at {address!r}: {told}. "
             "Check the address, and that RAY_AUTH_TOKEN is the one of the cluster."
         ) from problem
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens there; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
 
 
 def _node(row: dict[str, Any]) -> Node:

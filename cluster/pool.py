@@ -101,6 +101,8 @@ class Node:
 class Pool(Protocol):
     """Workers that run jobs."""
 
+    goodbye_s: float  # that `close` may take
+
     @property
     def slots(self) -> int:
         """One-thread jobs that can run side by side; it may change while machines come and go."""

@@ -29,6 +29,7 @@ class Clock:
         self.started = time.monotonic() if started is None else started
         self.limit_s = budget.time_s  # from the start to the promised return
         self.finish_share = FINISH_SHARE
+        self.goodbye_s = 0.0  # kept back for the workers to end
         self.money, self.kwh = money, kwh  # spent on machines until `_since`
         self.stages: dict[str, float] = {}
         self._tariff, self._since = Tariff(), time.monotonic()
@@ -60,7 +61,7 @@ class Clock:
     @property
     def until(self) -> float:
         """time.monotonic() of the promised return."""
-        return self.started + self.limit_s if self.limit_s is not None else math.inf
+        return self.started + self.limit_s - self.goodbye_s if self.limit_s is not None else math.inf
 
     @property
     def finish_s(self) -> float:

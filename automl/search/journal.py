@@ -24,6 +24,16 @@ class Journal:
 
     def __init__(self, folder: RunFolder, clock: Clock) -> None:
         self._folder, self._clock = folder, clock
+        self._jobs: dict[tuple[int, int], list[str]] = {}  # of each fold, in the order in which they were given
+        for event in folder.events():
+            if event["event"] == STARTED:
+                self._jobs.setdefault((event["trial"], event["fold"]), []).append(event["job"])
+
+    def name(self, number: int, fold: int) -> str:
+        """A name that no job of the run had: 3.0, should that be lost 3.0+1, then 3.0+2."""
+        plain = f"{number}.{'all' if fold < 0 else fold}"
+        earlier = len(self._jobs.get((number, fold), ()))
+        return f"{plain}+{earlier}" if earlier else plain
 
     def write(self, what: str, facts: Mapping[str, Any]) -> None:
         """Append an event with the seconds that the run has worked so far, earlier drivers' included."""
@@ -37,10 +47,12 @@ class Journal:
         """The sampler has learned how a trial did."""
         self.write(TOLD, {"trial": number, "error": error, "folds": folds, "is_whole": is_whole})
 
-    def started(self, number: int, fold: int, job: Job, parent: str | None = None) -> None:
-        """A job was given to the pool."""
+    def started(self, number: int, fold: int, job: Job) -> None:
+        """A job was given to the pool; if its fold had one before, it names it as its parent."""
         facts = {"trial": number, "fold": fold, "job": job.id, "threads": job.threads, "gpus": job.gpus}
-        self.write(STARTED, {**facts, **({"parent": parent} if parent else {})})
+        jobs = self._jobs.setdefault((number, fold), [])
+        self.write(STARTED, {**facts, **({"parent": jobs[-1]} if jobs else {})})
+        jobs.append(job.id)
 
     def ended(self, number: int, fold: int, threads: int, outcome: Outcome, facts: Mapping[str, Any]) -> None:
         """A job came to its end, whatever it was."""

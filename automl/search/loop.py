@@ -60,9 +60,11 @@ class Search:
         self._allocator = Allocator(
             [search_spaces.get(name) for name in self.decision.families], self._load(), self.attempts, self._weigh
         )
-        studies = site.folder.path / "study.journal"
-        studies.unlink(missing_ok=True)  # what an earlier driver wrote is replayed
-        self._studies, self._journal = Studies(studies, self.seed), site.journal
+        for left in site.folder.path.glob(
+            "study.journal*"
+        ):  # what an earlier driver wrote is replayed, its locks are dead
+            left.unlink()
+        self._studies, self._journal = Studies(site.folder.path / "study.journal", self.seed), site.journal
         self._runner = Runner(site, self.ready)
         self._told: set[int] = set()
         self._metric = self.ready.metric

@@ -70,7 +70,7 @@ class Runner:
         nodes = self._pool.nodes()
         needed_mb = family.price.fit_mb(self._ready.shared.size) * attempt.share
         job = Job(
-            f"{plan.number}.{fold}", "automl.search.trial:run_fold",
+            self._journal.name(plan.number, fold), "automl.search.trial:run_fold",
             FoldJob(plan.family, plan.params, plan.features, plan.seed, fold), (self._ref,), limits.threads,
             gpus=GPU_SHARE if family.route == "neural" and any(node.gpus for node in nodes) else 0.0,
             memory_mb=min(needed_mb, room_mb(nodes)), soft_s=limits.soft_s, hard_s=limits.hard_s,
@@ -92,9 +92,9 @@ class Runner:
                 self.keep(attempt, outcome.value)
             self._close(ride, outcome)
             if outcome.status is Status.LOST and ride.retries < RETRIES and not outcome.is_memory:
-                again = replace(ride.job, id=f"{attempt.plan.number}.{ride.fold}+{ride.retries + 1}")
+                again = replace(ride.job, id=self._journal.name(attempt.plan.number, ride.fold))
                 attempt.retries += 1
-                self._give(Ride(attempt, ride.fold, again, ride.retries + 1), parent=ride.job.id)
+                self._give(Ride(attempt, ride.fold, again, ride.retries + 1))
             elif outcome.status not in (Status.DONE, Status.PARTIAL):
                 self._give_up(attempt, outcome)
             heard.append((attempt, ride.fold, outcome))
@@ -121,10 +121,10 @@ class Runner:
         while self._rides and time.monotonic() < until:
             self.absorb(self._pool.wait(0.1))
 
-    def _give(self, ride: Ride, parent: str | None = None) -> None:
+    def _give(self, ride: Ride) -> None:
         ride.attempt.running.add(ride.fold)
         self._rides[ride.job.id] = ride
-        self._journal.started(ride.attempt.plan.number, ride.fold, ride.job, parent)
+        self._journal.started(ride.attempt.plan.number, ride.fold, ride.job)
         self._pool.submit(ride.job)
 
     def _close(self, ride: Ride, outcome: Outcome) -> None:

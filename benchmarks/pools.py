@@ -1,0 +1,112 @@
+"""What the pools cost: how busy the cores are, what the driver spends, how far it scales. Results go to LOG.md.
+
+busy     trials of a second on every core of this machine: share of the cores' time that trials have, driver's CPU
+scaling  a simulated cluster of 1 to 64 workers: trials that sleep, on fake CPUs; the sampler's own cost beside it
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import search_spaces
+from automl.cores import cores
+from automl.search.sample import Studies
+from cluster.local import LocalPool
+from cluster.pool import Job, Pool, Status
+
+BACKENDS = ("local", "ray")
+SIZES = (1, 4, 16, 64)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("busy", "scaling"))
+    parser.add_argument("--backends", default=",".join(BACKENDS))
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one trial")
+    args = parser.parse_args(argv)
+    {"busy": busy, "scaling": scaling}[args.what](args.backends.split(","), args.trials, args.seconds)
+    return 0
+
+
+def busy(backends: Sequence[str], trials: int, seconds: float) -> None:
+    """Trials that compute, as many at a time as there are cores, each asked for when another ends."""
+    for name in backends:
+        with opened(name, cores()) as pool:
+            run(pool, 2 * pool.slots, "cluster.contracts:spin_until", 0.2)  # warm
+            cpu_s = time.process_time()
+            wall_s, busy_s = run(pool, trials, "cluster.contracts:spin_until", seconds)
+            driver = (time.process_time() - cpu_s) / wall_s
+            told = f"{busy_s / wall_s / pool.slots:.1%} of the cores' time, driver {driver:.2%} of a core"
+            print(f"{name}: {trials} trials of {seconds:g} s on {pool.slots} cores: {told}", flush=True)
+
+
+def scaling(backends: Sequence[str], trials: int, seconds: float) -> None:
+    """Trials that sleep on a cluster of so many fake CPUs, the next one asked of the sampler when one ends."""
+    for name in backends:
+        for size in SIZES:
+            with opened(name, size) as pool, tempfile.TemporaryDirectory() as folder:
+                run(pool, 2 * size, "cluster.contracts:nap", 0.2)
+                asker = Asker(Path(folder))
+                count = max(trials, 4 * size)
+                cpu_s = time.process_time()
+                wall_s, busy_s = run(pool, count, "cluster.contracts:nap", seconds, asker)
+                mine_ms = 1e3 * (time.process_time() - cpu_s) / count
+                told = f"efficiency {busy_s / wall_s / size:.1%}, driver {mine_ms:.1f} ms a trial"
+                print(
+                    f"{name}: {size} workers, {count} trials: {told}, of it sampler {asker.ms / count:.1f} ms",
+                    flush=True,
+                )
+
+
+class Asker:
+    """A real sampler with real parameters and made-up errors."""
+
+    def __init__(self, folder: Path) -> None:
+        self._studies, self._family = Studies(folder / "study.journal", 0), search_spaces.get("lightgbm")
+        self.ms = 0.0
+
+    def __call__(self, number: int) -> None:
+        """Ask for a trial, and tell of the one before."""
+        started = time.process_time()
+        self._studies.ask(number, self._family)
+        self._studies.tell(number, 1.0 / (1 + number % 17), 1, is_complete=True)
+        self.ms += 1e3 * (time.process_time() - started)
+
+
+def run(
+    pool: Pool, trials: int, function: str, seconds: float, ask: Callable[[int], None] | None = None
+) -> tuple[float, float]:
+    """Wall seconds from the first submit to the last finish, and the seconds of all trials together."""
+    started, busy_s, submitted, done = time.monotonic(), 0.0, 0, 0
+    while done < trials:
+        while submitted < min(trials, done + pool.slots):
+            if ask:
+                ask(submitted)
+            pool.submit(Job(str(submitted), function, seconds))
+            submitted += 1
+        for outcome in pool.wait(1.0):
+            if outcome.status is not Status.DONE:
+                sys.exit(f"a trial ended as {outcome.status}: {outcome.error}")
+            busy_s += outcome.cost.wall_s
+            done += 1
+    return time.monotonic() - started, busy_s
+
+
+def opened(name: str, workers: int) -> Pool:
+    """A pool with so many workers, whatever the machine has."""
+    if name == "local":
+        return LocalPool(workers, preload=("cluster.contracts",))
+    from cluster.on_ray import RayPool
+
+    return RayPool(cpus=workers, workers=workers, preload=("cluster.contracts",))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
