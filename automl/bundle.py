@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl import artifact
+from automl import artifact, remote
 from automl.errors import ArtifactError, InputError
 from automl.folder import RunFolder, write_whole
 from automl.records import Score
@@ -67,7 +67,7 @@ def _read_once(data: Any) -> pd.DataFrame:
 
 def load(path: str | Path) -> Model | Bundle:
     """Read a saved model, or those of several targets: their folder, or the folder of the run that made them."""
-    folder = Path(path)
+    folder = _here(path)
     if not (folder / INDEX).is_file():
         return artifact.load(folder)
     return Bundle({target: artifact.load(place) for target, place in places(folder).items()})
@@ -75,7 +75,13 @@ def load(path: str | Path) -> Model | Bundle:
 
 def open_run(path: str | Path) -> Result | BundleResult:
     """A finished run, of one target or of several."""
-    return BundleResult(path) if (Path(path) / INDEX).is_file() else Result(path)
+    folder = _here(path)
+    return BundleResult(folder) if (folder / INDEX).is_file() else Result(folder)
+
+
+def _here(path: str | Path) -> Path:
+    """The folder, fetched if it is behind a URL."""
+    return remote.checkout(path) if isinstance(path, str) and remote.is_url(path) else Path(path)
 
 
 def places(folder: Path) -> dict[str, Path]:

@@ -8,13 +8,20 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from automl.artifact import versions
-from automl.cores import cores
+from automl.errors import AutomlError
+from automl.options import Options
+from automl.workplace import describe, open_pool
+from cluster.cores import cores
+from cluster.local import LocalPool
 
+SKEW_S = 2.0  # between two clocks, from which logs of several machines mislead
 NEEDED = ("numpy", "pandas", "pyarrow", "sklearn", "lightgbm", "xgboost", "torch", "optuna", "jinja2", "psutil")
-EXTRAS = {"catboost": "catboost", "polars": "polars"}
+EXTRAS = {"catboost": "catboost", "polars": "polars", "ray": "ray"}
 LOW_DISK_GB, LOW_MEMORY_GB = 2.0, 2.0
 
 
@@ -79,7 +86,6 @@ def _disk() -> Check:
 
 def _workers() -> Check:
     """Whether worker processes start and answer."""
-    from cluster.local import LocalPool
     from cluster.pool import Job, Status
 
     with LocalPool(1) as pool:
@@ -103,3 +109,52 @@ def _gpu() -> Check:
     if torch.cuda.is_available():
         return Check("gpu", True, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}")
     return Check("gpu", True, "none; neural models train on the CPU", is_needed=False)
+
+
+# --- a cluster -------------------------------------------------------------------------------------------------------
+
+
+def examine_cluster(options: Options, path: str | None = None) -> list[Check]:
+    """Whether the machines of a cluster fit together; `path`: a folder that all of them should be able to write to."""
+    try:
+        pool, _ = open_pool(options, ())
+    except AutomlError as problem:
+        return [Check("cluster", False, str(problem), "see docs/cluster.md")]
+    with pool:
+        if isinstance(pool, LocalPool):
+            return [Check("cluster", True, "none was asked for", "give --cluster ray", is_needed=False)]
+        told = pool.survey(path)
+    nodes = [machine["node"] for machine in told]
+    checks = [Check("cluster", True, describe(nodes))]
+    checks += [
+        Check(m["node"].name, False, m["trouble"], "look at the machine's Ray logs") for m in told if "trouble" in m
+    ]
+    for machine in [machine for machine in told if "trouble" not in machine]:
+        checks += _machine(machine, path)
+    return checks
+
+
+def _machine(told: dict[str, Any], path: str | None) -> list[Check]:
+    """One machine against what this driver is, and against what Ray thinks that it has."""
+    node, python = told["node"], platform.python_version()
+    found = [_same("Python", told["python"], python, told["python"].split(".")[:2] == python.split(".")[:2])]
+    theirs, ours = told["versions"], {name: version(name) for name in ("ray", "automl-frontier")}
+    found += [_same(name, theirs[name], ours[name], theirs[name] == ours[name]) for name in ours]
+    cpus, store_mb, shm_mb, seen = told["cpus"], told["store_mb"], told["shm_mb"], len(told["gpus"])
+    found += [
+        (node.cpus <= cpus, f"{node.cpus} CPUs for Ray, {cpus} to be had",
+         f"start Ray with --num-cpus {cpus}: more trials than cores slow each other down"),
+        (store_mb <= max(shm_mb, 1.0), f"object store {store_mb:,.0f} MB, /dev/shm {shm_mb:,.0f} MB free",
+         "a larger /dev/shm (docker --shm-size) or a smaller --object-store-memory: else data goes over the disk"),
+        (not node.gpus or round(node.gpus) == seen, f"{node.gpus:g} GPUs for Ray, {seen} seen",
+         "start Ray with the right --num-gpus, or see that the container gets them"),
+        (abs(told["skew_s"]) <= SKEW_S, f"clock {told['skew_s']:+.1f} s from ours", "use one time server for all"),
+    ]  # fmt: skip
+    if path is not None:
+        found.append((not told["path"], f"{path}: {told['path'] or 'can be written'}", "mount one folder everywhere"))
+    summary = Check(node.name, all(is_fine for is_fine, _, _ in found), ", ".join(what for _, what, _ in found))
+    return [summary, *(Check(node.name, False, what, remedy) for is_fine, what, remedy in found if not is_fine)]
+
+
+def _same(name: str, theirs: str, ours: str, is_same: bool) -> tuple[bool, str, str]:
+    return is_same, f"{name} {theirs}", f"install {name} {ours} there, as the driver has it"

@@ -40,7 +40,7 @@ class Beginning:
 class Wish:
     """What the user says when going on with a run."""
 
-    run_dir: Path
+    run_dir: str | Path
     extra: str | None = None  # budget
     data: Any = None
     changes: Mapping[str, Any] = field(default_factory=dict)  # of options

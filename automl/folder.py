@@ -23,8 +23,10 @@ from typing import Any, Self
 import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
+from automl import remote
 from automl.errors import InputError, RunError
 from automl.records import Fold, as_json
+from automl.remote import Mirror
 
 EVENTS = "events.jsonl"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,10 +38,14 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: BaseFileLock | None = None
+        self._mirror: Mirror | None = None  # where the run's place is behind a URL
 
     @classmethod
     def create(cls, wanted: str | Path | None, name: str) -> RunFolder:
         """A new folder: `wanted`, or runs/<name>-<time>. A folder that holds something is refused."""
+        if isinstance(wanted, str) and remote.is_url(wanted):
+            path = remote.working_folder(wanted)
+            return cls.create(path, name)._mirrored(Mirror.onto_nothing(path, wanted))
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         path = Path(wanted) if wanted is not None else _free(Path("runs") / f"{slug(name)}-{stamp}")
         try:
@@ -56,6 +62,10 @@ class RunFolder:
     @classmethod
     def reopen(cls, path: str | Path) -> RunFolder:
         """The folder of an earlier run, to go on in it."""
+        if isinstance(path, str) and remote.is_url(path):
+            mirror = Mirror(remote.checkout(path), path)
+            mirror.check_alone()
+            return cls.reopen(mirror.local)._mirrored(mirror)
         path = Path(path)
         if not (path / "options.json").is_file():
             raise InputError(f"no run in {str(path)!r}: options.json is not there. Give the folder of a run.")
@@ -64,17 +74,30 @@ class RunFolder:
         folder._mend()
         return folder
 
+    @property
+    def place(self) -> str:
+        """Where the run belongs, as a user would name it."""
+        return self._mirror.url if self._mirror else str(self.path)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: object = None, error: BaseException | None = None, _trace: object = None) -> None:
         if self._lock is not None:
             self._lock.release()  # another driver may work here now
+        if self._mirror is not None:
+            self._mirror.close()
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise RunError(
                 f"the disk is full, so the run in {str(self.path)!r} cannot go on: {error.strerror}. "
-                f"What is in it stays: make room, then automl resume {self.path}"
+                f"What is in it stays: make room, then automl resume {self.place}"
             ) from error
+
+    def _mirrored(self, mirror: Mirror) -> RunFolder:
+        """Copy all that is written here to where the run belongs."""
+        self._mirror = mirror
+        mirror.start()
+        return self
 
     def _locked(self) -> RunFolder:
         """Hold the folder's lock, or say who does."""
@@ -122,7 +145,7 @@ class RunFolder:
         except OSError as error:
             raise RunError(
                 f"the run folder {str(self.path)!r} cannot be written any more: {error.strerror}. "
-                f"What is in it stays: make room, then automl resume {self.path}"
+                f"What is in it stays: make room, then automl resume {self.place}"
             ) from error
 
     def events(self) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ class Model:
 
     def _mix(self, raw: Raw) -> np.ndarray:
         """The weighted mean of all parts, calibrated."""
-        from automl.cores import cores
+        from cluster.cores import cores
 
         threads = 1 if len(raw) < THREADED_ROWS else cores()
         encoded: dict[str, Matrix] = {}

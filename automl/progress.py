@@ -17,6 +17,7 @@ class Pulse:
     failed: int = 0
     running: int = 0
     best: str = ""  # "roc_auc 0.9281 (lightgbm)"
+    where: str = ""  # "2 machines, 7 of 8 CPUs, 1 of 1 GPUs"
 
 
 class Watcher(Protocol):

@@ -104,6 +104,8 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
             journal.write("closed", {})
     result = Result(folder.path)
     listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
+    if folder.place != str(folder.path):
+        listener.say(f"the run is at {folder.place}")
     return result
 
 
@@ -115,7 +117,7 @@ def resume(
     `data` and options such as `test` or a `metric` function are asked for where the run had them from memory;
     `cluster`, `workers` and `rates` may change.
     """
-    wish = Wish(Path(run_dir), budget, data, {**changes, "verbose": verbose})
+    wish = Wish(run_dir, budget, data, {**changes, "verbose": verbose})
     return go_on(wish, watcher(verbose), time.monotonic())
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from automl import remote
 from automl.bundle import BundleResult, mean_of, write_index
 from automl.earlier import BEGINNING, Earlier, Wish, on_disk, open_earlier, options_of, source_of, whereabouts
 from automl.errors import InputError, OptionError
@@ -75,6 +76,10 @@ def find(data: Any, options: Options) -> Several | None:
 
 def run(found: Several, options: Options, listener: Watcher, started: float, run_one: RunOne) -> BundleResult:
     """A run for each target, then the report of all."""
+    if remote.is_url(options.run_dir):
+        raise OptionError(
+            f"a run for several targets needs a folder, got {options.run_dir!r}. Give a path, or one target at a time."
+        )
     folder = RunFolder.create(options.run_dir, found.source.name)
     folder.write_json("options.json", on_disk(options))
     origin = None if found.origin is None else whereabouts(found.origin)
@@ -85,15 +90,14 @@ def run(found: Several, options: Options, listener: Watcher, started: float, run
 
 def is_begun(run_dir: str | Path) -> bool:
     """Whether a folder is that of a run for several targets."""
-    return (Path(run_dir) / BEGUN).is_file()
+    return not remote.is_url(run_dir) and (Path(run_dir) / BEGUN).is_file()
 
 
 def go_on(wish: Wish, listener: Watcher, started: float, run_one: RunOne) -> BundleResult:
     """Go on with a run for several targets: those that are done stay, one that was cut short is gone on with."""
     if wish.extra is not None:
         raise OptionError(
-            f"more budget is for one target at a time, got {wish.extra!r}. "
-            f"Resume a folder in {str(wish.run_dir / 'targets')!r}."
+            f"more budget is for one target at a time, got {wish.extra!r}. Resume a folder in {wish.run_dir!s}/targets."
         )
     with RunFolder.reopen(wish.run_dir) as folder:
         options = options_of(folder, wish.changes)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl import remote
 from automl.errors import InputError
 from automl.modalities.table.read import Table, one_line, read_file, shown
 
@@ -51,7 +52,7 @@ def open_source(data: Any, targets: Sequence[str] = ()) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, str | Path):
-        path = Path(data)
+        path = remote.fetch(data) if isinstance(data, str) and remote.is_url(data) else Path(data)
         return Source(path.name.partition(".")[0] or "data", read_file(path, targets))
     if not isinstance(data, tuple):
         frame, has_names = _as_frame(data)

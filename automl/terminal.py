@@ -49,7 +49,10 @@ class Terminal:
             return
         left = f"{_clock(max(0.0, pulse.left_s))} left" if pulse.left_s is not None else f"{_clock(pulse.elapsed_s)}"
         failed = f", {pulse.failed} failed" if pulse.failed else ""
-        self._draw(f"{pulse.stage}  {left}  {pulse.done} trials{failed}, {pulse.running} running  best {pulse.best}")
+        where = f" on {pulse.where}" if pulse.where else ""
+        self._draw(
+            f"{pulse.stage}  {left}  {pulse.done} trials{failed}, {pulse.running} running{where}  best {pulse.best}"
+        )
 
     def close(self) -> None:
         """Leave a clean terminal."""

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.cores import cores
 from automl.errors import OptionError, RunError
 from automl.options import Options
 from automl.search.budget import Tariff
+from cluster.cores import cores
 from cluster.energy import EnergyMeter
 from cluster.local import LocalPool
 from cluster.pool import Node

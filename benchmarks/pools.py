@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import search_spaces
-from automl.cores import cores
 from automl.search.sample import Studies
+from cluster.cores import cores
 from cluster.local import LocalPool
 from cluster.pool import Job, Pool, Status
 

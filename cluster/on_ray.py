@@ -12,7 +12,6 @@ import importlib
 import math
 import os
 import pickle
-import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -24,10 +23,11 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster.afield import live, load, tail
+from cluster.afield import facts, live, load, tail
 from cluster.interrupts import interrupts_held
 from cluster.ledger import Ledger
 from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
+from cluster.reach import knock
 from cluster.task import Begun, Task, pack, unpack
 
 NAMESPACE = "automl"
@@ -35,7 +35,6 @@ _MB = 1024.0**2
 _LOOK_S = 2.0  # between two looks at which machines there are
 _SLICE_S = 1.0  # of a wait, after which deadlines and machines are looked at again
 _LOG_S = 2.0  # to get them
-_KNOCK_S = 10.0  # for a cluster's head to answer
 _LAST_S = 0.2  # for what has just ended to arrive before a job is killed
 
 
@@ -95,19 +94,31 @@ class RayPool:
         """One-thread jobs that can run side by side now."""
         return self._ledger.slots
 
-    @property
-    def running(self) -> int:
-        """Jobs that Ray has."""
-        return len(self._running)
-
-    @property
-    def queued(self) -> int:
-        """Jobs that wait for room."""
-        return len(self._queue)
-
     def nodes(self) -> list[Node]:
         """The machines there are now, with what our jobs hold of them."""
         return self._ledger.nodes()
+
+    def survey(self, path: str | None = None, patience_s: float = 30.0) -> list[dict[str, Any]]:
+        """What each machine says of itself, with what Ray says of it, and how far its clock is from ours."""
+        found = []
+        for row in ray.nodes():
+            if not row["Alive"]:
+                continue
+            there = NodeAffinitySchedulingStrategy(row["NodeID"], soft=False)
+            errand = _facts_there.options(num_cpus=0, scheduling_strategy=there)
+            told: dict[str, Any] = {
+                "node": _node(row),
+                "store_mb": row["Resources"].get("object_store_memory", 0) / _MB,
+            }
+            try:
+                ray.get(errand.remote(None), timeout=patience_s)  # its worker has started: the next one is quick
+                before_s = time.time()
+                told |= ray.get(errand.remote(path), timeout=patience_s)
+                told["skew_s"] = told["at_s"] - (before_s + time.time()) / 2
+            except RayError as problem:
+                told["trouble"] = " ".join(f"{type(problem).__name__}: {problem}".split())[:200]
+            found.append(told)
+        return found
 
     def put(self, value: Any) -> Ref:
         """Place a value in the object store; its arrays will be read-only where they arrive, and not copied."""
@@ -335,7 +346,7 @@ class RayPool:
 
 _run = ray.remote(max_retries=0, num_returns="streaming")(live)
 _run_fresh = ray.remote(max_retries=0, num_returns="streaming", max_calls=1)(live)  # it would keep the GPU's memory
-_load_there, _tail_there = ray.remote(max_retries=0)(load), ray.remote(max_retries=0)(tail)
+_load_there, _tail_there, _facts_there = (ray.remote(max_retries=0)(errand) for errand in (load, tail, facts))
 
 
 # --- Ray itself ------------------------------------------------------------------------------------------------------
@@ -347,7 +358,7 @@ def _connect(address: str | None, cpus: int | None) -> None:
     address = address or os.environ.get("RAY_ADDRESS") or None
     try:
         if address:
-            _knock(address)
+            knock(address)
             ray.init(address=address, **quiet)
         else:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody that it runs
@@ -360,13 +371,6 @@ def _connect(address: str | None, cpus: int | None) -> None:
             f"no Ray cluster answers at {address!r}: {told}. "
             "Check the address, and that RAY_AUTH_TOKEN is the one of the cluster."
         ) from problem
-
-
-def _knock(address: str) -> None:
-    """Raise OSError if nobody listens there; Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
 
 
 def _node(row: dict[str, Any]) -> Node:

@@ -148,6 +148,8 @@ def _doctor(verbs: Any) -> None:
         help="check this installation",
         description="Check the machine and the installation, and say what to fix.",
     )
+    doctor.add_argument("--cluster", help="check the machines of a Ray cluster too: ray, or its address")
+    doctor.add_argument("--path", help="a folder that every machine of the cluster should be able to write to")
     _add_json(doctor)
 
 

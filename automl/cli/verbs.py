@@ -44,7 +44,7 @@ def resume(given: Namespace) -> int:
 
     changes = {name: getattr(given, name, None) for name in ("cluster", "workers", "rates")}
     listener = _listener(given)
-    result = go_on(Wish(Path(given.run), given.budget, given.data, changes), listener, _started())
+    result = go_on(Wish(given.run, given.budget, given.data, changes), listener, _started())
     listener.close()
     return _tell(result, given, None)
 
@@ -149,9 +149,11 @@ def report(given: Namespace) -> int:
 
 def doctor(given: Namespace) -> int:
     """Check the installation."""
-    from automl.doctor import examine
+    from automl.doctor import examine, examine_cluster
 
     checks = examine()
+    if given.cluster or given.path:
+        checks += examine_cluster(Options(cluster=given.cluster or "ray", verbose=0), given.path)
     if given.json:
         _print({"checks": as_json(checks)})
     else:

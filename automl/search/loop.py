@@ -282,6 +282,7 @@ class Search:
                 failed=sum(bool(a.trouble) for a in self.attempts.values()),
                 running=len(self._runner),
                 best=f"{self._metric.name} {self._metric.to_score(best.error):.5g} ({best.plan.family})",
+                where=self.site.use(),
             )
         )  # fmt: skip
 

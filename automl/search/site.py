@@ -53,6 +53,15 @@ class Site:
             self.watcher.say(f"machines: {len(self._seen)} -> {len(names)}, {self.pool.slots} CPUs to use")
         self._seen = names
 
+    def use(self) -> str:
+        """How much of the machines is at work; nothing to say of a single one without a GPU."""
+        nodes = self.pool.nodes()
+        gpus = sum(node.gpus for node in nodes)
+        if len(nodes) == 1 and not gpus:
+            return ""
+        told = f"{len(nodes)} machines, {sum(node.busy_cpus for node in nodes)} of {self.pool.slots} CPUs"
+        return told + (f", {sum(node.busy_gpus for node in nodes):g} of {gpus:g} GPUs" if gpus else "")
+
     def read_meter(self) -> None:
         """Write down the energy that this driver's machine has used."""
         if self.meter is None:
