@@ -106,8 +106,9 @@ def options_of(folder: RunFolder, changes: Mapping[str, Any]) -> Options:
 def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tuple[Options, Earlier]:
     """The run as its folder tells it, and its options with what its budget now is."""
     past = journal.read(folder)
-    bill = invoice.of(folder.events(), past.elapsed_s, load_rates(options.rates))
-    is_finished = (folder.path / "report.json").is_file()
+    events = folder.events()
+    bill = invoice.of(events, past.elapsed_s, load_rates(options.rates))
+    is_finished = journal.is_closed(events)
     is_interrupted = is_finished and bool(folder.read_json("report.json")["run"]["interrupted"])
     if is_finished and not is_interrupted and extra is None:
         raise OptionError(f"the run in {str(folder.path)!r} is finished. To go on searching give more: --budget +10m.")

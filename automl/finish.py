@@ -159,8 +159,11 @@ def _settle(bench: Bench, pick: PickWith, overhead_ms: float) -> tuple[Pick, Use
         before, kept = kept, lean(members, bench.trials, replace(found.limits, row_ms=row_ms))
         if kept == before:
             break
+        beside = bench.model.with_name(".model")  # a run that goes on keeps its earlier model until there is a new one
+        shutil.rmtree(beside, ignore_errors=True)
+        artifact.save(beside, kept, bench.site.folder, {**facts, "name": one.name, "readout": one.readout})
         shutil.rmtree(bench.model, ignore_errors=True)
-        artifact.save(bench.model, kept, bench.site.folder, {**facts, "name": one.name, "readout": one.readout})
+        beside.rename(bench.model)
         used = _use(bench)
         if not used.row_ms > found.limits.row_ms + overhead_ms:
             break

@@ -28,7 +28,7 @@ from automl.result import Result
 from automl.router import route
 from automl.search.budget import REFIT_SHARE, Clock
 from automl.search.interrupt import Interrupt
-from automl.search.journal import Journal
+from automl.search.journal import CLOSED, STAGE, Journal
 from automl.search.loop import Search
 from automl.search.site import Site
 from automl.terminal import watcher
@@ -101,7 +101,7 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
                 interrupt.asked, task.source, bill,
             )  # fmt: skip
             write(summary.report(facts, clock, folder), folder.path)
-            journal.write("closed", {})
+            journal.write(CLOSED, {})
     result = Result(folder.path)
     listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
     if folder.place != str(folder.path):
@@ -127,6 +127,8 @@ def go_on(wish: Wish, listener: Watcher, started: float) -> Result | BundleResul
         return several.go_on(wish, listener, started, run_one)
     with RunFolder.reopen(wish.run_dir) as folder:
         options, earlier = open_earlier(folder, options_of(folder, wish.changes), wish.extra)
+        if wish.extra is not None:
+            folder.write_json("options.json", on_disk(options))
         listener.say(earlier.told())
         return run_one(source_of(folder, wish.data), options, listener, started, earlier)
 
@@ -193,7 +195,7 @@ def _enter(clock: Clock, listener: Watcher, stage: str, journal: Journal | None 
     clock.enter(stage)
     listener.stage(stage)
     if journal is not None:
-        journal.write("stage", {"stage": stage})
+        journal.write(STAGE, {"stage": stage})
 
 
 def _say(listener: Watcher, notes: Sequence[str]) -> None:

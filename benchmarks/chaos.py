@@ -87,7 +87,10 @@ def _strike(deed: str, driver: subprocess.Popen[str]) -> int:
     if deed.endswith("driver"):
         driver.kill()
         return 1
-    victims = _ray_workers(driver) if deed.startswith("ray") else workers_of(driver)
+    victims: list[psutil.Process] = []
+    until = time.monotonic() + 5.0
+    while not victims and driver.poll() is None and time.monotonic() < until:
+        victims = _ray_workers(driver) if deed.startswith("ray") else workers_of(driver)
     if not victims:
         return 0
     random.choice(victims).kill()

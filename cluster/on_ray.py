@@ -225,13 +225,12 @@ class RayPool:
             )
 
     def _warm_up(self, preload: Sequence[str]) -> None:
-        """Have a worker for each CPU import what jobs will need."""
-        if preload:
-            for row in ray.nodes():
-                if row["Alive"]:
-                    there = NodeAffinitySchedulingStrategy(row["NodeID"], soft=False)
-                    for _ in range(int(row["Resources"].get("CPU", 0))):
-                        _load_there.options(num_cpus=1, scheduling_strategy=there).remote(list(preload))
+        """Have a worker for each CPU that we may use import what jobs will need."""
+        alive = [row for row in ray.nodes() if row["Alive"]] if preload else []
+        places = [row["NodeID"] for row in alive for _ in range(int(row["Resources"].get("CPU", 0)))]
+        for node in places[: self.slots]:
+            there = NodeAffinitySchedulingStrategy(node, soft=False)
+            _load_there.options(num_cpus=1, scheduling_strategy=there).remote(list(preload))
 
     # --- books: every method below runs with interrupts held and never blocks for long --------------------------------
 

@@ -44,6 +44,25 @@ def test_the_commands_and_the_code_of_the_readme_run(playground: Path) -> None:
     assert (playground / "churn-model" / "manifest.json").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+def test_the_page_on_clusters_can_be_followed_line_by_line(playground: Path) -> None:
+    """Every command that needs neither a registry nor a bucket, in the order of the page."""
+    pytest.importorskip("ray")
+    bin_dir = Path(sys.executable).parent
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL) for line in block.splitlines()]
+    lines = [line for line in lines if "pip install" not in line and "://" not in line]
+    assert len(lines) >= 7
+    for line in lines:
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=playground, capture_output=True, text=True, check=False,
+            env={"PATH": f"{bin_dir}:/usr/bin:/bin", "HOME": str(playground)},
+        )  # fmt: skip
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert {"local", "ray", "money", "energy"} <= {path.name for path in (playground / "runs").iterdir()}
+
+
 def test_the_file_tree_of_the_readme_is_the_disk() -> None:
     """Every top-level folder that git knows is named, and every named one exists."""
     tree = README.split("## The house")[1].split("```")[1]

@@ -6,7 +6,7 @@ A driver that was killed leaves jobs open: whoever resumes closes them as lost, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -16,7 +16,8 @@ from automl.search.budget import Clock
 from cluster.pool import Job, Outcome, Status
 
 STARTED, ENDED = "started", "finished"  # of a job
-ASKED, TOLD, OPENED = "asked", "told", "opened"  # of a trial; of a driver's work on the run
+ASKED, TOLD = "asked", "told"  # of a trial
+STAGE, CLOSED = "stage", "closed"  # of a driver
 
 
 class Journal:
@@ -84,6 +85,12 @@ class Past:
     troubles: dict[int, tuple[str, str]] = field(default_factory=dict)  # status and message of the last thing wrong
     gone: set[int] = field(default_factory=set)  # trials whose models were removed at the end
     elapsed_s: float = 0.0
+
+
+def is_closed(events: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last driver came to its end."""
+    marks = [event["event"] for event in events if event["event"] in (STAGE, CLOSED)]
+    return bool(marks) and marks[-1] == CLOSED
 
 
 def read(folder: RunFolder) -> Past:

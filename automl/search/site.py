@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from automl.errors import RunError
 from automl.folder import RunFolder
 from automl.progress import Watcher
 from automl.search.budget import Clock, Tariff
@@ -14,6 +16,7 @@ from automl.search.journal import Journal
 from cluster.energy import EnergyMeter
 from cluster.pool import Node, Pool, Ref
 
+GONE_S = 300.0  # without any machine, after which a run gives up
 SAMPLE_S = 30.0  # between two looks at the energy counters, which start again from zero after minutes
 
 
@@ -33,6 +36,7 @@ class Site:
     busy_core_s: float = 0.0  # of the jobs that ended
     _began_s: float = field(default_factory=time.monotonic)
     _sampled_s: float = field(default_factory=time.monotonic)
+    _alone_since_s: float = math.inf
     _seen: tuple[str, ...] = ()
 
     def look_around(self) -> None:
@@ -41,6 +45,7 @@ class Site:
             self._sampled_s = time.monotonic()
             self.meter.sample()
         nodes = self.pool.nodes()
+        self._check_alive(nodes)
         names = tuple(sorted(node.name for node in nodes))
         if names == self._seen:
             return
@@ -52,6 +57,19 @@ class Site:
         if self._seen:
             self.watcher.say(f"machines: {len(self._seen)} -> {len(names)}, {self.pool.slots} CPUs to use")
         self._seen = names
+
+    def _check_alive(self, nodes: Sequence[Node]) -> None:
+        """Wait for machines to come back, but not for ever."""
+        if nodes:
+            self._alone_since_s = math.inf
+        elif self._alone_since_s == math.inf:
+            self._alone_since_s = time.monotonic()
+            self.watcher.say(f"no machine of the cluster is left: waiting up to {GONE_S:g} s for one")
+        elif time.monotonic() - self._alone_since_s > GONE_S:
+            raise RunError(
+                f"no machine of the cluster came back within {GONE_S:g} s. What was found stays: "
+                f"automl resume {self.folder.place}"
+            )
 
     def use(self) -> str:
         """How much of the machines is at work; nothing to say of a single one without a GPU."""
