@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/
 
-.PHONY: help setup demo test test-fast check format bench wheel clean
+.PHONY: help setup demo test test-ray test-fast check format bench wheel clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,8 +20,11 @@ $(VENV)/.installed: pyproject.toml
 demo: setup  ## fit a model on the bundled customers table in half a minute
 	$(RUN)automl fit examples/customers.csv --target churned --budget 30s --out runs/demo-$$(date +%Y%m%d-%H%M%S)
 
-test: setup  ## run all tests
-	$(RUN)python -m pytest
+test: setup  ## run all tests but those on Ray
+	$(RUN)python -m pytest -m "not ray"
+
+test-ray: setup  ## run the tests on Ray: the same contract, machines that go, deployment files
+	$(RUN)python -m pytest -m ray
 
 test-fast: setup  ## run the tests that take no real runs
 	$(RUN)python -m pytest -m "not slow"

@@ -73,7 +73,7 @@ def mark(candidates: Sequence[Candidate], tied: Tied, baseline: Score | None = N
     frontier = _frontier(candidates)
     if not frontier:
         return []
-    best = _best(frontier)
+    best = min(frontier, key=_axes)
     picks = {"best": best, "cheapest tied": _cheapest(_tied_with(best, frontier, tied))}
     if baseline is not None:
         allowed = error(best.score) + FAST_LOSS * max(0.0, error(baseline) - error(best.score))
@@ -178,7 +178,8 @@ def _frontier(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
-    return min(candidates, key=_axes)
+    """Of equal scores the smallest, not the fastest: sizes are the same in every run of the same plan."""
+    return min(candidates, key=lambda one: (error(one.score), one.size_mb, _cost(one)))
 
 
 def _cheapest(candidates: Sequence[Candidate]) -> Candidate:

@@ -21,7 +21,7 @@ def test_a_bent_answer_comes_back_as_it_was(kind: str, values: list[float]) -> N
     y = np.array(values)
     bend = find_bend(kind, y)
     there = bend.there(np.sort(y))
-    assert (np.diff(there) >= 0).all()
+    assert (np.diff(there) >= -1e-12).all()  # answers that differ by less than a double's last digits may swap
     back = bend.back(bend.there(y))
     assert np.isfinite(back).all()
     if kind == "log":

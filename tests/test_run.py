@@ -274,7 +274,7 @@ def test_unknown_options_and_empty_budgets_are_refused_before_anything_is_read()
     """The message names the closest option; nothing is loaded."""
     with pytest.raises(OptionError, match="Did you mean 'budget'"):
         automl.fit("nowhere.csv", target="y", buget="5m")
-    with pytest.raises(OptionError, match="above 0 seconds"):
+    with pytest.raises(OptionError, match=r"above 0 and finite, got time 0\.0 seconds"):
         automl.fit("nowhere.csv", target="y", budget=0)
 
 

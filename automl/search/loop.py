@@ -128,6 +128,7 @@ class Search:
         if self.site.interrupt.asked:
             self.watcher.say("Interrupted: keeping the best model so far. Once more to give it up.")
         self._runner.stop()
+        self._studies.close()
         return [self._trial(attempt) for attempt in self.attempts.values()]
 
     def _by_time(self) -> None:

@@ -1,6 +1,6 @@
-"""Spaces to Optuna and back: the only file that imports optuna.
+"""Spaces to Optuna and back; with showcase.py, the only file that imports optuna.
 
-One study per family in one journal file: a family's trials teach its own sampler and nothing else, and which family
+One study per family, in memory: a family's trials teach its own sampler and nothing else, and which family
 is next is decided in allocate.py. Each ask gets a fresh sampler seeded by the trial's number, so that there is no
 hidden random state to lose.
 """
@@ -16,6 +16,7 @@ from typing import Any
 import search_spaces
 from automl.records import Plan
 from automl.search.journal import Told
+from automl.search.showcase import Showcase
 from search_spaces.spec import Choice, Family, Float, Int, Knob
 
 STARTUP_TRIALS = 6  # of a family, before its results steer the sampler
@@ -26,10 +27,10 @@ class Studies:
 
     def __init__(self, journal: Path, seed: int) -> None:
         import optuna
-        from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+        self._storage = optuna.storages.InMemoryStorage()
+        self._showcase = Showcase(journal)
         self._seed = seed
         self._studies: dict[str, Any] = {}
         self._open: dict[int, tuple[str, Any]] = {}
@@ -63,13 +64,19 @@ class Studies:
         from optuna.trial import TrialState
 
         name, trial = self._open.pop(number)
+        study = self._studies[name]
         if not math.isfinite(error):
-            self._studies[name].tell(trial, state=TrialState.FAIL)
+            ended = study.tell(trial, state=TrialState.FAIL)
         elif is_complete:
-            self._studies[name].tell(trial, error)
+            ended = study.tell(trial, error)
         else:
             trial.report(error, folds)
-            self._studies[name].tell(trial, state=TrialState.PRUNED)
+            ended = study.tell(trial, state=TrialState.PRUNED)
+        self._showcase.show(name, ended)
+
+    def close(self) -> None:
+        """Finish the file that others watch."""
+        self._showcase.close()
 
     def _study(self, name: str) -> Any:
         import optuna
