@@ -33,6 +33,13 @@ def live(task: Task, *values: Any) -> Generator[Begun | Outcome]:
     yield perform(task, meter, lambda: values)
 
 
+def live_unheard(task: Task, *values: Any) -> Outcome:
+    """The same life where nobody can listen meanwhile: only how it ended."""
+    *_, outcome = live(task, *values)
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
 def load(modules: Sequence[str]) -> None:
     """Import what jobs will need."""
     for module in modules:

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import ray
+import ray.util.client
 from ray.exceptions import OutOfMemoryError, RayError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster.afield import facts, live, load, tail
+from cluster.afield import facts, live, live_unheard, load, tail
 from cluster.interrupts import interrupts_held
 from cluster.ledger import Ledger
 from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
@@ -35,6 +36,7 @@ _MB = 1024.0**2
 _LOOK_S = 2.0  # between two looks at which machines there are
 _SLICE_S = 1.0  # of a wait, after which deadlines and machines are looked at again
 _LOG_S = 2.0  # to get them
+_UNHEARD_S = 5.0  # a job is taken to begin within, where it cannot say so
 _LAST_S = 0.2  # for what has just ended to arrive before a job is killed
 
 
@@ -77,6 +79,7 @@ class RayPool:
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
             _connect(address, cpus)
+        self._is_client = bool(ray.util.client.ray.is_connected())  # through "ray://", where tasks cannot stream
         self.goodbye_s = 1.5 if self._is_ours else 0.2
         self._is_closed = False
         self._ledger = Ledger(workers)
@@ -256,7 +259,8 @@ class RayPool:
                     continue
                 return
             self._queue.remove(queued)
-            self._running[queued.job.id] = _Running(queued.job, node, self._start(queued, node))
+            at_s = time.monotonic() + _UNHEARD_S if self._is_client else math.inf
+            self._running[queued.job.id] = _Running(queued.job, node, self._start(queued, node), at_s)
 
     def _start(self, queued: _Queued, node: str) -> Any:
         job = queued.job
@@ -268,7 +272,8 @@ class RayPool:
             **({"memory": int(job.memory_mb * _MB)} if job.memory_mb else {}),
         }
         values = [self._values[ref.key] for ref in job.data]
-        return (_run_fresh if job.gpus else _run).options(**asked).remote(queued.task, *values)
+        heard, unheard = (_run_fresh, _unheard_fresh) if job.gpus else (_run, _unheard)
+        return (unheard if self._is_client else heard).options(**asked).remote(queued.task, *values)
 
     def _hear_all(self) -> None:
         streams = {running.stream: running for running in self._running.values()}
@@ -281,7 +286,7 @@ class RayPool:
         """Take in all that a task has said so far."""
         while ray.wait([running.stream], num_returns=1, timeout=patience_s, fetch_local=False)[0]:
             try:
-                said = ray.get(next(running.stream))
+                said = ray.get(running.stream if self._is_client else next(running.stream))
             except (RayError, StopIteration) as problem:
                 self._bury(running, problem)
                 return
@@ -345,6 +350,7 @@ class RayPool:
 
 _run = ray.remote(max_retries=0, num_returns="streaming")(live)
 _run_fresh = ray.remote(max_retries=0, num_returns="streaming", max_calls=1)(live)  # it would keep the GPU's memory
+_unheard, _unheard_fresh = (ray.remote(max_retries=0, max_calls=calls)(live_unheard) for calls in (0, 1))
 _load_there, _tail_there, _facts_there = (ray.remote(max_retries=0)(errand) for errand in (load, tail, facts))
 
 

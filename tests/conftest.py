@@ -1,5 +1,6 @@
 """What several test files share: the bundled table and one finished run on it."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 import automl
 from automl import Result
 from cluster import contracts
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell: Ctrl-C is tested too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
 

@@ -158,7 +158,7 @@ def test_ray_is_the_same_version_everywhere() -> None:
 
 def test_automl_is_this_version_everywhere() -> None:
     """The version of this checkout, in installs and in the tags of images."""
-    pins = seen(r"(?:automl-frontier\[ray\]==|AUTOML_VERSION=|/?automl:)(\d+\.\d+\.\d+)")
+    pins = seen(r"(?:automl-frontier\[[a-z0-9,]+\]==|AUTOML_VERSION=|/?automl:)(\d+\.\d+\.\d+)")
     assert set(pins) == {"Dockerfile", "README.md", "docs/deploy.md", *LAUNCHERS, *MANIFESTS}
     assert set().union(*pins.values()) == {PROJECT["version"]}
 

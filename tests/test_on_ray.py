@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -139,6 +141,47 @@ def test_machines_that_never_come_are_not_waited_for(ray_session: None) -> None:
     with closing(RayPool(want=50, patience_s=0.5)) as pool:
         assert pool.slots == 2
         assert any("50 CPUs were asked for" in note and "there are 2" in note for note in pool.notes)
+
+
+CLIENT_SCRIPT = """
+from contextlib import closing, suppress
+from cluster import contracts
+from cluster.on_ray import RayPool
+open_pool = lambda slots: RayPool({address!r}, workers=slots, preload=("cluster.contracts",))
+for check in (contracts.check_results_carry_their_ids, contracts.check_data_arrives_in_place,
+              contracts.check_an_exception_is_an_outcome, contracts.check_a_dead_worker_is_a_loss,
+              contracts.check_a_hanging_job_is_late):
+    check(open_pool)
+"""
+
+
+def test_a_pool_works_through_rays_client(tmp_path: Path, no_ray: None) -> None:
+    """An address that begins with ray:// leads to a cluster this machine is no part of."""
+    pytest.importorskip("grpc")
+    port = 9000 + os.getpid() % 900
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    head = subprocess.Popen(
+        [Path(sys.executable).parent / "ray", "start", "--head", "--block", "--port=0", "--num-cpus=2",
+         f"--ray-client-server-port={port}", "--include-dashboard=false", "--object-store-memory=200000000"],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until(lambda: answers(port))
+        code = CLIENT_SCRIPT.format(address=f"ray://127.0.0.1:{port}")
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    finally:
+        head.terminate()
+        head.wait(60)
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
 
 
 # --- GPUs, on machines that only say that they have some --------------------------------------------------------------
