@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 MB_PER_GB = 1024.0
 RAY_PRELOAD = 2  # modules that every worker imports for itself at once; the others when a job needs them
-GROW_S = 120.0  # a cluster that grows is given so long to bring the CPUs asked for
+GROW_S = 900.0  # at most for a cluster that grows to bring the CPUs asked for: machines take minutes
+GROW_SHARE = 0.3  # of the time there is, at most
 
 
 def open_pool(options: Options, preload: Sequence[str]) -> tuple[LocalPool | RayPool, list[str]]:
@@ -85,6 +86,6 @@ def energy_meter(nodes: Sequence[Node], rates: Rates) -> EnergyMeter | None:
 
 
 def _patience_s(options: Options) -> float:
-    """How long to wait for machines: not more than a tenth of the time there is."""
+    """How long to wait for machines; the budget's clock runs meanwhile."""
     limit_s = options.budget.time_s
-    return GROW_S if limit_s is None else min(GROW_S, 0.1 * limit_s)
+    return GROW_S if limit_s is None else min(GROW_S, GROW_SHARE * limit_s)

@@ -29,6 +29,7 @@ from cluster.interrupts import interrupts_held
 from cluster.ledger import Ledger
 from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
 from cluster.reach import knock
+from cluster.rows import node_of
 from cluster.task import Begun, Task, pack, unpack
 
 NAMESPACE = "automl"
@@ -75,7 +76,7 @@ class RayPool:
         want: int = 0,
         patience_s: float = 60.0,
     ) -> None:
-        self.notes: list[str] = []  # what a user should know, one line each
+        self.notes: list[str] = []  # for the user
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
             _connect(address, cpus)
@@ -88,7 +89,7 @@ class RayPool:
         self._running: dict[str, _Running] = {}
         self._outcomes: list[Outcome] = []
         self._values: dict[str, Any] = {}
-        self._looked_s = -math.inf
+        self._looked_s, self._has_asked = -math.inf, False
         self._await_machines(want, patience_s)
         self._warm_up(preload)
 
@@ -110,7 +111,7 @@ class RayPool:
             there = NodeAffinitySchedulingStrategy(row["NodeID"], soft=False)
             errand = _facts_there.options(num_cpus=0, scheduling_strategy=there)
             told: dict[str, Any] = {
-                "node": _node(row),
+                "node": node_of(row),
                 "store_mb": row["Resources"].get("object_store_memory", 0) / _MB,
             }
             try:
@@ -186,6 +187,11 @@ class RayPool:
                     _cancel(running.stream)
             self._running.clear()
             self._values.clear()
+            if self._has_asked:
+                with suppress(
+                    Exception
+                ):  # whatever hinders it, the workers that came leave when idle or with the cluster
+                    _ask_for(0)  # Ray would keep what was asked for, and the bill would go on
             if self._is_ours:
                 ray.shutdown()
 
@@ -195,14 +201,12 @@ class RayPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # --- machines -----------------------------------------------------------------------------------------------------
-
     def _look(self, *, is_urgent: bool) -> None:
         """See which machines there are."""
         if not is_urgent and time.monotonic() - self._looked_s < _LOOK_S:
             return
         self._looked_s = time.monotonic()
-        alive = {row["NodeID"]: _node(row) for row in ray.nodes() if row["Alive"]}
+        alive = {row["NodeID"]: node_of(row) for row in ray.nodes() if row["Alive"]}
         self._names.update({key: node.name for key, node in alive.items()})
         self._ledger.update({key: node for key, node in alive.items() if node.cpus})
 
@@ -211,7 +215,8 @@ class RayPool:
         self._look(is_urgent=True)
         if want > self.slots or not self.slots:
             with suppress(Exception):  # a cluster that cannot grow says so in many ways; then we take what is there
-                importlib.import_module("ray.autoscaler.sdk").request_resources(num_cpus=max(1, want))
+                _ask_for(max(1, want))
+                self._has_asked = True
             until_s = time.monotonic() + patience_s
             while self.slots < max(1, want) and time.monotonic() < until_s:
                 time.sleep(min(0.5, patience_s))
@@ -367,7 +372,7 @@ def _connect(address: str | None, cpus: int | None) -> None:
             ray.init(address=address, **quiet)
         else:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody that it runs
-            ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
     except (OSError, RuntimeError, ValueError, RayError) as problem:
         told = " ".join(str(problem).split())[:300]
         if address is None:
@@ -378,20 +383,15 @@ def _connect(address: str | None, cpus: int | None) -> None:
         ) from problem
 
 
-def _node(row: dict[str, Any]) -> Node:
-    """A machine as Ray describes it."""
-    has = row["Resources"]
-    kinds = [name.removeprefix("accelerator_type:") for name in has if name.startswith("accelerator_type:")]
-    is_spot = row.get("Labels", {}).get("ray.io/market-type") == "spot"
-    return Node(
-        row["NodeManagerHostname"] + "/" + row["NodeManagerAddress"], int(has.get("CPU", 0)),
-        has.get("memory", 0.0) / _MB, has.get("GPU", 0.0), kinds[0] if kinds else "", is_spot,
-    )  # fmt: skip
+def _ask_for(cpus: int) -> None:
+    """Have a cluster that can grow bring so many CPUs, and keep them until another number is asked for."""
+    importlib.import_module("ray.autoscaler.sdk").request_resources(num_cpus=cpus)
 
 
 def _held(running: _Running) -> Cost:
     """What a job that ended by force held while it ran: of one that is gone, nobody can ask what it used."""
-    wall_s = 0.0 if running.where is None else time.monotonic() - running.at_s
+    unheard_s = 0.0 if running.where else _UNHEARD_S
+    wall_s = time.monotonic() - running.at_s + unheard_s if running.at_s < math.inf else 0.0
     return Cost(wall_s * running.job.threads, wall_s, gpu_s=wall_s * running.job.gpus)
 
 

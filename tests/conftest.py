@@ -34,7 +34,8 @@ def ray_session() -> Iterator[None]:
     """A Ray with two CPUs that was there before: pools use it and leave it."""
     ray = pytest.importorskip("ray")
     ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", object_store_memory=200_000_000
+        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+        object_store_memory=200_000_000,
     )  # fmt: skip
     yield
     ray.shutdown()

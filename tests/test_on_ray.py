@@ -199,7 +199,7 @@ def see_gpus(grant: Grant, seconds: float) -> tuple[str, int, float, float]:
 GPU_SCRIPT = """
 import ray, sys
 sys.path.insert(0, {here!r})
-ray.init(num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+ray.init(address="local", num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
          runtime_env={{"env_vars": {{"PYTHONPATH": {here!r}}}}})
 from cluster.on_ray import RayPool
 from cluster.pool import Job
