@@ -63,7 +63,7 @@ class RunFolder:
     def reopen(cls, path: str | Path) -> RunFolder:
         """The folder of an earlier run, to go on in it."""
         if isinstance(path, str) and remote.is_url(path):
-            mirror = Mirror(remote.checkout(path), path)
+            mirror = Mirror(remote.checkout(path, remote.working_folder(path)), path)
             mirror.check_alone()
             return cls.reopen(mirror.local)._mirrored(mirror)
         path = Path(path)

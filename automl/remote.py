@@ -42,10 +42,10 @@ def fetch(url: str) -> Path:
     return target
 
 
-def checkout(url: str) -> Path:
-    """A folder behind a URL, as a local one."""
+def checkout(url: str, target: Path | None = None) -> Path:
+    """A folder behind a URL, as a local one; in `target`, or in a place that ends with this process."""
     store, path = _store(url)
-    target = _scratch() / (path.rstrip("/").rpartition("/")[2] or "run")
+    target = target or _scratch() / (path.rstrip("/").rpartition("/")[2] or "run")
     try:
         files = store.find(path)
         for file in files:

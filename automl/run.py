@@ -78,6 +78,11 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
         _say(listener, notes)
         clock.goodbye_s = pool.goodbye_s
         clock.hold(tariff(pool.nodes(), rates))
+        if clock.is_timed and clock.limit_s is None:
+            raise OptionError(
+                f"budget='{options.budget}' never ends: these machines cost nothing at these rates. "
+                "Give time, or other rates."
+            )
         task = _read(data, options, clock, listener, pool, earlier)
         with earlier.folder if earlier else _begin(task, options) as folder, Interrupt() as interrupt:
             journal, ref = Journal(folder, clock), pool.put(task.ready.shared)

@@ -149,7 +149,8 @@ def _run_one(data: Any, options: Options, listener: Watcher, run_one: RunOne) ->
         shutil.rmtree(here, ignore_errors=True)  # it was killed before it had decided anything
         return run_one(data, options, listener, started, None)
     with RunFolder.reopen(here) as folder:
-        options, earlier = open_earlier(folder, options_of(folder, {}), None)
+        given = {name: getattr(options, name) for name in ("test", "metric", "cluster", "workers", "rates")}
+        options, earlier = open_earlier(folder, options_of(folder, given), None)
         return run_one(data, options, listener, started, earlier)
 
 

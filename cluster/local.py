@@ -20,6 +20,7 @@ from typing import Any, Self
 from cluster.crew import Crew, Worker
 from cluster.devices import Gpu, find_gpus
 from cluster.interrupts import interrupts_held
+from cluster.memory import free_mb
 from cluster.meter import used_by
 from cluster.nursery import Born, Errand
 from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
@@ -65,14 +66,11 @@ class LocalPool:
 
     def nodes(self) -> list[Node]:
         """The one machine, as it is now."""
-        import psutil
-
         given = [share for worker in self._crew.workers for share in worker.gpus.values()]
         threads = sum(worker.job.threads for worker in self._crew.workers if worker.job is not None)
-        free_mb = psutil.virtual_memory().available / 1024.0**2
         model = self._gpus[0].model if self._gpus else ""
         return [
-            Node(socket.gethostname(), self.slots, free_mb, len(self._gpus), model, busy_cpus=threads,
+            Node(socket.gethostname(), self.slots, free_mb(), len(self._gpus), model, busy_cpus=threads,
                  busy_gpus=sum(given))
         ]  # fmt: skip
 

@@ -187,10 +187,8 @@ class RayPool:
                     _cancel(running.stream)
             self._running.clear()
             self._values.clear()
-            if self._has_asked:
-                with suppress(
-                    Exception
-                ):  # whatever hinders it, the workers that came leave when idle or with the cluster
+            with suppress(Exception):  # a cluster that is gone needs no word
+                if self._has_asked:
                     _ask_for(0)  # Ray would keep what was asked for, and the bill would go on
             if self._is_ours:
                 ray.shutdown()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from drivers import check_books, count, events, finish, fit_words, report, small_table, start, until, workers_of
+from drivers import QUICK, check_books, count, events, finish, fit_words, report, small_table, start, until, workers_of
 
 import automl
 from automl.errors import InputError, OptionError, RunError
@@ -238,7 +238,7 @@ def test_a_run_for_several_targets_is_resumed(table: Path, tmp_path: Path) -> No
     """Killed in its second target: the first stays as it is, the second goes on."""
     run = tmp_path / "run"
     words = ["fit", str(table), "--target", "churned,autopay", "--budget", "16 trials", "--out", str(run)]
-    driver = start(*words, "--families", "linear,lightgbm", "--workers", "2", "--quiet")
+    driver = start(*words, *QUICK, "--test", str(table))
     second = run / "targets" / "autopay"
     until(lambda: count(second, "finished") >= 12, driver)
     driver.kill()

@@ -1,5 +1,6 @@
 """Options and budgets: what people type, and what is refused."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import automl
 from automl.errors import OptionError
 from automl.options import Budget, Options
 
@@ -170,3 +172,11 @@ def test_a_metric_is_a_name_or_a_function() -> None:
     assert Options(metric=max).as_json()["metric"] == "max"
     with pytest.raises(OptionError, match="metric must be a name or a function"):
         Options(metric=3)
+
+
+def test_a_budget_in_money_that_nothing_costs_is_refused(tmp_path: Path) -> None:
+    """It would never end."""
+    (tmp_path / "free.toml").write_text("per_core_hour = 0.0\nper_gb_hour = 0.0\n")
+    frame = pd.DataFrame({"x": range(40), "y": [0, 1] * 20})
+    with pytest.raises(OptionError, match="never ends"):
+        automl.fit(frame, "y", budget="$1", rates=tmp_path / "free.toml", cluster="local", verbose=0)

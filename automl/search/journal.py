@@ -7,7 +7,7 @@ A driver that was killed leaves jobs open: whoever resumes closes them as lost, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from automl.folder import RunFolder
@@ -100,7 +100,7 @@ def read(folder: RunFolder) -> Past:
     for event in folder.events():
         past.elapsed_s = max(past.elapsed_s, float(event.get("elapsed_s", 0.0)))
         if event["event"] == ASKED:
-            past.plans.append(_plan(event["plan"]))
+            past.plans.append(Plan(**event["plan"]))
         elif event["event"] == TOLD:
             past.told.append(Told(event["trial"], event["error"], event["folds"], event["is_whole"]))
         elif event["event"] == STARTED and event.get("parent"):
@@ -147,7 +147,3 @@ def _end(past: Past, event: dict[str, Any]) -> None:
     past.ended_s[number] = event["elapsed_s"]
     if event["status"] in (Status.FAILED, Status.LATE):
         past.troubles[number] = event["status"], event.get("message", "")
-
-
-def _plan(told: dict[str, Any]) -> Plan:
-    return replace(Plan(**told), number=int(told["number"]))

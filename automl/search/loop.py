@@ -60,9 +60,8 @@ class Search:
         self._allocator = Allocator(
             [search_spaces.get(name) for name in self.decision.families], self._load(), self.attempts, self._weigh
         )
-        for left in site.folder.path.glob(
-            "study.journal*"
-        ):  # what an earlier driver wrote is replayed, its locks are dead
+        # what an earlier driver wrote is replayed, and its locks are dead
+        for left in site.folder.path.glob("study.journal*"):
             left.unlink()
         self._studies, self._journal = Studies(site.folder.path / "study.journal", self.seed), site.journal
         self._runner = Runner(site, self.ready)
