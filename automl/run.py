@@ -89,6 +89,7 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
             price = partial(tariff, rates=rates)
             meter = energy_meter(pool.nodes(), rates)
             site = Site(pool, ref, clock, folder, journal, listener, interrupt, price, meter)
+            site.look_around()  # a budget so small that no trial begins has its bill too
             _enter(clock, listener, "search", journal)
             past = earlier.past if earlier else None
             trials = Search(task.ready, task.decision, site, options.seed, past).run()

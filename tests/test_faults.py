@@ -216,6 +216,15 @@ def test_a_run_in_seconds_goes_on_with_what_is_left_of_them(table: Path, tmp_pat
     assert report(run)["run"]["seconds"] <= 16.0
 
 
+def test_a_budget_too_small_for_a_trial_has_its_bill(table: Path, tmp_path: Path) -> None:
+    """What starting up and reading held is overhead, and it is told."""
+    automl.fit(table, "churned", budget=0.3, run_dir=tmp_path / "run", workers=2, verbose=0)
+    bill = report(tmp_path / "run")["cost"]["invoice"]
+    assert bill["held_core_s"] > 0
+    assert bill["money"] > 0
+    assert sum(bill["core_s"].values()) == bill["held_core_s"]
+
+
 def test_resume_refuses_other_data_and_folders_that_are_no_runs(table: Path, tmp_path: Path) -> None:
     """A changed value is another problem; a run from memory asks for its data, and then goes on."""
     frame = pd.read_csv(table)
