@@ -137,7 +137,7 @@ def examine_cluster(options: Options, path: str | None = None) -> list[Check]:
 def _machine(told: dict[str, Any], path: str | None) -> list[Check]:
     """One machine against what this driver is, and against what Ray thinks that it has."""
     node, python = told["node"], platform.python_version()
-    found = [_same("Python", told["python"], python, told["python"].split(".")[:2] == python.split(".")[:2])]
+    found = [_same("Python", told["python"], python, told["python"] == python)]  # Ray's own rule
     theirs, ours = told["versions"], {name: version(name) for name in ("ray", "automl-frontier")}
     found += [_same(name, theirs[name], ours[name], theirs[name] == ours[name]) for name in ours]
     cpus, store_mb, shm_mb, seen = told["cpus"], told["store_mb"], told["shm_mb"], len(told["gpus"])

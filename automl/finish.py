@@ -186,7 +186,7 @@ def _use(bench: Bench) -> Used:
             return cast(Used, outcome.value)
         if outcome.status is Status.LATE:
             return Used(math.nan, math.nan)
-        if outcome.status is Status.FAILED:
+        if outcome.status is Status.FAILED and not outcome.is_memory:  # what others held may be free by now
             break
     raise RunError(
         f"the saved model cannot be used: {outcome.error}. Please report this with {bench.site.folder.path}."

@@ -47,6 +47,7 @@ class Worker:
     job: Job | None = None
     begun: Begun | None = None
     gpus: dict[str, float] = field(default_factory=dict)  # that it ever had, by the share of each
+    is_starved: bool = False  # memory ran out in it: what it still holds, nobody knows
 
     @property
     def deadline_s(self) -> float:

@@ -148,7 +148,7 @@ class LocalPool:
             try:
                 while worker.pipe.poll():
                     self._hear(worker, worker.pipe.recv())
-                    if worker.gpus and worker.job is None:
+                    if worker.job is None and (worker.gpus or worker.is_starved):
                         self._crew.replace(worker)
                         break
             except (EOFError, OSError):
@@ -170,6 +170,7 @@ class LocalPool:
         elif worker.job is not None:
             self._outcomes.append(unpack(message, worker.name))
             worker.job = worker.begun = None
+            worker.is_starved = message.is_memory
 
     def _hand_out(self) -> None:
         """Start what fits, in order; a job that only waits for a GPU holds up none behind it."""

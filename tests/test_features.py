@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.modalities.table.encode import Raw, learn_schema
+from automl.modalities.table.encode import Raw, Schema, learn_schema
 from automl.modalities.table.features import Lesson, learn_features, load_features
 from automl.modalities.table.kinds import describe
 from automl.modalities.table.recipes import RECIPES, useful
@@ -15,8 +15,12 @@ RNG = np.random.default_rng(0)
 
 def encoded(frame: pd.DataFrame) -> tuple[Raw, tuple[tuple[str, ...], ...]]:
     """A frame's columns as arrays, and the labels of its categories."""
-    schema = learn_schema(frame, Profile("table", len(frame), describe(frame), "regression", "", "rmse", ""))
+    schema = schema_of(frame)
     return schema.encode(frame), schema.labels
+
+
+def schema_of(frame: pd.DataFrame) -> Schema:
+    return learn_schema(frame, Profile("table", len(frame), describe(frame), "regression", "", "rmse", ""))
 
 
 def lesson(frame: pd.DataFrame, y: np.ndarray | None = None, outputs: int = 1) -> Lesson:
@@ -82,6 +86,29 @@ def test_labels_made_of_words_become_numbers_in_which_like_is_near_like() -> Non
     }
     here = matrix.numbers[unseen]
     assert np.linalg.norm(here - place["police"]) < np.linalg.norm(here - place["bus"])
+
+
+def test_labels_made_of_words_are_guessed_from_other_labels_with_the_same_words() -> None:
+    """A title that nobody saw in training gets the answer of its words; a seen one is guessed without its own rows."""
+    ranks, fields = ("director", "clerk", "technician", "manager"), [f"field{k}" for k in range(20)]
+    titles = [f"{rank} of {name}" for rank in ranks for name in fields]
+    frame = pd.DataFrame({"title": titles * 3})
+    pay = frame["title"].str.startswith("director").to_numpy() * 10.0
+    odd, unseen = titles.index("clerk of field3"), titles.index("director of field7")
+    pay[frame["title"] == titles[odd]] = 10.0  # an answer that its words do not explain
+    kept = np.flatnonzero(frame["title"] != titles[unseen])
+    schema = schema_of(frame.iloc[kept])
+    features, _ = learn_features(Lesson(schema.encode(frame.iloc[kept]), pay[kept], 1, schema.labels))
+    raw = schema.encode(frame)
+    assert raw.codes[unseen, 0] == 0
+    numbers = features.transform(raw).numbers
+    guesses = numbers[: len(titles), -1]
+    is_director = np.array([title.startswith("director") for title in titles])
+    assert guesses[unseen] > guesses[~is_director].max()
+    assert guesses[odd] < guesses[is_director].min()
+    np.testing.assert_array_equal(load_features(features.dump()).transform(raw).numbers, numbers)
+    some = np.array([5, unseen, 5, unseen + len(titles)])
+    np.testing.assert_array_equal(features.transform(raw.take(some)).numbers, numbers[some])
 
 
 def test_mean_answers_of_training_rows_have_no_share_of_their_own_answer() -> None:

@@ -214,6 +214,20 @@ def start_a_sleeper(_: object, __: None) -> None:
     subprocess.run(["sleep", "60"], check=True)
 
 
+def test_a_worker_whose_memory_ran_out_is_replaced(pool: LocalPool) -> None:
+    """What a process holds after a MemoryError nobody knows: the next job begins in another one."""
+    starved = run(pool, f"{__name__}:starve")
+    assert (starved.status, starved.is_memory) == (Status.FAILED, True)
+    after = run(pool, "cluster.contracts:nap", 0.0)
+    assert after.status is Status.DONE
+    assert after.worker != starved.worker
+
+
+def starve(_: object, __: None) -> None:
+    """Run out of memory."""
+    raise MemoryError
+
+
 def test_large_payloads_and_values_travel(pool: LocalPool) -> None:
     """Megabytes pass both ways, even to a worker that is not there yet."""
     payload = np.arange(3_000_000)

@@ -16,6 +16,7 @@ import numpy as np
 
 from automl.errors import SchemaError
 from automl.modalities.table.parse import distinct, is_numeric, to_dates, to_number
+from automl.modalities.table.words import are_words
 from automl.options import near
 from automl.records import Column, Kind, Profile
 
@@ -28,19 +29,37 @@ FLOAT32_EXACT = 2**24  # whole numbers beyond it lose digits in float32, so such
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """Labels outside the schema whose words may still tell something."""
+
+    column: int  # of the codes
+    rows: np.ndarray
+    labels: np.ndarray  # one for each of these rows
+
+    def take(self, rows: np.ndarray, of: int) -> Unseen:
+        """As they are among the given rows of all `of` rows."""
+        place = np.full(of, -1)
+        place[self.rows] = np.arange(len(self.rows))
+        places = place[rows]
+        return Unseen(self.column, np.flatnonzero(places >= 0), self.labels[places[places >= 0]])
+
+
+@dataclass(frozen=True)
 class Raw:
     """Encoded feature columns before anything was learned: numbers (NaN: missing), codes (0: missing), texts."""
 
     numbers: np.ndarray
     codes: np.ndarray
     texts: tuple[np.ndarray, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
 
     def __len__(self) -> int:
         return int(self.numbers.shape[0])
 
     def take(self, rows: np.ndarray) -> Raw:
         """The given rows, copied."""
-        return Raw(self.numbers[rows], self.codes[rows], tuple(text[rows] for text in self.texts))
+        texts = tuple(text[rows] for text in self.texts)
+        return Raw(self.numbers[rows], self.codes[rows], texts, tuple(u.take(rows, len(self)) for u in self.unseen))
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,11 @@ class Coding:
     def lookup(self) -> dict[str | None, int]:
         """Code of each label; 0 stays for missing and unseen."""
         return {label: code for code, label in enumerate(self.labels, start=1)}
+
+    @cached_property
+    def has_words(self) -> bool:
+        """Whether its labels are made of words."""
+        return are_words(self.labels)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,10 +123,13 @@ class Schema:
         numbers: list[np.ndarray] = []
         codes: list[np.ndarray] = []
         texts: list[np.ndarray] = []
+        unseen: list[Unseen] = []
         for coding in self.codings:
             series = frame[coding.column.name]
             if coding.column.kind is Kind.CATEGORY:
                 codes.append(_codes(series, coding.lookup))
+                if coding.has_words and not codes[-1].all():
+                    unseen.append(_unseen(series, codes[-1], len(codes) - 1))
             elif coding.column.kind is Kind.TEXT:
                 texts.append(_texts(series))
             else:
@@ -112,6 +139,7 @@ class Schema:
             np.stack(numbers, axis=1) if numbers else np.empty((rows, 0), dtype=np.float32),
             np.stack(codes, axis=1) if codes else np.empty((rows, 0), dtype=np.int32),
             tuple(texts),
+            tuple(u for u in unseen if len(u.rows)),
         )
 
     def _check(self, frame: pd.DataFrame) -> None:
@@ -177,6 +205,12 @@ def _codes(series: pd.Series, lookup: Mapping[str | None, int]) -> np.ndarray:
     codes, texts = distinct(series)
     table = np.fromiter((lookup.get(text, 0) for text in [*texts, None]), dtype=np.int32, count=len(texts) + 1)
     return np.asarray(table[codes])  # -1, missing, picks the last entry
+
+
+def _unseen(series: pd.Series, codes: np.ndarray, column: int) -> Unseen:
+    texts = _texts(series.iloc[np.flatnonzero(codes == 0)])
+    rows = np.flatnonzero(codes == 0)[texts != ""]
+    return Unseen(column, rows, texts[texts != ""])
 
 
 def _texts(series: pd.Series) -> np.ndarray:

@@ -17,10 +17,14 @@ import numpy as np
 
 from automl.modalities.table.cells import Key, answer_columns, cell_means, means_without_own
 from automl.modalities.table.encode import Raw
-from automl.modalities.table.recipes import PLAIN, RECIPES, WORDY, Recipe
+from automl.modalities.table.labels import Labelled, LabelNumbers, learn_labels
+from automl.modalities.table.recipes import PLAIN, RECIPES
 from automl.modalities.table.select import Combination, choose_coded, choose_combinations, choose_groups, choose_keys
-from automl.modalities.table.words import Words, learn_words
+from automl.modalities.table.words import Words, are_words, learn_words
 from search_spaces.spec import Matrix
+
+WORD_ARRAYS = ("idf", "directions", "flagged")  # of Words, as they are saved
+LABEL_ARRAYS = ("table", "worths", "centre")  # of LabelNumbers
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Features:
 
     known: tuple[np.ndarray, ...]  # per category column: which codes were seen often enough
     words: tuple[Words, ...] = ()
-    labels: Mapping[int, np.ndarray] = field(default_factory=dict)  # wordy category column -> numbers of each code
+    labels: Mapping[int, LabelNumbers] = field(default_factory=dict)  # of the category columns that are made of words
     coded: tuple[Key, ...] = ()
     means: tuple[KeyMeans, ...] = ()  # of answers first, of columns then
     combinations: tuple[Combination, ...] = ()
@@ -54,7 +58,7 @@ class Features:
 
     def _matrix(self, raw: Raw, means: Sequence[np.ndarray]) -> Matrix:
         blocks = [raw.numbers, *(word.transform(text) for word, text in zip(self.words, raw.texts, strict=True))]
-        blocks += [table[raw.codes[:, j]] for j, table in self.labels.items()]
+        blocks += [labels.transform(raw, j) for j, labels in self.labels.items()]
         blocks += [combination.of(raw)[:, None] for combination in self.combinations]
         blocks += means
         numbers = np.hstack(blocks).astype(np.float32, copy=False) if len(blocks) > 1 else raw.numbers
@@ -68,16 +72,15 @@ class Features:
         arrays = _Arrays()
         facts = {
             "known": [arrays.put(seen) for seen in self.known],
-            "words": [
+            "words": [_pack_words(words, arrays) for words in self.words],
+            "labels": [
                 {
-                    "vocabulary": list(word.vocabulary),
-                    "idf": arrays.put(word.idf),
-                    "directions": arrays.put(word.directions),
-                    "flagged": arrays.put(word.flagged),
+                    "column": j,
+                    "words": _pack_words(labels.words, arrays),
+                    **{name: arrays.put(getattr(labels, name)) for name in LABEL_ARRAYS},
                 }
-                for word in self.words
+                for j, labels in self.labels.items()
             ],
-            "labels": [{"column": j, "table": arrays.put(table)} for j, table in self.labels.items()],
             "coded": [_pack_key(key, arrays) for key in self.coded],
             "means": [
                 {"key": _pack_key(mean.key, arrays), "table": arrays.put(mean.table), "columns": list(mean.columns)}
@@ -105,6 +108,15 @@ class _Arrays:
         return buffer.getvalue()
 
 
+def _pack_words(words: Words, arrays: _Arrays) -> dict[str, Any]:
+    return {"vocabulary": list(words.vocabulary), **{name: arrays.put(getattr(words, name)) for name in WORD_ARRAYS}}
+
+
+def _read_words(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Words:
+    vocabulary = {word: i for i, word in enumerate(facts["vocabulary"])}
+    return Words(vocabulary, *(arrays[facts[name]] for name in WORD_ARRAYS))
+
+
 def _pack_key(key: Key, arrays: _Arrays) -> dict[str, Any]:
     pair = None if key.pair is None else [_pack_key(part, arrays) for part in key.pair]
     return {"kind": key.kind, "column": key.column, "seen": arrays.put(key.seen), "pair": pair}
@@ -120,17 +132,15 @@ def load_features(parts: Mapping[str, bytes]) -> Features:
     facts = json.loads(parts["features.json"])
     with np.load(io.BytesIO(parts["features.npz"]), allow_pickle=False) as file:
         arrays = dict(file)
-    words = [
-        Words(
-            {word: i for i, word in enumerate(entry["vocabulary"])},
-            *(arrays[entry[name]] for name in ("idf", "directions", "flagged")),
-        )
-        for entry in facts["words"]
-    ]
+
+    def labels_of(entry: Mapping[str, Any]) -> LabelNumbers:
+        table, worths, centre = (arrays[entry[name]] for name in LABEL_ARRAYS)
+        return LabelNumbers(table, _read_words(entry["words"], arrays), worths, centre)
+
     return Features(
         known=tuple(arrays[name] for name in facts["known"]),
-        words=tuple(words),
-        labels={entry["column"]: arrays[entry["table"]] for entry in facts["labels"]},
+        words=tuple(_read_words(entry, arrays) for entry in facts["words"]),
+        labels={entry["column"]: labels_of(entry) for entry in facts["labels"]},
         coded=tuple(_read_key(entry, arrays) for entry in facts["coded"]),
         means=tuple(
             KeyMeans(_read_key(entry["key"], arrays), arrays[entry["table"]], tuple(entry["columns"]))
@@ -158,10 +168,10 @@ def learn_features(lesson: Lesson, recipe: str = PLAIN) -> tuple[Features, Matri
     answers = answer_columns(lesson.y, lesson.outputs)
     known = tuple(_often_seen(raw.codes[:, j], len(own) + 1, wanted.least) for j, own in enumerate(lesson.labels))
     words = tuple(learn_words(text, wanted.text_dims, wanted.flags, lesson.seed, answers) for text in raw.texts)
-    tables = {
-        j: _label_numbers(lesson, j, wanted, answers)
+    labels = {
+        j: learn_labels(Labelled(own, raw.codes[:, j], answers), wanted.label_dims, wanted.flags, lesson.seed)
         for j, own in enumerate(lesson.labels)
-        if wanted.label_dims and _are_words(own)
+        if wanted.label_dims and are_words(own)
     }
     keys = choose_keys(raw, answers, wanted)
     told = [KeyMeans(key, cell_means(key.cells(raw), key.size, answers, lesson.weight)) for key in keys]
@@ -171,7 +181,7 @@ def learn_features(lesson: Lesson, recipe: str = PLAIN) -> tuple[Features, Matri
         for key, columns in choose_groups(raw, keys, answers, wanted)
     ]
     features = Features(
-        known, words, tables, choose_coded(raw, answers, wanted), (*told, *groups),
+        known, words, labels, choose_coded(raw, answers, wanted), (*told, *groups),
         choose_combinations(raw, answers, wanted),
     )  # fmt: skip
     return features, features._matrix(raw, [*own, *(group.transform(raw) for group in groups)])
@@ -181,21 +191,6 @@ def _often_seen(codes: np.ndarray, size: int, least: int) -> np.ndarray:
     often = np.bincount(codes, minlength=size)[:size] >= least
     often[0] = True
     return often
-
-
-def _are_words(labels: Sequence[str]) -> bool:
-    least, words = WORDY
-    return len(labels) >= least and sum(len(label.split()) for label in labels) >= words * len(labels)
-
-
-def _label_numbers(lesson: Lesson, column: int, recipe: Recipe, answers: np.ndarray) -> np.ndarray:
-    """(codes, dims): numbers of every label, learned from those seen; an unseen one still has words. Missing: NaN."""
-    labels, codes = np.array(lesson.labels[column], dtype=object), lesson.raw.codes[:, column]
-    seen = np.unique(codes[codes > 0])
-    means = cell_means(codes, len(labels) + 1, answers)  # of each label, so that each counts once among the words
-    learned = learn_words(labels[seen - 1], recipe.label_dims, recipe.flags, lesson.seed, means[seen])
-    numbers = learned.transform(labels)
-    return np.vstack([np.full((1, numbers.shape[1]), np.nan, dtype=np.float32), numbers])
 
 
 def _column_means(raw: Raw, key: Key, columns: Sequence[int]) -> np.ndarray:

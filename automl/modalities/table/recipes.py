@@ -10,7 +10,6 @@ import numpy as np
 from automl.modalities.table.encode import Raw
 
 PLAIN = "plain"
-WORDY = (30, 1.5)  # labels, and words in a label on average, from which they are read as words
 LONG_CATEGORY = 8  # labels beyond which a tree no longer finds all groups by itself
 SAMPLE = 20_000  # rows that are looked at
 FEWEST = 16  # exact values up to which a tree needs no help

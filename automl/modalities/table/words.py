@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+WORDY = (30, 1.5)  # labels, and words in a label on average, from which they are read as words
 MAX_WORDS = 5_000  # vocabulary of one text column
 SVD_ROWS = 20_000  # texts from which the reduction is learned
 _WORD = re.compile(r"\w\w+|[^\w\s]", re.UNICODE)
@@ -28,13 +29,23 @@ class Words:
     directions: np.ndarray  # (words, dims)
     flagged: np.ndarray  # places in the vocabulary of the words that get an indicator
 
+    def weights(self, texts: np.ndarray) -> Any:
+        """(rows, words), sparse: the TF-IDF weights."""
+        return _weights(texts, self.vocabulary, self.idf)
+
     def transform(self, texts: np.ndarray) -> np.ndarray:
         """(rows, dims + 2 + flagged): the reduced weights, length in characters and in words, the indicators."""
-        weights = _weights(texts, self.vocabulary, self.idf)
+        weights = self.weights(texts)
         reduced = np.asarray(weights @ self.directions, dtype=np.float32)
         lengths = np.array([[len(text), text.count(" ") + 1 if text else 0] for text in texts], dtype=np.float32)
         flags = (weights[:, self.flagged] > 0).toarray().astype(np.float32)
         return np.hstack([reduced, lengths.reshape(len(texts), 2), flags])
+
+
+def are_words(labels: Sequence[str]) -> bool:
+    """Whether the labels of a category are worth reading as words."""
+    least, words = WORDY
+    return len(labels) >= least and sum(len(label.split()) for label in labels) >= words * len(labels)
 
 
 def learn_words(texts: np.ndarray, dims: int, flags: int, seed: int, answers: np.ndarray | None = None) -> Words:
