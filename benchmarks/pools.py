@@ -21,6 +21,7 @@ from cluster.pool import Job, Pool, Status
 
 BACKENDS = ("local", "ray")
 SIZES = (1, 4, 16, 64)
+WARM_S = 120.0  # at most, to start the workers of a simulated cluster
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,8 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--backends", default=",".join(BACKENDS))
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one trial")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="workers of the simulated clusters")
     args = parser.parse_args(argv)
-    {"busy": busy, "scaling": scaling}[args.what](args.backends.split(","), args.trials, args.seconds)
+    if args.what == "busy":
+        busy(args.backends.split(","), args.trials, args.seconds)
+    else:
+        scaling(args.backends.split(","), [int(size) for size in args.sizes.split(",")], args.trials, args.seconds)
     return 0
 
 
@@ -47,13 +52,13 @@ def busy(backends: Sequence[str], trials: int, seconds: float) -> None:
             print(f"{name}: {trials} trials of {seconds:g} s on {pool.slots} cores: {told}", flush=True)
 
 
-def scaling(backends: Sequence[str], trials: int, seconds: float) -> None:
+def scaling(backends: Sequence[str], sizes: Sequence[int], trials: int, seconds: float) -> None:
     """Trials that sleep on a cluster of so many fake CPUs, the next one asked of the sampler when one ends."""
     for name in backends:
-        for size in SIZES:
+        for size in sizes:
             with opened(name, size) as pool, tempfile.TemporaryDirectory() as folder:
-                run(pool, 2 * size, "cluster.contracts:nap", 0.2)
-                count = max(4 * size, min(trials, 20 * size))
+                warm(pool, size)
+                count = max(10 * size, min(trials, 20 * size))
                 for asker in (None, Asker(Path(folder))):
                     cpu_s = time.process_time()
                     wall_s, busy_s = run(pool, count, "cluster.contracts:nap", seconds, asker)
@@ -101,6 +106,13 @@ def run(
             busy_s += outcome.cost.wall_s
             done += 1
     return time.monotonic() - started, busy_s
+
+
+def warm(pool: Pool, size: int) -> None:
+    """Until every worker has started, which on few real cores takes a while: naps all at once take one nap's time."""
+    ends = time.monotonic() + WARM_S
+    while run(pool, size, "cluster.contracts:nap", 1.0)[0] > 1.5 and time.monotonic() < ends:
+        continue
 
 
 def opened(name: str, workers: int) -> Pool:
