@@ -205,6 +205,7 @@ class Family:
     # ways to present a table, by automl's names, in the order of their trial
     recipes: tuple[str, ...] = ("plain", "means", "rich", "log", "rich log")
     is_threaded: bool = True  # whether one fit makes good use of several threads
+    imports: tuple[str, ...] = ()  # what a fit loads the first time in a process: seconds that are not the fit's
 
     def configs(self) -> list[dict[str, Any]]:
         """The default, then the portfolio, as full configurations."""

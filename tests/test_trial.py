@@ -1,14 +1,19 @@
 """One fold of one trial."""
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import search_spaces
 from automl.options import Options
 from automl.prepare import prepare
 from automl.profiler import examine
 from automl.reading import load
+from automl.search import trial
 from automl.search.trial import FoldJob, _encode
+from cluster.pool import Grant
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
 
@@ -24,3 +29,34 @@ def test_a_trial_on_a_share_of_the_rows_learns_from_so_many_and_is_judged_on_all
     assert len(part.train) == round(0.4 * len(whole.train))
     assert part.train.y.mean() == pytest.approx(whole.train.y.mean(), abs=0.02)
     assert (part.held.y == whole.held.y).all()
+
+
+def test_what_a_fit_loads_is_loaded_before_its_learner_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first fit of a process counts no seconds of imports, else nothing seems affordable after it."""
+    loaded: list[str] = []
+    loaded_before: list[str] = []
+    make = trial.learners.make
+
+    def make_and_look(*given: Any) -> Any:
+        loaded_before.extend(loaded)
+        return make(*given)
+
+    monkeypatch.setattr(trial, "import_module", loaded.append)
+    monkeypatch.setattr(trial.learners, "make", make_and_look)
+    options = Options(target="churned", budget="5 trials")
+    dataset = load(CUSTOMERS, options)
+    profile, _ = examine(dataset, options)
+    shared = prepare(dataset, profile, options, core_s=float("inf")).shared
+    family = search_spaces.get("linear")
+    trial.run_fold(Grant(1, float("inf")), FoldJob(family.name, family.configs()[0], {}, 0, 0), shared)
+    assert loaded_before == list(family.imports) != []
+
+
+@pytest.mark.parametrize("name", search_spaces.names())
+def test_what_a_family_loads_is_there(name: str) -> None:
+    """A misspelt module would fail every fit."""
+    family = search_spaces.get(name)
+    if family.needs.package is not None:
+        pytest.importorskip(family.needs.package)
+    for module in family.imports:
+        importlib.import_module(module)

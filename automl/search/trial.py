@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,8 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
     """Fit one configuration on a fold's training rows and predict the rows held out."""
     encoded = _encode(shared, job)
     family = search_spaces.get(job.family)
+    for module in family.imports:
+        import_module(module)
     learner = learners.make(family, job.params, RECIPES[_recipe(job)].bend)
     seed = job.seed + 1 + job.fold
     run = Run(shared.task, shared.outputs, shared.metric, seed, grant.threads, grant.until, shared.levels)

@@ -182,4 +182,5 @@ FAMILY = Family(
     portfolio=PORTFOLIO,
     price=Price(1.0, 20.0, 0.7),
     recipes=("plain", "coded", "rich", "log"),
+    imports=("catboost",),
 )

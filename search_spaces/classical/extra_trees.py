@@ -41,4 +41,5 @@ FAMILY = Family(
     needs=Needs(tasks=WITH_QUANTILES, rows=(10, 1_000_000), columns=(1, 5_000), classes=200, package="sklearn"),
     portfolio=PORTFOLIO,
     price=Price(0.3, 10.0, 0.2),
+    imports=("sklearn.ensemble",),
 )

@@ -211,4 +211,5 @@ FAMILY = Family(
     portfolio=PORTFOLIO,
     quick=QUICK,
     price=Price(0.15, 5.0, 0.95),
+    imports=("lightgbm",),
 )

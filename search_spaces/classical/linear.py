@@ -179,4 +179,5 @@ FAMILY = Family(
     portfolio=PORTFOLIO,
     price=Price(0.1, 1.5, 0.7),
     is_threaded=False,
+    imports=("scipy.optimize", "threadpoolctl"),
 )

@@ -130,4 +130,5 @@ FAMILY = Family(
     price=Price(0.05, 2.0),
     recipes=("plain",),
     is_threaded=False,
+    imports=("sklearn.neighbors",),
 )

@@ -172,4 +172,5 @@ FAMILY = Family(
     needs=Needs(tasks=WITH_QUANTILES, rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="xgboost"),
     portfolio=PORTFOLIO,
     price=Price(0.15, 6.0, 0.95),
+    imports=("xgboost",),
 )

@@ -53,4 +53,5 @@ FAMILY = Family(
     portfolio=PORTFOLIO,
     needs=Needs(tasks=WITH_QUANTILES, rows=(200, 1_000_000), columns=(1, 2_000), package="torch"),
     price=Price(5.0, 28.0, cell_bytes=24.0),
+    imports=("torch",),
 )
