@@ -375,3 +375,15 @@ def test_the_report_tells_how_to_do_the_run_again(finished: Result) -> None:
     given = build().parse_args(shlex.split(line)[1:])
     assert Path(given.data).is_file()
     assert (given.target, given.budget, given.seed) == ("churned", "6 trials", 0)
+
+
+def test_labels_that_training_never_saw_are_told_apart_by_their_words(tmp_path: Path) -> None:
+    """A saved model pays a new director more than a new clerk, though it has seen neither title."""
+    ranks = {"director": 90.0, "manager": 60.0, "clerk": 30.0, "technician": 40.0}
+    rows = [(f"{rank} of field{k}", pay + k % 3) for k in range(25) for rank, pay in ranks.items() for _ in range(3)]
+    frame = pd.DataFrame(rows, columns=["title", "pay"])
+    frame["age"] = np.random.default_rng(0).integers(20, 60, len(frame))
+    automl.fit(frame, "pay", budget="1 trials", families=("lightgbm",), run_dir=tmp_path / "run", verbose=0)
+    new = pd.DataFrame({"title": [f"{rank} of harbour" for rank in ranks], "age": 40})
+    told = automl.load(tmp_path / "run").predict(new)
+    assert told.rank().tolist() == [4.0, 3.0, 1.0, 2.0]
