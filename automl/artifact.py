@@ -23,7 +23,7 @@ from automl.records import Profile, as_json
 from automl.refit import Member
 from automl.training import learners
 
-FORMAT = 1
+FORMAT = 2  # 2: labels made of words bring their words along
 LIBRARIES = (
     "automl-frontier",
     "numpy",
