@@ -56,3 +56,15 @@ def test_a_bent_learner_is_better_where_effects_multiply_and_is_the_same_after_l
         errors[bend] = np.abs(told - y[1500:]).mean()
         np.testing.assert_array_equal(learners.load(family, learner.dump()).predict(held), told)
     assert errors[kind] < 0.7 * errors[""]
+
+
+def test_a_line_on_the_bent_scale_does_not_explode_beyond_the_training_rows() -> None:
+    """Twice as large as any training row: the prediction is the largest answer that was ever seen, and finite."""
+    numbers = np.linspace(0, 1, 300, dtype=np.float32)[:, None]
+    y = 1e4 * np.exp(6 * numbers[:, 0].astype(np.float64))
+    family = search_spaces.get("linear")
+    learner = learners.make(family, family.configs()[0], "log")
+    nothing = np.empty((300, 0), dtype=np.int32)
+    learner.fit(Rows(Matrix(numbers, nothing, ()), y), None, Run("regression", 1, "rmse", seed=0))
+    far = Matrix(np.array([[2.0], [50.0]], dtype=np.float32), nothing[:2], ())
+    assert learner.predict(far).max() <= y.max() * (1 + 1e-9)

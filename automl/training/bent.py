@@ -1,14 +1,15 @@
 """A learner of bent answers: prices, incomes and counts with a long tail, learned on a scale where the tail is short.
 
 Predictions are bent back. That makes them medians rather than means, which costs squared error where noise is large;
-so it is a choice that trials make, never a rule.
+so it is a choice that trials make, never a rule. Nothing beyond the training answers is ever predicted: a straight line
+that goes on beyond the last of them is an explosion once it is bent back.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Bend:
     scale: float = 1.0
     knots: tuple[float, ...] = ()
     places: tuple[float, ...] = ()
+    ends: tuple[float, float] = (-500.0, 500.0)  # of the training answers, on the bent scale
 
     def there(self, y: np.ndarray) -> np.ndarray:
         """Answers on the bent scale."""
@@ -40,7 +42,7 @@ class Bend:
     def back(self, bent: np.ndarray) -> np.ndarray:
         """Answers as they were."""
         if self.kind == "log":
-            return np.asarray(np.sinh(np.clip(bent, -500.0, 500.0)) * self.scale)
+            return np.asarray(np.sinh(np.clip(bent, *self.ends)) * self.scale)
         return np.asarray(np.interp(bent, self.places, self.knots))
 
 
@@ -48,7 +50,9 @@ def find_bend(kind: str, y: np.ndarray) -> Bend:
     """The curve for these training answers: straight near zero and a logarithm beyond, or normal by their ranks."""
     if kind == "log":
         sizes = np.abs(y[y != 0])
-        return Bend(kind, scale=float(max(np.quantile(sizes, SMALL), NARROW * sizes.max())) if len(sizes) else 1.0)
+        straight = Bend(kind, scale=float(max(np.quantile(sizes, SMALL), NARROW * sizes.max())) if len(sizes) else 1.0)
+        ends = straight.there(np.array([y.min(), y.max()]))
+        return replace(straight, ends=(float(ends[0]), float(ends[1])))
     from scipy.special import ndtri
 
     shares = np.linspace(0, 1, min(KNOTS, len(y)) + 2)[1:-1]
@@ -85,13 +89,13 @@ class Bent:
 
     def dump(self) -> dict[str, bytes]:
         """The learner's state and the curve."""
-        facts = {"kind": self.bend.kind, "scale": self.bend.scale, "knots": self.bend.knots, "places": self.bend.places}
-        return {**self.learner.dump(), PART: json.dumps(facts).encode()}
+        return {**self.learner.dump(), PART: json.dumps(asdict(self.bend)).encode()}
 
 
 def load_bent(learner: Learner, part: bytes) -> Bent:
     """The bent learner of a fitted one and its saved curve."""
-    facts: Mapping[str, list[float]] = json.loads(part)
-    bent = Bent(learner, str(facts["kind"]))
-    bent.bend = Bend(**{**facts, "knots": tuple(facts["knots"]), "places": tuple(facts["places"])})  # type: ignore[arg-type]  # as they were written
+    read: dict[str, Any] = json.loads(part)
+    facts = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
+    bent = Bent(learner, read["kind"])
+    bent.bend = Bend(**facts)  # type: ignore[arg-type]  # as they were written
     return bent
