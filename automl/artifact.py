@@ -16,6 +16,7 @@ from typing import Any
 import search_spaces
 from automl.errors import ArtifactError
 from automl.folder import RunFolder, write_whole
+from automl.modalities.media import encoders
 from automl.modalities.table.encode import Schema, schema_from_json
 from automl.modalities.table.features import load_features
 from automl.model import Model, Part
@@ -34,7 +35,12 @@ LIBRARIES = (
     "xgboost",
     "catboost",
     "torch",
+    "pillow",
+    "soundfile",
+    "transformers",
+    "timm",
 )
+ENCODER = "encoder/weights.safetensors"  # of the network that describes images or sounds, where one does
 
 
 def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapping[str, Any]) -> Path:
@@ -61,6 +67,8 @@ def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapp
                 "parts": parts,
             }
         )
+    if _is_described(members) and (encoder := folder.path / ENCODER).is_file():
+        files |= _write(target, "encoder", {encoder.name: encoder.read_bytes()})
     manifest = {"format": FORMAT, **facts, "members": entries, "versions": versions(), "files": files}
     write_whole(target / "manifest.json", json.dumps(as_json(manifest), indent=1, ensure_ascii=False).encode())
     return target
@@ -85,7 +93,8 @@ def load(path: str | Path) -> Model:
         folder = folder / "model"
     manifest = _manifest(folder)
     content = _checked_files(folder, manifest["files"])
-    schema = schema_from_json(manifest["schema"])
+    schema = schema_from_json(manifest["schema"], content.get(ENCODER))
+    _require(schema, has_weights=ENCODER in content)
     keys = {part["features"] for member in manifest["members"] for part in member["parts"]}
     features = {key: load_features(_under(content, f"features/{key}")) for key in keys}
     parts = []
@@ -93,8 +102,21 @@ def load(path: str | Path) -> Model:
         family = search_spaces.get(member["family"])
         for part in member["parts"]:
             learner = learners.load(family, _under(content, part["learner"]))
-            parts.append(Part(part["features"], learner, member["weight"] / len(member["parts"])))
+            parts.append(Part(part["features"], learner, family.eats, member["weight"] / len(member["parts"])))
     return Model(schema, features, tuple(parts), manifest)
+
+
+def _is_described(members: Sequence[Member]) -> bool:
+    """Whether a member reads what images or sounds are described by."""
+    return any(search_spaces.get(member.plan.family).eats == "table" for member in members)
+
+
+def _require(schema: Schema, *, has_weights: bool) -> None:
+    """Say at once what the network that describes images or sounds needs, and this machine does not have."""
+    for coding in schema.codings:
+        encoder = None if coding.sense is None else getattr(coding.sense, "encoder", None)
+        if encoder is not None and has_weights:
+            encoders.get(encoder.kind).require()
 
 
 def copy(source: Path, target: Path) -> Path:

@@ -5,7 +5,7 @@ Predictions depend on the rows alone: category codes are looked up by their text
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ from automl.modalities.table.encode import Raw, Schema
 from automl.modalities.table.features import Features
 from automl.readout import calibrated, decided
 from automl.records import Readout
-from search_spaces.spec import Learner, Matrix
+from search_spaces.spec import OF_NUMBERS, Learner, Matrix, Media
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from automl.explain import Question
 
 CHUNK_ROWS = 50_000  # rows encoded at a time, so that memory stays bounded
 THREADED_ROWS = 5_000  # below this, starting threads costs more than it gives
@@ -31,6 +33,7 @@ class Part:
 
     features: str  # key of the fitted features it reads
     learner: Learner
+    eats: str  # "table", or "image" and "audio": then the rows need not be described in numbers
     weight: float  # the member's weight divided by its folds
 
 
@@ -90,6 +93,52 @@ class Model:
         frame = self._frame(data)
         return pd.DataFrame(self._outputs(frame), index=frame.index, columns=pd.Index(self.classes))
 
+    def explain(self, data: Any, label: Any = None) -> list[np.ndarray]:
+        """Where the answers to images or sounds come from: for each row a map of 0 .. 1, highest where it counts.
+
+        Of images (height, width) as the model sees them; of sounds (bands, frames), the lowest band first.
+        `label`: the class to look for; None: the one that is predicted. Of tables there are no such maps.
+        """
+        from automl.explain import explain
+
+        if label is not None and label not in self.classes:
+            known = ", ".join(map(repr, self.classes[:8])) or "none, as it predicts numbers"
+            raise InputError(f"label={label!r} is no class of this model. Its classes: {known}.")
+        frame = self._frame(data)
+        if not len(frame):
+            return []
+        place = None if label is None else self.classes.index(label)
+        return list(explain(self.question(frame, outputs=place)).maps)
+
+    def question(
+        self, frame: pd.DataFrame, media: Media | None = None, outputs: Sequence[int] | int | None = None
+    ) -> Question:
+        """Where do these answers come from, as explainers ask it.
+
+        `media`: the frame's images or sounds, where they are decoded already; `outputs`: of each row, or of all, the
+        place of the class asked about, else of the predicted one.
+        """
+        from automl.explain import Question
+
+        if not any(coding.sense is not None for coding in self.schema.codings):
+            raise InputError(
+                "explain draws maps of images and sounds, but this model reads a table. "
+                "To see what a column does, predict rows that differ in it alone."
+            )
+        raw = self._encode(frame, media)
+        media = raw.media
+        assert media is not None  # a schema with a sense always decodes
+
+        def ask(row: int, others: Media) -> np.ndarray:
+            return self._mix(self._encode(frame.iloc[[row] * len(others)], others))
+
+        if outputs is None:
+            told = self._mix(raw) if self.classes else np.empty(0)
+            outputs = decided(told, self.readout).argmax(axis=1).tolist() if self.classes else len(self.levels) // 2
+        parts = tuple((part.weight, part.learner) for part in self.parts if part.eats == media.kind)
+        places = np.full(len(frame), outputs, dtype=np.int64)
+        return Question(media, places, ask, parts, self.task in OF_NUMBERS)
+
     def _frame(self, data: Any) -> pd.DataFrame:
         import pandas as pd
 
@@ -102,9 +151,12 @@ class Model:
     def _outputs(self, frame: pd.DataFrame) -> np.ndarray:
         rows = len(frame)
         if rows <= CHUNK_ROWS:
-            return self._mix(self.schema.encode(frame))
+            return self._mix(self._encode(frame))
         chunks = [frame.iloc[at : at + CHUNK_ROWS] for at in range(0, rows, CHUNK_ROWS)]
-        return np.concatenate([self._mix(self.schema.encode(chunk)) for chunk in chunks])
+        return np.concatenate([self._mix(self._encode(chunk)) for chunk in chunks])
+
+    def _encode(self, frame: pd.DataFrame, media: Media | None = None) -> Raw:
+        return self.schema.encode(frame, media, is_described=any(part.eats == "table" for part in self.parts))
 
     def _mix(self, raw: Raw) -> np.ndarray:
         """The weighted mean of all parts, calibrated."""

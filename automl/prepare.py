@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from automl.modalities.table.parse import to_dates, to_number
 from automl.options import Options
 from automl.own_metric import Trial, metric_of
 from automl.records import Dataset, Kind, Profile
-from automl.split import Bags, Folds, choose_bags, make_folds
+from automl.split import Bags, Folds, choose_bags, choose_media_bags, make_folds
 from automl.target import encode_target
 from search_spaces.spec import Size, Task
 
@@ -64,13 +65,20 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float,
     if dataset.target is None:
         raise ValueError("a data set without answers cannot be prepared for training")
     y = encode_target(dataset.target, profile)
-    schema = learn_schema(dataset.frame, profile)
-    raw = schema.encode(dataset.frame)
+    sensed = dataset.sensed
+    schema = learn_schema(dataset.frame, profile, None if sensed is None else sensed.sense)
+    raw = _encoded(dataset, schema)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
-    asked = bags or choose_bags(len(y), core_s / min(search_spaces.get(name).price.fit_s(size) for name in YARDSTICKS))
-    twins = find_twins(raw) if groups is None and times is None else None
+    if sensed is not None:
+        asked = bags or choose_media_bags(len(y), is_timed=core_s < float("inf"))
+    else:
+        price_s = min(search_spaces.get(name).price.fit_s(size) for name in YARDSTICKS)
+        asked = bags or choose_bags(len(y), core_s / price_s)
+    twins = None
+    if groups is None and times is None:
+        twins = find_twins(raw) if sensed is None else sensed.twins
     folds = make_folds(y, profile.task, count=asked.count, seed=options.seed, groups=groups, times=times, twins=twins)
     if asked.goal == asked.count or times is not None or groups is not None:  # these cannot live with one fold alone
         asked = replace(asked, count=folds.count, goal=folds.count)
@@ -80,6 +88,15 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float,
         fingerprint(raw, y, weight, folds),
     )  # fmt: skip
     return Prepared(schema, shared, asked, _metric(shared, profile, options))
+
+
+def _encoded(dataset: Dataset, schema: Schema) -> Raw:
+    """The data as arrays; what is known already is not asked again of a network that takes minutes to say it."""
+    sensed = dataset.sensed
+    if sensed is None or sensed.numbers is None:
+        return schema.encode(dataset.frame, None if sensed is None else sensed.media)
+    raw = schema.encode(dataset.frame, sensed.media, is_described=False)
+    return replace(raw, numbers=np.hstack([raw.numbers, sensed.numbers]), described=sensed.numbers.shape[1])
 
 
 def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
@@ -93,12 +110,18 @@ def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
 def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds) -> str:
     """A short text that changes with any value of the encoded data, and with the folds."""
     sum_ = 0
-    for block in (raw.numbers, raw.codes, y, folds.of_row, *(() if weight is None else (weight,))):
+    own = raw.numbers[:, : raw.numbers.shape[1] - raw.described]  # what follows from the media may differ by a rounding
+    for block in (own, raw.codes, y, folds.of_row, *(() if weight is None else (weight,))):
         if block.size:
             sum_ = zlib.crc32(np.ascontiguousarray(block).data.cast("B"), sum_)
     for texts in raw.texts:
         for text in texts:
             sum_ = zlib.crc32(text.encode("utf-8", "replace"), sum_)
+    if raw.media is not None:
+        for row in raw.media.rows:
+            sum_ = zlib.crc32(np.ascontiguousarray(raw.media.store[row]).data.cast("B"), sum_)
+        if raw.media.encoder is not None:
+            sum_ = zlib.crc32(json.dumps(raw.media.encoder.as_json()).encode(), sum_)
     return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
 
 

@@ -17,7 +17,7 @@ from automl.modalities.table.audit import inspect, repeats, survey
 from automl.modalities.table.kinds import describe
 from automl.modalities.table.parse import is_numeric, to_number
 from automl.options import Options, near
-from automl.records import USED_KINDS, Audit, Column, Dataset, Kind, Profile
+from automl.records import PLAIN_KINDS, USED_KINDS, Audit, Column, Dataset, Kind, Profile
 from automl.target import COMMA_FACT, Answers, encode_target, infer
 from search_spaces.spec import OF_NUMBERS, Task
 
@@ -34,7 +34,7 @@ def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
     """What the data holds, which task it makes, and what is odd about it."""
     with np.errstate(all="ignore"):  # sums of huge numbers may overflow; every use checks for it
         answers, metric, metric_rule = decide(dataset, options)
-        columns = describe(dataset.frame, options.group_column)
+        columns = _columns(dataset, options)
         _refuse_bare(dataset, columns)
         _check_time(dataset, columns, options)
         profile = Profile(
@@ -51,9 +51,20 @@ def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
             facts=_facts(dataset, columns, answers),
         )
         y = encode_target(_target(dataset), profile)
-        found = survey(dataset.frame, columns, y, profile.task)
+        found = survey(dataset, columns, y, profile.task)
         profile = replace(profile, duplicates=repeats(found.rows))
         return profile, Audit(inspect(dataset, profile, y, found, options))
+
+
+def _columns(dataset: Dataset, options: Options) -> tuple[Column, ...]:
+    """Every column; images and sounds were read with the data."""
+    sensed = dataset.sensed
+    if sensed is None:
+        return describe(dataset.frame, options.group_column)
+    cells = dataset.frame[sensed.column]
+    examples = tuple(str(cell)[-60:] for cell in cells[:3] if isinstance(cell, str))
+    column = Column(sensed.column, Kind(sensed.sense.kind), sensed.why, 0.0, len(cells), examples)
+    return (column, *describe(dataset.frame.drop(columns=sensed.column), options.group_column))
 
 
 def decide(dataset: Dataset, options: Options) -> tuple[Answers, str, str]:
@@ -118,17 +129,17 @@ def _metric(task: Task, given: str | Callable[..., Any] | None) -> tuple[str, st
 
 def _facts(dataset: Dataset, columns: tuple[Column, ...], answers: Answers) -> dict[str, float]:
     """Plain numbers for the router."""
-    used = [column for column in columns if column.kind in USED_KINDS]
+    used = [column for column in columns if column.kind in PLAIN_KINDS]
     rows = len(dataset)
-    counts = {kind: sum(column.kind is kind for column in used) for kind in USED_KINDS}
+    counts = {kind: sum(column.kind is kind for column in used) for kind in PLAIN_KINDS}
     categories = [column.unique for column in used if column.kind is Kind.CATEGORY]
     facts = {
         "rows": float(rows),
         "columns": float(len(used)),
         "columns_per_row": len(used) / rows,
-        **{f"share_{kind}": counts[kind] / len(used) for kind in USED_KINDS},
+        **{f"share_{kind}": counts[kind] / max(1, len(used)) for kind in PLAIN_KINDS},
         "max_cardinality": float(max(categories, default=0)),
-        "missing": float(np.mean([column.missing for column in used])),
+        "missing": float(np.mean([column.missing for column in used] or [0.0])),
         **dict(_shape(dataset, used)),
     }
     if answers.counts:

@@ -7,32 +7,43 @@ same rules, at training and at prediction. What was mended is a note, what canno
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from automl.errors import InputError, OptionError, SchemaError
+from automl.modalities.media.intake import Intake
 from automl.modalities.table.read import Table, shown
 from automl.modalities.table.sniff import NAMED
 from automl.options import Options, near
-from automl.records import Dataset
+from automl.records import Dataset, Sensed
 from automl.source import NESTED, Source, named, open_source, spelled
+from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Decode = Callable[[Sequence[Any], tuple[str, MediaKind], "pd.Series"], Intake]  # cells, their column, answers
 MIN_ROWS = 10  # below it no fold could hold both something to learn from and something to check on
 
 
-def load(data: Any, options: Options, min_rows: int = MIN_ROWS) -> Dataset:
-    """Read data to learn from: a table with a target column, or an (X, y) pair. Rows without a target are left out."""
+def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode | None = None) -> Dataset:
+    """Read data to learn from: a table with a target column, or an (X, y) pair. Rows without a target are left out.
+
+    `decode`: how images or sounds are decoded; without it they stay files.
+    """
     if isinstance(options.target, tuple):
         raise OptionError(f"this looks at one target, got {list(options.target)!r}. Name one of them.")
     source = open_source(data, () if options.target is None else (options.target,))
     frame, notes = named(source.table)
     if source.left_out:
         notes.append(f"{', '.join(map(shown, source.left_out))} left out: other targets, not known when you predict")
+    if source.media and source.labels is None and options.target is None and len(frame.columns) == 1:
+        raise InputError(
+            f"{source.name} has no classes: no folder in it holds {source.media[1]}s of one class. "
+            "Give a folder for each class, or a metadata.csv with file_name and what is to be predicted."
+        )
     roles = _find_roles(source, list(frame.columns), options)
     name = roles["target"]
     target = frame[name] if source.labels is None else source.labels
@@ -48,16 +59,25 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS) -> Dataset:
     if source.table.decimal:
         target, mended = _labels_from_text(target, source.table.decimal)
         notes += mended
-    frame, mended = _mended(frame.reset_index(drop=True))
     target = target.reset_index(drop=True).rename(name)
+    sensed: Sensed | None = None
+    frame, mended = _mended(frame.reset_index(drop=True), source.media)
+    notes += mended
+    if source.media is not None and decode is not None:
+        taken_in = decode(frame[source.media[0]].tolist(), source.media, target)
+        sensed, kept = taken_in.sensed, taken_in.kept
+        frame, target = frame[kept].reset_index(drop=True), target[kept].reset_index(drop=True)
+        weight = None if weight is None else weight[kept]
+        _labelled(target, name, min_rows)
     return Dataset(
-        source.name, frame, target, target_name=name, weight=weight, notes=(*notes, *mended), left_out=source.left_out
-    )
+        source.name, frame, target, name, weight, "table" if source.media is None else source.media[1], sensed,
+        tuple(notes), source.left_out, source.test,
+    )  # fmt: skip
 
 
 def load_features(data: Any, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read rows to predict, any number of them; with `columns` exactly these, in this order, others left out."""
-    source = open_source(data)
+    source = open_source(data, to_learn=False)
     frame, _ = named(source.table)
     if columns is not None:
         if not source.has_names and len(columns) == frame.shape[1]:
@@ -70,7 +90,7 @@ def load_features(data: Any, columns: Sequence[str] | None = None) -> pd.DataFra
                 f"{shown(absent[0])}.{_hint(absent[0], list(frame.columns))} {_listed(list(frame.columns))}"
             )
         frame = frame[list(columns)]
-    return _mended(frame)[0]
+    return _mended(frame, source.media)[0]
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------
@@ -206,8 +226,8 @@ def _weights(column: pd.Series) -> np.ndarray:
     return weight
 
 
-def _mended(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Feature cells that later stages can hold: infinities made missing, lists and objects made text."""
+def _mended(frame: pd.DataFrame, media: tuple[str, MediaKind] | None) -> tuple[pd.DataFrame, list[str]]:
+    """Feature cells that later stages can hold: infinities made missing, lists and objects made text; media stay."""
     import pandas as pd
 
     columns: dict[str, pd.Series] = {}
@@ -215,6 +235,8 @@ def _mended(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for name, column in frame.items():
         text = str(name)
         columns[text] = column
+        if media is not None and text == media[0]:
+            continue
         if column.dtype.kind == "c":
             raise InputError(f"column {shown(text)} holds complex numbers. Give real and imaginary parts apart.")
         if _is_nested(column):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from search_spaces.spec import Route, Task
+from search_spaces.spec import Media, MediaKind, Route, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,40 @@ if TYPE_CHECKING:
 
 
 # --- load ------------------------------------------------------------------------------------------------------------
+
+
+class Sense(Protocol):
+    """How the images or sounds of a column are decoded and described; fixed at training, saved with the model."""
+
+    @property
+    def kind(self) -> MediaKind:
+        """What it decodes."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the numbers of `describe`."""
+
+    def decode(self, cells: Sequence[Any]) -> Media:
+        """Files, bytes or arrays, decoded in memory; one that cannot be is an error that names it."""
+
+    def describe(self, media: Media) -> np.ndarray:
+        """(rows, numbers) float32: what models of tables are told of each."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """The images or sounds of a data set, decoded once for all trials."""
+
+    column: str
+    media: Media
+    sense: Sense
+    why: str  # this size, this length
+    twins: np.ndarray | None = None  # a number per row, equal for those that look or sound the same
+    findings: tuple[Finding, ...] = ()
+    numbers: np.ndarray | None = None  # what `describe` would give, where it is known already
 
 
 @dataclass(frozen=True)
@@ -33,8 +67,10 @@ class Dataset:
     target_name: str = "target"
     weight: np.ndarray | None = None  # one positive number per row
     modality: str = "table"
+    sensed: Sensed | None = None  # the decoded column of images or sounds, if there is one
     notes: tuple[str, ...] = ()  # what reading had to guess or mend, one line each
     left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
+    test: str | None = None  # a folder that came with it, made to test on
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -51,11 +87,15 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     DATE = "date"
     TEXT = "text"
+    IMAGE = "image"  # files, or arrays of pixels
+    AUDIO = "audio"  # files of sound
     IDENTIFIER = "identifier"  # left out of the features
     CONSTANT = "constant"  # left out of the features
 
 
-USED_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATE, Kind.TEXT)
+PLAIN_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATE, Kind.TEXT)  # a cell can be read by itself
+MEDIA_KINDS = (Kind.IMAGE, Kind.AUDIO)
+USED_KINDS = (*PLAIN_KINDS, *MEDIA_KINDS)
 
 
 @dataclass(frozen=True)
@@ -180,7 +220,13 @@ class Plan:
     because: str  # "default", "portfolio 2 of 5", "search", ...
     features: Mapping[str, Any] = field(default_factory=dict)  # options of the in-fold features
     is_quick: bool = False  # made to be early, not good
+    is_long: bool = False  # a network's course for the model; others are shorter, and made to choose by
     parent: int | None = None  # the trial that this one tries again on less, since memory ran out
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether it tells its sampler something: early models are worse, and long courses better, than the others."""
+        return not (self.is_quick or self.is_long)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ are for and what their cells hold is decided in reading.py.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from automl import remote
 from automl.errors import InputError
 from automl.modalities.table.read import Table, one_line, read_file, shown
+from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +36,8 @@ class Source:
     labels_name: str = "target"
     has_names: bool = True  # False: an array, whose columns are numbered
     left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
+    media: tuple[str, MediaKind] | None = None  # the column of images or sounds: files, bytes or arrays
+    test: str | None = None  # a folder beside the one that was read, made to test on
 
     @property
     def names(self) -> list[str]:
@@ -47,23 +51,77 @@ class Source:
         return replace(self, table=table, left_out=tuple(name for name in self.names if name in others))
 
 
-def open_source(data: Any, targets: Sequence[str] = ()) -> Source:
-    """The table of any source that is accepted, its index left behind; what is open already stays as it is."""
+def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True) -> Source:
+    """The table of any source that is accepted, its index left behind; what is open already stays as it is.
+
+    Without `to_learn` the folders in a folder mean nothing: every file in it is a row.
+    """
     if isinstance(data, Source):
         return data
     if isinstance(data, str | Path):
         path = remote.fetch(data) if isinstance(data, str) and remote.is_url(data) else Path(data)
+        if os.path.isdir(path):  # noqa: PTH112  # False, not an error, for a name too long to be one
+            return _of_folder(path, targets, to_learn)
         return Source(path.name.partition(".")[0] or "data", read_file(path, targets))
     if not isinstance(data, tuple):
-        frame, has_names = _as_frame(data)
-        return Source("data", Table(frame), has_names=has_names)
+        frame, has_names, media = _as_rows(data)
+        return Source("data", Table(frame), has_names=has_names, media=media)
     if len(data) != 2:
         raise InputError(f"a tuple must be a pair (X, y), got {len(data)} items. Give (X, y), or one table.")
-    frame, has_names = _as_frame(data[0])
+    frame, has_names, media = _as_rows(data[0])
     labels, name = _as_labels(data[1])
     if len(labels) != len(frame):
         raise InputError(f"X has {len(frame)} rows, but y has {len(labels)}. Give one answer for each row.")
-    return Source("data", Table(frame), labels, str(next(iter(targets), None) or name or "target"), has_names)
+    target = str(next(iter(targets), None) or name or "target")
+    return Source("data", Table(frame), labels, target, has_names, media=media)
+
+
+def _as_rows(data: Any) -> tuple[pd.DataFrame, bool, tuple[str, MediaKind] | None]:
+    """Any rows in memory as a DataFrame, whether its columns have names, and which one holds images or sounds."""
+    import pandas as pd
+
+    kind = _kind_of_cells(data)
+    if kind is None:
+        return *_as_frame(data), None
+    cells = [str(cell) if isinstance(cell, Path) else cell for cell in data]
+    column = np.empty(len(cells), dtype=object)
+    column[:] = cells
+    return pd.DataFrame({kind: column}), True, (kind, kind)
+
+
+def _kind_of_cells(data: Any) -> MediaKind | None:
+    """Whether an array or a list holds pictures, or files of pictures or sounds."""
+    from automl.modalities.media.folder import kind_of_name
+
+    if isinstance(data, np.ndarray) and data.ndim in (3, 4):
+        return "image"
+    if not isinstance(data, list) or not data:
+        return None
+    if all(isinstance(cell, str | Path) for cell in data):
+        kinds = {kind_of_name(str(cell)) for cell in data}
+        return kinds.pop() if len(kinds) == 1 else None
+    is_picture = [type(cell).__module__.startswith("PIL.") or getattr(cell, "ndim", 0) in (2, 3) for cell in data]
+    return "image" if all(is_picture) else None
+
+
+def _of_folder(path: Path, targets: Sequence[str], to_learn: bool) -> Source:
+    """A folder of images or sounds: a row per file, its class and what metadata.csv says of it beside it."""
+    import pandas as pd
+
+    from automl.modalities.media.folder import read_folder
+
+    found = read_folder(path, targets, to_learn)
+    own = found.kind if found.table is None or found.kind not in found.table.columns else f"{found.kind}_file"
+    places = pd.Index([os.path.relpath(file, found.root) for file in found.files], name="file_name")
+    frame = pd.DataFrame({own: list(found.files)}, index=places, dtype=object)
+    labels = None
+    if found.table is not None:
+        frame = pd.concat([frame, found.table.set_axis(places)], axis=1)
+    elif found.labels is not None:
+        labels = pd.Series(list(found.labels))
+    name = str(next(iter(targets), None) or "class")
+    table = Table(frame, found.notes, found.decimal)
+    return Source(path.name or "data", table, labels, name, media=(own, found.kind), test=found.test_root)
 
 
 def _as_frame(data: Any) -> tuple[pd.DataFrame, bool]:

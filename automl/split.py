@@ -20,6 +20,8 @@ GROUP_BINS = 10  # levels of a numeric answer that groups are balanced over
 PLACED = 2_000  # largest groups, each placed where it fits best; smaller ones are too many and too small to matter
 FOLDS_FROM = ((8, 300.0), (5, 60.0), (3, 25.0))  # folds, and the affordable fits from which they pay
 HOLDOUT = 10  # folds of which only the first must be done where even three are too many
+MEDIA_FOLDS = 3  # of images and sounds where only trials count: networks take long
+MEDIA_HELD, MEDIA_LEAST = 300, 25  # files to hold out where there is time for one fold; at least one in so many
 MANY_ROWS = 100_000
 LOPSIDED = 1.5  # times its share that a fold may grow for the sake of twins
 
@@ -62,6 +64,15 @@ def choose_bags(rows: int, fits: float) -> Bags:
     fitting = max(2, min(count, max(5, rows // 10), rows // 2))
     few = ", more would hold too few rows each" if fitting < count else ""
     return Bags(fitting, fitting, f"{told}: {fitting} folds{few}")
+
+
+def choose_media_bags(rows: int, *, is_timed: bool) -> Bags:
+    """A network is trained once, for as long as there is time: a holdout; where only trials count, some folds."""
+    if is_timed:
+        count = min(max(HOLDOUT, rows // MEDIA_HELD), MEDIA_LEAST)
+        return Bags(count, 1, f"networks learn for as long as there is time: one file in {count} held out")
+    count = max(2, min(MEDIA_FOLDS, rows // 2))
+    return Bags(count, count, f"{rows:,} rows: {count} folds")
 
 
 def make_folds(

@@ -480,7 +480,7 @@ BAD_OBJECTS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "uneven dict": ({"a": [1], "b": [1, 2]}, {}, "not a table"),
     "dict of numbers": ({"a": 1}, {}, "not a table"),
     "uneven lists": (([[1, 2], [1]], [1, 2]), {}, "from 1 to 2 values"),
-    "3-d array": ((np.ones((2, 2, 2)), [1, 2]), {}, r"shape \(2, 2, 2\)"),
+    "5-d array": ((np.ones((2, 2, 2, 2, 2)), [1, 2]), {}, r"shape \(2, 2, 2, 2, 2\)"),
     "too few answers": ((np.ones((12, 2)), [1, 2]), {}, "X has 12 rows, but y has 2"),
     "two columns of answers": ((np.ones((12, 2)), np.ones((12, 2))), {}, "y must be one column"),
     "two frames": ((small(), small()), {}, "y must be one column, got 3"),

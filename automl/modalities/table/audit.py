@@ -25,7 +25,7 @@ from automl.modalities.table.parse import (
     to_number,
 )
 from automl.options import Options
-from automl.records import USED_KINDS, Column, Dataset, Finding, Kind, Profile
+from automl.records import MEDIA_KINDS, PLAIN_KINDS, Column, Dataset, Finding, Kind, Profile
 from search_spaces.spec import OF_NUMBERS, Task
 
 if TYPE_CHECKING:
@@ -51,15 +51,18 @@ class Survey:
     metric: str  # of the scores
 
 
-def survey(frame: pd.DataFrame, columns: tuple[Column, ...], y: np.ndarray, task: Task) -> Survey:
-    """Read every used column once."""
+def survey(dataset: Dataset, columns: tuple[Column, ...], y: np.ndarray, task: Task) -> Survey:
+    """Read every used column once; images and sounds were compared when they were decoded."""
+    frame, sensed = dataset.frame, dataset.sensed
     scorer: Judge | None = judge(y, task)
     rows = np.zeros(len(frame), dtype=np.uint64)
+    if sensed is not None:
+        rows += np.arange(len(frame), dtype=np.uint64) if sensed.twins is None else sensed.twins.astype(np.uint64)
     twins: dict[str, str] = {}
     scores: dict[str, float] = {}
     seen: dict[tuple[bool, int], str] = {}
     for column in columns:
-        if column.kind not in USED_KINDS:
+        if column.kind not in PLAIN_KINDS:
             continue
         values, is_code = signal(frame[column.name], column), column.kind in (Kind.CATEGORY, Kind.TEXT)
         rows = _mix(rows, values)
@@ -89,6 +92,7 @@ def repeats(rows: np.ndarray) -> int:
 def inspect(dataset: Dataset, profile: Profile, y: np.ndarray, found: Survey, options: Options) -> tuple[Finding, ...]:
     """Every finding, the gravest first."""
     findings = [
+        *(dataset.sensed.findings if dataset.sensed else ()),
         *_leaks(profile, found),
         *_columns(dataset.frame, profile),
         *_copies(profile, found, y),
@@ -121,6 +125,8 @@ def _leaks(profile: Profile, found: Survey) -> Iterator[Finding]:
 def _columns(frame: pd.DataFrame, profile: Profile) -> Iterator[Finding]:
     for column in profile.columns:
         name = column.name
+        if column.kind in MEDIA_KINDS:
+            continue
         if column.kind in (Kind.IDENTIFIER, Kind.CONSTANT):
             message = f"column {name!r} is left out: {column.why}"
             yield Finding(str(column.kind), "info", message, name, {"unique": column.unique, "missing": column.missing})

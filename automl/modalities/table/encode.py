@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import SchemaError
+from automl.modalities.media.sense import sense_from_json
 from automl.modalities.table.parse import distinct, is_numeric, to_dates, to_number
 from automl.modalities.table.words import are_words
 from automl.options import near
-from automl.records import Column, Kind, Profile
+from automl.records import MEDIA_KINDS, Column, Kind, Profile, Sense
+from search_spaces.spec import Media
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +54,8 @@ class Raw:
     codes: np.ndarray
     texts: tuple[np.ndarray, ...] = ()
     unseen: tuple[Unseen, ...] = ()
+    media: Media | None = None
+    described: int = 0  # the last columns of `numbers` that describe the media, and follow from them
 
     def __len__(self) -> int:
         return int(self.numbers.shape[0])
@@ -59,7 +63,9 @@ class Raw:
     def take(self, rows: np.ndarray) -> Raw:
         """The given rows, copied."""
         texts = tuple(text[rows] for text in self.texts)
-        return Raw(self.numbers[rows], self.codes[rows], texts, tuple(u.take(rows, len(self)) for u in self.unseen))
+        unseen = tuple(u.take(rows, len(self)) for u in self.unseen)
+        media = None if self.media is None else self.media.take(rows)
+        return Raw(self.numbers[rows], self.codes[rows], texts, unseen, media, self.described)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ class Coding:
     labels: tuple[str, ...] = ()  # of a category: the values seen, in code order
     offset: float = 0.0  # taken off numbers too large for float32
     has_time: bool = False  # a date column whose values differ in their hours
+    sense: Sense | None = None  # of images or sounds
 
     @cached_property
     def lookup(self) -> dict[str | None, int]:
@@ -87,6 +94,8 @@ class Coding:
         if self.column.kind is Kind.DATE:
             parts = DATE_PARTS if self.has_time else DATE_PARTS[:-1]
             return tuple(f"{self.column.name}.{part}" for part in parts)
+        if self.sense is not None:
+            return tuple(f"{self.column.name}.{name}" for name in self.sense.names)
         return (self.column.name,) if self.column.kind in (Kind.NUMBER, Kind.BOOLEAN) else ()
 
 
@@ -99,8 +108,9 @@ class Schema:
 
     @property
     def number_names(self) -> list[str]:
-        """Names of the columns of `Raw.numbers`."""
-        return [name for coding in self.codings for name in coding.names]
+        """Names of the columns of `Raw.numbers`; those that describe images or sounds come last."""
+        ordered = sorted(self.codings, key=lambda coding: coding.sense is not None)
+        return [name for coding in ordered for name in coding.names]
 
     @property
     def category_names(self) -> list[str]:
@@ -117,13 +127,17 @@ class Schema:
         """Labels of each category column, in code order from 1."""
         return tuple(coding.labels for coding in self.codings if coding.column.kind is Kind.CATEGORY)
 
-    def encode(self, frame: pd.DataFrame) -> Raw:
-        """Arrays of a frame; extra and reordered columns are fine, missing and unreadable ones refused by name."""
+    def encode(self, frame: pd.DataFrame, media: Media | None = None, *, is_described: bool = True) -> Raw:
+        """Arrays of a frame; extra and reordered columns are fine, missing and unreadable ones refused by name.
+
+        `media`: the images or sounds, where they are decoded already; described in numbers only if that is wanted.
+        """
         self._check(frame)
         numbers: list[np.ndarray] = []
         codes: list[np.ndarray] = []
         texts: list[np.ndarray] = []
         unseen: list[Unseen] = []
+        sense: Sense | None = None
         for coding in self.codings:
             series = frame[coding.column.name]
             if coding.column.kind is Kind.CATEGORY:
@@ -132,14 +146,24 @@ class Schema:
                     unseen.append(_unseen(series, codes[-1], len(codes) - 1))
             elif coding.column.kind is Kind.TEXT:
                 texts.append(_texts(series))
+            elif coding.sense is not None:
+                media = coding.sense.decode(series.tolist()) if media is None else media
+                sense = coding.sense
             else:
                 numbers.extend(_numbers(series, coding))
         rows = len(frame)
+        block = np.stack(numbers, axis=1) if numbers else np.empty((rows, 0), dtype=np.float32)
+        described = 0
+        if sense is not None and media is not None and is_described:
+            told = sense.describe(media)
+            block, described = np.hstack([block, told]), told.shape[1]
         return Raw(
-            np.stack(numbers, axis=1) if numbers else np.empty((rows, 0), dtype=np.float32),
+            block,
             np.stack(codes, axis=1) if codes else np.empty((rows, 0), dtype=np.int32),
             tuple(texts),
             tuple(u for u in unseen if len(u.rows)),
+            media,
+            described,
         )
 
     def _check(self, frame: pd.DataFrame) -> None:
@@ -157,24 +181,39 @@ class Schema:
         """Plain values, read back by `schema_from_json`."""
         from automl.records import as_json
 
-        return {"ignored": list(self.ignored), "codings": [as_json(coding) for coding in self.codings]}
+        plain = [
+            {
+                "column": as_json(coding.column),
+                "labels": list(coding.labels),
+                "offset": coding.offset,
+                "has_time": coding.has_time,
+                "sense": None if coding.sense is None else coding.sense.as_json(),
+            }
+            for coding in self.codings
+        ]
+        return {"ignored": list(self.ignored), "codings": plain}
 
 
-def schema_from_json(plain: Mapping[str, Any]) -> Schema:
-    """The schema written by `Schema.as_json`."""
+def schema_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> Schema:
+    """The schema written by `Schema.as_json`; `weights`: of the network that describes its images or sounds."""
     codings = []
     for entry in plain["codings"]:
         column = dict(entry["column"])
         column["kind"] = Kind(column["kind"])
         column["examples"] = tuple(column["examples"])
-        codings.append(Coding(Column(**column), tuple(entry["labels"]), entry["offset"], entry["has_time"]))
+        sense = sense_from_json(entry["sense"], weights) if entry["sense"] else None
+        codings.append(Coding(Column(**column), tuple(entry["labels"]), entry["offset"], entry["has_time"], sense))
     return Schema(tuple(codings), tuple(plain["ignored"]))
 
 
-def learn_schema(frame: pd.DataFrame, profile: Profile) -> Schema:
-    """Fix the encoding of every used column of the training data."""
+def learn_schema(frame: pd.DataFrame, profile: Profile, sense: Sense | None = None) -> Schema:
+    """Fix the encoding of every used column of the training data; `sense`: as its images or sounds were decoded."""
     used = set(profile.used)
-    codings = [_learn(frame[column.name], column) for column in profile.columns if column.name in used]
+    codings = [
+        Coding(column, sense=sense) if column.kind in MEDIA_KINDS else _learn(frame[column.name], column)
+        for column in profile.columns
+        if column.name in used
+    ]
     return Schema(tuple(codings), tuple(column.name for column in profile.columns if column.name not in used))
 
 

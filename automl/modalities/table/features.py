@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from automl.modalities.media.patches import Patches, learn_patches
 from automl.modalities.table.cells import Key, answer_columns, cell_means, means_without_own
 from automl.modalities.table.encode import Raw
 from automl.modalities.table.labels import Labelled, LabelNumbers, learn_labels
@@ -51,6 +52,7 @@ class Features:
     coded: tuple[Key, ...] = ()
     means: tuple[KeyMeans, ...] = ()  # of answers first, of columns then
     combinations: tuple[Combination, ...] = ()
+    patches: Patches | None = None
 
     def transform(self, raw: Raw) -> Matrix:
         """The rows as models eat them."""
@@ -61,11 +63,13 @@ class Features:
         blocks += [labels.transform(raw, j) for j, labels in self.labels.items()]
         blocks += [combination.of(raw)[:, None] for combination in self.combinations]
         blocks += means
+        if self.patches is not None and raw.media is not None:
+            blocks.append(self.patches.transform(raw.media))
         numbers = np.hstack(blocks).astype(np.float32, copy=False) if len(blocks) > 1 else raw.numbers
         codes = [np.where(seen[raw.codes[:, j]], raw.codes[:, j], 0) for j, seen in enumerate(self.known)]
         codes += [key.cells(raw) for key in self.coded]
         sizes = (*(len(seen) for seen in self.known), *(key.size for key in self.coded))
-        return Matrix(numbers, np.stack(codes, axis=1).astype(np.int32) if codes else raw.codes, sizes)
+        return Matrix(numbers, np.stack(codes, axis=1).astype(np.int32) if codes else raw.codes, sizes, raw.media)
 
     def dump(self) -> dict[str, bytes]:
         """State as bytes that run no code when read."""
@@ -87,6 +91,7 @@ class Features:
                 for mean in self.means
             ],
             "combinations": [[c.operation, c.first, c.second] for c in self.combinations],
+            "patches": self.patches and {name: arrays.put(array) for name, array in self.patches.arrays().items()},
         }
         return {"features.npz": arrays.bytes(), "features.json": json.dumps(facts).encode()}
 
@@ -147,6 +152,7 @@ def load_features(parts: Mapping[str, bytes]) -> Features:
             for entry in facts["means"]
         ),
         combinations=tuple(Combination(*entry) for entry in facts["combinations"]),
+        patches=facts.get("patches") and Patches(**{name: arrays[key] for name, key in facts["patches"].items()}),
     )
 
 
@@ -180,9 +186,11 @@ def learn_features(lesson: Lesson, recipe: str = PLAIN) -> tuple[Features, Matri
         KeyMeans(key, _column_means(raw, key, columns), columns)
         for key, columns in choose_groups(raw, keys, answers, wanted)
     ]
+    pictures = raw.media if wanted.patches and raw.media is not None and raw.media.kind == "image" else None
     features = Features(
         known, words, labels, choose_coded(raw, answers, wanted), (*told, *groups),
         choose_combinations(raw, answers, wanted),
+        None if pictures is None else learn_patches(pictures, wanted.patches, lesson.seed),
     )  # fmt: skip
     return features, features._matrix(raw, [*own, *(group.transform(raw) for group in groups)])
 

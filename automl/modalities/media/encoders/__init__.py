@@ -1,0 +1,62 @@
+"""Networks trained before, of whatever make: one file per kind of checkpoint, found through the table below.
+
+Adding a kind is one new file plus one line here; its tests come from the table. What a kind reads becomes a Checkpoint,
+plain data that a saved model takes along: it needs neither the place the weights came from nor a net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import OptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from automl.modalities.media.encoders.checkpoint import Checkpoint, Kind
+
+_KINDS = {  # in the order in which they are asked whether a place is theirs
+    "automl": "automl.modalities.media.encoders.own:KIND",
+    "timm": "automl.modalities.media.encoders.timm_:KIND",
+    "transformers": "automl.modalities.media.encoders.transformers_:KIND",
+}
+
+
+def names() -> list[str]:
+    """Every kind's name."""
+    return list(_KINDS)
+
+
+def get(name: str) -> Kind:
+    """The kind of that name; ValueError for an unknown one."""
+    if name not in _KINDS:
+        raise ValueError(f"unknown kind of checkpoint {name!r}. Known kinds: {', '.join(_KINDS)}.")
+    module, attribute = _KINDS[name].split(":")
+    kind: Kind = getattr(import_module(module), attribute)
+    return kind
+
+
+def read(place: str) -> Checkpoint:
+    """The network at a place, without its head; an error in one line says why there is none."""
+    for name in _KINDS:
+        kind = get(name)
+        if kind.claims(place):
+            import torch
+
+            with torch.random.fork_rng(
+                devices=[]
+            ):  # libraries draw numbers on the way; the caller's own are left alone
+                return kind.read(place)
+    raise OptionError(
+        f"weights={place!r} is no checkpoint: there is no such folder, or neither manifest.json nor config.json in it. "
+        "Give a run or saved model of automl, the folder of a transformers checkpoint, or a hub name."
+    )
+
+
+def from_json(plain: Mapping[str, Any], weights: bytes | np.ndarray | None = None) -> Checkpoint:
+    """What `as_json` of a checkpoint wrote; without weights it is the architecture alone."""
+    from automl.modalities.media.encoders.checkpoint import Checkpoint
+
+    return Checkpoint(**plain, weights=weights)

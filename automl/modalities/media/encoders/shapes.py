@@ -1,0 +1,29 @@
+"""What a network must know of its input and output, as JSON and back; of an encoder all but the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from automl.modalities.media import encoders
+from search_spaces.spec import Shape
+
+
+def shape_as_json(shape: Shape) -> dict[str, Any]:
+    """Plain values."""
+    encoder = None if shape.encoder is None else shape.encoder.as_json()
+    return {**asdict(replace(shape, encoder=None)), "encoder": encoder}
+
+
+def shape_from_json(plain: Mapping[str, Any]) -> Shape:
+    """JSON knows no tuples; models saved before there were media and encoders lack their entries."""
+    image, sound, encoder = plain.get("image"), plain.get("sound"), plain.get("encoder")
+    return Shape(
+        tuple(tuple(column) for column in plain["edges"]),
+        tuple(plain["sizes"]),
+        plain["outputs"],
+        image=None if image is None else (image[0], image[1], image[2]),
+        sound=None if sound is None else (sound[0], sound[1]),
+        encoder=None if encoder is None else encoders.from_json(encoder),
+    )

@@ -1,0 +1,121 @@
+"""Whether a run goes on from weights that were trained before, and what that costs: the third route's evidence.
+
+Every file is read by the network once. Where even that takes too large a share of the budget, or where there is no
+time to train the network further, the decision says so.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from automl.errors import OptionError
+from automl.folder import write_whole
+from automl.modalities.media import cache, encoders
+from automl.modalities.media.encoders.checkpoint import Checkpoint
+from automl.modalities.media.encoders.embed import Report, embed
+from automl.modalities.media.sense import seeing_with
+from automl.options import Options
+from automl.records import Dataset
+
+EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
+LEAST_S = 2.0  # that may be taken however little is left
+TRAIN_COST = 3.0  # a row learned from, relative to a row read
+LEAST_EPOCHS, TUNE_SHARE = 3, 0.6  # fewer passes over the rows, in that share of the time left, would tune nothing
+FACTS, WEIGHTS = "encoder/encoder.json", "encoder/weights.safetensors"  # in run folders and saved models
+NUMBERS, SECONDS = "embedded.npy", "row_s"  # in the folder of decoded files
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What became of it. Without an encoder nothing goes on from anything."""
+
+    encoder: Checkpoint | None = None
+    told: str = ""  # what it reads and how fast, or why it does not take part
+    why_not_tuned: str = ""  # where it stays as it is
+
+
+NO_WEIGHTS = Transfer(told="no pretrained weights were given")
+
+
+def find(options: Options, earlier: Path | None) -> Checkpoint | None:
+    """The network that the options name; of an earlier run the one it kept."""
+    if earlier is not None:
+        return kept_in(earlier)
+    if options.weights is None:
+        return None
+    return encoders.read(options.weights)
+
+
+def kept_in(folder: Path) -> Checkpoint | None:
+    """The network that a run folder or a saved model holds; None where there is none."""
+    if not (folder / FACTS).is_file():
+        return None
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    return encoders.from_json(facts, np.fromfile(folder / WEIGHTS, dtype=np.uint8))
+
+
+def keep_in(folder: Path, encoder: Checkpoint) -> None:
+    """Write it there, whole."""
+    (folder / FACTS).parent.mkdir(exist_ok=True)
+    write_whole(folder / WEIGHTS, bytes(encoder.weights if encoder.weights is not None else b""))
+    write_whole(folder / FACTS, json.dumps(encoder.as_json()).encode())
+
+
+def take_over(
+    dataset: Dataset, encoder: Checkpoint, options: Options, left_s: float, report: Report | None = None
+) -> tuple[Dataset, Transfer]:
+    """The data set with what the network says of each file; or as it was, where that takes too long."""
+    sensed = dataset.sensed
+    if sensed is None or encoder.media != dataset.modality:
+        raise OptionError(
+            f"weights={options.weights!r} read {encoder.media} files, but the data is {dataset.modality}. "
+            "Give weights for such data, or leave them out."
+        )
+    files = f"{len(dataset):,} {encoder.media} files"
+    is_read = options.route != "neural"  # then no one asks for what it says
+    numbers, row_s = _numbers(dataset, encoder, max(LEAST_S, EMBED_SHARE * left_s) if is_read else 0.0, report)
+    whole_s = row_s * len(dataset)
+    if numbers is None and is_read:
+        told = (
+            f"to read {files} once with {encoder} takes about {whole_s:,.0f} s, more than {EMBED_SHARE:.0%} of the "
+            f"{max(0.0, left_s):,.0f} s left; give more time, or smaller weights"
+        )
+        if options.route == "hybrid":
+            raise OptionError(f"route='hybrid' cannot be taken: {told}.")
+        return dataset, Transfer(told=told)
+    is_short = whole_s * TRAIN_COST * LEAST_EPOCHS > max(LEAST_S, TUNE_SHARE * left_s)
+    why_not = f"not even {LEAST_EPOCHS} passes over {files} with {encoder} fit into the time" if is_short else ""
+    sensed = replace(sensed, media=replace(sensed.media, encoder=encoder))
+    if is_read and numbers is not None:
+        numbers = np.hstack([sensed.sense.describe(sensed.media), numbers])
+        sensed = replace(sensed, sense=seeing_with(sensed.sense, encoder), numbers=numbers)
+    told = f"{encoder} makes {encoder.width} numbers of each of {files}"
+    return replace(dataset, sensed=sensed), Transfer(encoder, told, why_not)
+
+
+def _numbers(
+    dataset: Dataset, encoder: Checkpoint, limit_s: float, report: Report | None
+) -> tuple[np.ndarray | None, float]:
+    """What the network says, remembered from an earlier run where there was one, and seconds for a row."""
+    sensed = dataset.sensed
+    if sensed is None:
+        raise ValueError("a data set without images and sounds has nothing to read")
+    cells = dataset.frame[sensed.column].tolist()
+    place = cache.place_for(cells, {**sensed.sense.as_json(), "read_by": encoder.key})
+    if place is not None and (place / SECONDS).is_file():
+        cache.touch(place)
+        return np.load(place / NUMBERS), float((place / SECONDS).read_text())
+    found = embed(sensed.media, encoder, limit_s, report)
+    if found.numbers is not None and place is not None:
+        cache.make_room()
+        place.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        np.save(content, found.numbers)
+        write_whole(place / NUMBERS, content.getvalue())
+        write_whole(place / SECONDS, repr(found.row_s).encode())  # the last: all else is there
+    return found.numbers, found.row_s
