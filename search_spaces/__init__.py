@@ -21,8 +21,12 @@ _FAMILIES = {
     "extra_trees": "search_spaces.classical.extra_trees:FAMILY",
     "forest": "search_spaces.classical.forest:FAMILY",
     "neighbors": "search_spaces.classical.neighbors:FAMILY",
+    "svm": "search_spaces.classical.svm:FAMILY",
     "mlp": "search_spaces.neural.mlp:FAMILY",
     "tabm": "search_spaces.neural.tabm:FAMILY",
+    "finetuned": "search_spaces.neural.finetuned:FAMILY",
+    "convnet": "search_spaces.neural.convnet:FAMILY",
+    "soundnet": "search_spaces.neural.soundnet:FAMILY",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Task = Literal["binary", "multiclass", "regression", "quantile"]
 Route = Literal["classical", "neural"]
+MediaKind = Literal["image", "audio"]
 Params = Mapping[str, Any]
 
 ALL_TASKS: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})  # quantiles are asked for by name
@@ -76,6 +77,7 @@ class Price:
     start_s: float = 0.15
     cell_us: float = 5.0  # microseconds for each cell of the table
     class_power: float = 0.0  # time grows with classes to this power
+    pair_ns: float = 0.0  # nanoseconds for each pair of rows
     cell_bytes: float = 16.0  # memory for each cell: copies of the table, and what the library makes of it
 
     def fit_mb(self, size: Size) -> float:
@@ -86,7 +88,8 @@ class Price:
     def fit_s(self, size: Size) -> float:
         """Predicted seconds."""
         cells = size.rows * max(1, size.columns)
-        return float(self.start_s + 1e-6 * self.cell_us * cells * max(1, size.classes) ** self.class_power)
+        grown_s = 1e-6 * self.cell_us * cells * max(1, size.classes) ** self.class_power
+        return float(self.start_s + grown_s + 1e-9 * self.pair_ns * size.rows**2)
 
 
 @dataclass(frozen=True)
@@ -101,24 +104,64 @@ class Needs:
     extra: str | None = None  # the extra that brings that package
 
 
+class Encoder(Protocol):
+    """A trained network without its head, as data: what a worker on any machine needs to build it."""
+
+    @property
+    def width(self) -> int:
+        """Numbers that it says of each row."""
+
+    def build(self, rate: int = 0) -> Any:
+        """The torch module: rows as a store holds them -> (rows, width). `rate`: of sounds, that of the store."""
+
+    def as_json(self) -> dict[str, Any]:
+        """All but its weights."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """An image or a sound per row, decoded, all of one shape: some rows of a store, which is never copied."""
+
+    kind: MediaKind
+    store: np.ndarray  # images: uint8 (all, height, width, channels); sounds: int16 (all, samples)
+    rows: np.ndarray  # int64, which of the store these are, in order
+    rate: int = 0  # of sounds: samples a second
+    lengths: np.ndarray | None = None  # of sounds, (all,): samples that were there; what follows is padding
+    encoder: Encoder | None = None  # a network trained before on such media, where there is one to go on from
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: np.ndarray) -> Media:
+        """The given rows; nothing is copied but their numbers."""
+        return replace(self, rows=self.rows[rows])
+
+    def values(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Those of some rows, copied out of the store."""
+        copied: np.ndarray = self.store[self.rows[rows]]
+        return copied
+
+
 @dataclass(frozen=True)
 class Matrix:
-    """Encoded rows of a table.
+    """Encoded rows.
 
     `numbers` is float32, NaN where missing. `codes` is int32, 0 where missing or never seen in training, and column j
-    holds values in 0 .. sizes[j] - 1. Either block may have no columns, never both.
+    holds values in 0 .. sizes[j] - 1. Both blocks may have no columns only where there are `media`.
     """
 
     numbers: np.ndarray
     codes: np.ndarray
     sizes: tuple[int, ...]
+    media: Media | None = None
 
     def __len__(self) -> int:
         return int(self.numbers.shape[0])
 
     def take(self, rows: np.ndarray) -> Matrix:
         """The given rows, copied."""
-        return Matrix(self.numbers[rows], self.codes[rows], self.sizes)
+        media = None if self.media is None else self.media.take(rows)
+        return Matrix(self.numbers[rows], self.codes[rows], self.sizes, media)
 
 
 @dataclass(frozen=True)
@@ -181,6 +224,33 @@ class Shape:
     edges: tuple[tuple[float, ...], ...]  # per numeric column: rising bin edges found on the training rows
     sizes: tuple[int, ...]  # per categorical column: number of codes, 0 (missing) included
     outputs: int
+    image: tuple[int, int, int] | None = None  # height, width, channels
+    sound: tuple[int, int] | None = None  # samples, and how many there are in a second
+    encoder: Encoder | None = None  # what it is built on, where it goes on from a trained network
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network takes for one row, counted on paper.
+
+    Operations alone mistake seconds by up to nine times: thin layers wait for memory, and a single row for each layer's
+    start. The weights were measured on CPUs; with them nine predictions in ten are within a factor of two.
+    """
+
+    parameters: int
+    flops: int  # products and sums of convolutions and matrices
+    values: int  # numbers that those write
+    layers: int  # of those
+
+    @property
+    def step_ops(self) -> float:
+        """What a row in a large batch takes, in operations: a number written takes as long as so many."""
+        return self.flops + 600.0 * self.values
+
+    @property
+    def row_ops(self) -> float:
+        """What a row alone takes, in operations."""
+        return self.flops + 100.0 * self.values + 1.5e6 * self.layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,14 +267,15 @@ class Family:
     space: Space
     build: Callable[..., Any]
     load: Callable[[Mapping[str, bytes]], Learner] | None = None
-    eats: str = "table"
+    eats: str = "table"  # "image" | "audio" | "media": both, behind a network trained before
     needs: Needs = Needs()
     portfolio: tuple[Params, ...] = ()  # strong configurations, each over `starts`, tried in this order after it
     quick: Params = field(default_factory=dict)  # over `starts`: a fraction of its time, for a first model in seconds
     price: Price = Price()
     # ways to present a table, by automl's names, in the order of their trial
-    recipes: tuple[str, ...] = ("plain", "means", "rich", "log", "rich log")
+    recipes: tuple[str, ...] = ("plain", "patches", "means", "rich", "log", "rich log")
     is_threaded: bool = True  # whether one fit makes good use of several threads
+    cost: Callable[[Params, Shape], Cost] | None = None  # of a network: what cannot be afforded is then never trained
     imports: tuple[str, ...] = ()  # what a fit loads the first time in a process: seconds that are not the fit's
 
     def configs(self) -> list[dict[str, Any]]:

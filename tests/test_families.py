@@ -21,7 +21,7 @@ from search_spaces.classical._dense import Encoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import Family, Float, Matrix, Rows, Run
 
-NEURAL = {"mlp", "tabm"}  # checked by the tests of training
+NEURAL = {family.name for family in search_spaces.all_families() if family.route == "neural"}  # the tests of training
 CLASSICAL = [name for name in search_spaces.names() if name not in NEURAL]
 BOOSTERS = ["lightgbm", "xgboost", "catboost"]
 TASKS = ["binary", "multiclass", "regression"]

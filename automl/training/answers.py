@@ -57,13 +57,21 @@ class Answers:
             return torch.from_numpy(((y - self.center) / self.spread).astype(np.float32))
         return torch.from_numpy(y.astype(np.int64))
 
-    def objective(self, run: Run, device: torch.device) -> Objective:
-        """Each member's own loss to learn, the loss of all together to watch."""
+    def shares(self, target: Tensor) -> Tensor:
+        """Targets that can be mixed: a share of each class, or scaled values as they are."""
+        return target if self.is_numeric else functional.one_hot(target, self.outputs).float()
+
+    def objective(self, run: Run, device: torch.device, smoothing: float = 0.0) -> Objective:
+        """Each member's own loss to learn, the loss of all together to watch.
+
+        `smoothing`: share of each label that goes to all classes alike while learning. Labels may be shares of classes.
+        """
         loss, prior = self._loss(run, device), self._prior(device)
+        soft = self._loss(run, device, smoothing) if smoothing > 0 else loss
 
         def learn(outputs: Tensor, y: Tensor) -> Tensor:
             members = outputs.shape[1] if outputs.ndim > 2 else 1
-            each = loss((outputs + prior).reshape(-1, self.outputs), y.repeat_interleave(members))
+            each = soft((outputs + prior).reshape(-1, self.outputs), y.repeat_interleave(members, dim=0))
             return each.view(-1, members).mean(dim=1)
 
         def watch(outputs: Tensor, y: Tensor) -> Tensor:
@@ -96,7 +104,7 @@ class Answers:
     def _prior(self, device: torch.device) -> Tensor:
         return torch.tensor(self.prior or (0.0,) * self.outputs, device=device)
 
-    def _loss(self, run: Run, device: torch.device) -> RowLoss:
+    def _loss(self, run: Run, device: torch.device, smoothing: float = 0.0) -> RowLoss:
         """Log loss, pinball loss of all levels, squared or absolute error."""
         if self.task == "quantile":
             levels = torch.tensor(run.levels, device=device)
@@ -109,7 +117,7 @@ class Answers:
         if self.task == "regression":
             distance = functional.l1_loss if run.metric == "mae" else functional.mse_loss
             return lambda outputs, y: distance(outputs.squeeze(1), y, reduction="none")
-        return lambda outputs, y: functional.cross_entropy(outputs, y, reduction="none")
+        return lambda outputs, y: functional.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothing)
 
 
 def mean_one(weight: np.ndarray | None) -> np.ndarray | None:

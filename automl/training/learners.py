@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from automl.training.bent import PART, Bent, load_bent
 from search_spaces.spec import Family, Learner, Params
+
+if TYPE_CHECKING:
+    from automl.training.media import MediaLearner
+    from automl.training.tabular import NetworkLearner
 
 
 def make(family: Family, params: Params, bend: str = "") -> Learner:
@@ -22,18 +27,25 @@ def load(family: Family, parts: Mapping[str, bytes]) -> Learner:
 
 def _make(family: Family, params: Params) -> Learner:
     if family.route == "neural":
-        from automl.training.tabular import NetworkLearner  # torch: only where a network is wanted
-
-        return NetworkLearner(family, params)
+        return _kind(family)(family, params)
     learner: Learner = family.build(params)
     return learner
 
 
 def _load(family: Family, parts: Mapping[str, bytes]) -> Learner:
     if family.route == "neural":
-        from automl.training.tabular import NetworkLearner
-
-        return NetworkLearner.read(family, parts)
+        return _kind(family).read(family, parts)
     if family.load is None:
         raise ValueError(f"family {family.name!r} cannot read a saved model: it declares no load.")
     return family.load(parts)
+
+
+def _kind(family: Family) -> type[NetworkLearner] | type[MediaLearner]:
+    """What turns the rows of a neural family into batches."""
+    if family.eats != "table":
+        from automl.training.media import MediaLearner  # torch: only where a network is wanted
+
+        return MediaLearner
+    from automl.training.tabular import NetworkLearner
+
+    return NetworkLearner

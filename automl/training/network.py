@@ -1,4 +1,4 @@
-"""The one loop that trains networks: AdamW, warm-up and cosine, the best epoch kept, the deadline obeyed.
+"""The one loop that trains networks: warm-up and cosine, the best epoch kept, the deadline obeyed.
 
 Where the validation error stalls, the course goes on from the best epoch and ends soon, instead of at once: a few
 epochs of a falling learning rate bring restless weights to rest. A Feed serves batches, an Objective scores rows. The
@@ -19,6 +19,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from automl.training.averaged import Averaged
+from automl.training.optimizers import Muon, adamw
 from search_spaces.spec import Run
 
 PROBED = 4  # steps seen before the time of the rest is predicted; the very first one also sets up
@@ -44,12 +46,17 @@ class Feed(Protocol):
 
     held_rows: int  # 0 without validation rows
     steps: int  # batches in an epoch
+    progress: float  # of the course, 0 to 1: told before each epoch, and so is the next
+    length: float  # of the course in epochs; 0 until it is known
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """The training rows once, in random order."""
 
     def held(self) -> Iterator[Batch]:
         """The validation rows."""
+
+    def halve(self) -> bool:
+        """Serve batches half as large, for the device has no memory for these; False where they cannot be."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ class Recipe:
     stop_after: int = 1_000_000  # epochs after which to stop, wherever the learning rate stands
     warm_up: float = 0.05  # share of the course
     is_narrow: bool = False  # products so large that a CPU, too, gains by bfloat16 where it has it
+    optimizer: str = "adamw"  # or "muon"
+    ema: float = 0.0  # epochs over which weights are averaged; the average is looked at and kept
 
 
 @dataclass(frozen=True)
@@ -110,11 +119,22 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def train(network: nn.Module, feed: Feed, objective: Objective, recipe: Recipe, run: Run) -> History:
-    """Train in place, with `run.threads` and until `run.until`; RuntimeError if the loss is not finite, even gently."""
+    """Train in place, with `run.threads` and until `run.until`; RuntimeError if the loss is not finite, even gently.
+
+    Batches too large for the device's memory are halved and the training begun anew.
+    """
     first = _copy(network)
     for rate in (recipe.learning_rate, recipe.learning_rate * GENTLER):
-        with use_threads(run.threads), seeded(run.seed):
-            history = _Attempt(network, feed, objective, recipe, run).go(rate)
+        history = None
+        while history is None:
+            try:
+                with use_threads(run.threads), seeded(run.seed):
+                    history = _Attempt(network, feed, objective, recipe, run).go(rate)
+                break
+            except torch.cuda.OutOfMemoryError:
+                if not feed.halve():
+                    raise
+            network.load_state_dict(first)
         if history is not None:
             return history
         network.load_state_dict(first)
@@ -131,10 +151,15 @@ class _Pace:
     steps: int
     until: float
     done: int = 0
+    foreseen: float = 0.0  # steps there will be; 0 until some are seen
     reserve_s: float = 0.0  # kept for a last look at the validation rows
     started: float = 0.0
     turn: tuple[float, int] = (0.0, 0)  # progress and steps done when the rest of the course was shortened
     taken_over: tuple[float, float] | None = None  # progress and moment at which the clock took over
+
+    def __post_init__(self) -> None:
+        if self.until == math.inf:
+            self.foreseen = self.steps
 
     def tick(self, look: float) -> None:
         """A step was done. `look`: steps as long as a look at the validation rows, 0 once that was measured."""
@@ -147,6 +172,7 @@ class _Pace:
         elif self.done > PROBED and self.taken_over is None:
             step_s = (now - self.started) / (self.done - 1)
             self.reserve_s = max(self.reserve_s, LOOK_RESERVE * look * step_s)
+            self.foreseen = min(self.steps, self.done + (self.until - self.reserve_s - now) / step_s)
             if now + step_s * (self.steps - self.done) > self.until - self.reserve_s:
                 self.taken_over = (self._counted, now)
 
@@ -190,42 +216,58 @@ class _Attempt:
     recipe: Recipe
     run: Run
     errors: list[float] = field(default_factory=list)
+    averaged: Averaged | None = None
 
     def go(self, rate: float) -> History | None:
         """Train; None where the loss was not finite."""
         optimizer = self._optimizer(rate)
         generator = torch.Generator().manual_seed(self.run.seed)
         pace = _Pace(self.recipe.epochs * self.feed.steps, self.run.until)
+        if self.recipe.ema > 0:
+            self.averaged = Averaged(self.network, math.exp(-1 / (self.recipe.ema * self.feed.steps)))
         best, best_epoch, epoch, given_up, rounds = _copy(self.network), 0, 0, 0, 0
         while not pace.is_over and epoch < self.recipe.stop_after:
             epoch += 1
+            self.feed.progress, self.feed.length = pace.progress, pace.foreseen / self.feed.steps
             if not math.isfinite(self._epoch(optimizer, rate, pace, generator)):
                 return None
             if not self.feed.held_rows:
                 continue
-            self.errors.append(self._look(pace))
-            if self.errors[-1] <= min(self.errors):
-                best, best_epoch, rounds = _copy(self.network), epoch, epoch - given_up
+            with self._average():
+                self.errors.append(self._look(pace))
+                if self.errors[-1] <= min(self.errors):
+                    best, best_epoch, rounds = _copy(self.network), epoch, epoch - given_up
             if not given_up and epoch - best_epoch >= self.recipe.patience:
                 given_up = epoch - best_epoch
                 self.network.load_state_dict(best)
+                if self.averaged is not None:
+                    self.averaged.forget()
                 pace.shorten(self.recipe.cooling * self.feed.steps)
         if best_epoch:
             self.network.load_state_dict(best)
         else:
             best_epoch = rounds = epoch
+            if self.averaged is not None:
+                self.averaged.swap()
         is_cut = pace.done < pace.steps and pace.is_late
         return History(best_epoch, rounds, is_cut, tuple(self.errors))
 
+    @contextmanager
+    def _average(self) -> Iterator[None]:
+        """The averaged weights in place of the network's own, where there are any."""
+        if self.averaged is None:
+            yield
+            return
+        self.averaged.swap()
+        yield
+        self.averaged.swap()
+
     def _optimizer(self, rate: float) -> torch.optim.Optimizer:
-        """AdamW that decays matrices alone: shifts and scales have nothing to lose."""
-        matrices = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": self.recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=(0.9, 0.95), fused=True)
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        if self.recipe.optimizer == "muon":
+            is_narrow = parameters[0].is_cuda or _has_bf16()
+            return Muon(parameters, rate, self.recipe.weight_decay, is_narrow=is_narrow)
+        return adamw(parameters, rate, self.recipe.weight_decay)
 
     def _epoch(self, optimizer: torch.optim.Optimizer, rate: float, pace: _Pace, generator: torch.Generator) -> float:
         """One pass over the training rows, or as much of it as there is time for; the sum of its losses."""
@@ -242,6 +284,8 @@ class _Attempt:
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_STEP)
             optimizer.step()
+            if self.averaged is not None:
+                self.averaged.update()
             total = total + loss.detach()
             pace.tick(0.0 if self.errors else LOOK_COST * self.feed.held_rows / len(batch.target))
             if pace.is_over:

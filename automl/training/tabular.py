@@ -7,7 +7,6 @@ Prediction runs on the CPU, so a saved model answers alike on any machine.
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from automl.training import network
 from automl.training.answers import Answers, mean_one
 from automl.training.network import Batch, Recipe, find_device, seeded, use_threads
+from automl.training.stored import Stored, pack, unpack
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
 
 SAMPLE = 20_000  # rows from which quantiles are taken
@@ -114,7 +114,7 @@ class TableFeed:
         self.device, self.looked_at = find_device(), looked_at
         self.train, *self.valid = [tuple(tensor.to(self.device) for tensor in table) for table in tables]
         self.rows, self.held_rows = len(self.train[0]), sum(len(table[0]) for table in self.valid)
-        self.steps = max(1, round(self.rows / batch))
+        self.steps, self.progress, self.length = max(1, round(self.rows / batch)), 0.0, 0.0
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """The training rows once, in random order."""
@@ -127,6 +127,13 @@ class TableFeed:
         for table in self.valid:
             for pieces in zip(*(torch.split(tensor, self.looked_at) for tensor in table), strict=True):
                 yield _batch(pieces)
+
+    def halve(self) -> bool:
+        """Batches half as large from now on; False where they are of one row already."""
+        if self.steps >= self.rows:
+            return False
+        self.steps, self.looked_at = min(self.rows, 2 * self.steps), max(1, self.looked_at // 2)
+        return True
 
 
 def _batch(tensors: tuple[Tensor, ...]) -> Batch:
@@ -146,11 +153,11 @@ class NetworkLearner:
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
         """Train until the validation error stalls, the plan is done or the time is over."""
         self.cleaner, self.answers = Cleaner.fit(train.X), Answers.fit(train, run)
-        valid = valid if valid is None else _watched(valid, len(train), run.seed)
+        valid = valid if valid is None else watched(valid, len(train), run.seed)
         tables = [self._tensors(table) for table in (train, valid) if table is not None]
         edges = find_edges(tables[0][0].numpy(), int(self.params["bins"]))
         self.shape = Shape(edges, tuple(self.cleaner.sizes.tolist()), self.answers.outputs)
-        feed = TableFeed(tables, _batch_size(len(train), self.params["batch_scale"]), self._looked_at)
+        feed = TableFeed(tables, batch_size(len(train), self.params["batch_scale"]), self._looked_at)
         with use_threads(run.threads), seeded(run.seed):
             self.network: nn.Module = self.family.build(self.params, self.shape).to(feed.device)
         objective = self.answers.objective(run, feed.device)
@@ -170,35 +177,18 @@ class NetworkLearner:
 
     def dump(self) -> dict[str, bytes]:
         """Weights as safetensors, the cleaner as arrays, the rest as JSON."""
-        from safetensors.torch import save
-
-        facts = {"params": self.params, "shape": asdict(self.shape), "answers": asdict(self.answers)}
         buffer = io.BytesIO()
         np.savez(buffer, **asdict(self.cleaner))
-        weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
-        return {
-            "network.json": json.dumps(facts, default=lambda value: value.item()).encode(),
-            "cleaner.npz": buffer.getvalue(),
-            "weights.safetensors": save(weights),
-        }
+        return {**pack(Stored(self.params, self.shape, self.answers, self.network)), "cleaner.npz": buffer.getvalue()}
 
     @classmethod
     def read(cls, family: Family, parts: Mapping[str, bytes]) -> NetworkLearner:
         """Read what `dump` wrote; the network is built anew and given its weights."""
-        from safetensors.torch import load
-
-        facts = json.loads(parts["network.json"])
-        learner = cls(family, facts["params"])
-        shape, answers = facts["shape"], facts["answers"]
-        edges = tuple(tuple(column) for column in shape["edges"])
-        learner.shape = Shape(edges, tuple(shape["sizes"]), shape["outputs"])
-        learner.answers = Answers(**{**answers, "prior": tuple(answers["prior"])})
+        stored = unpack(family, parts)
+        learner = cls(family, stored.params)
+        learner.shape, learner.answers, learner.network = stored.shape, stored.answers, stored.network
         with np.load(io.BytesIO(parts["cleaner.npz"]), allow_pickle=False) as arrays:
             learner.cleaner = Cleaner(**arrays)
-        with seeded(0):  # building draws numbers that the weights replace; the caller's own are left alone
-            learner.network = family.build(learner.params, learner.shape)
-        learner.network.load_state_dict(load(parts["weights.safetensors"]))
-        learner.network.eval()
         return learner
 
     @property
@@ -229,7 +219,7 @@ class NetworkLearner:
         return tensors if weight is None else (*tensors, torch.from_numpy(weight.astype(np.float32)))
 
 
-def _watched(valid: Rows, learned: int, seed: int) -> Rows:
+def watched(valid: Rows, learned: int, seed: int) -> Rows:
     """The validation rows, or so many of them that looking costs little beside learning."""
     most = min(MOST_WATCHED, max(LEAST_WATCHED, learned // 2))
     if len(valid) <= most:
@@ -238,7 +228,7 @@ def _watched(valid: Rows, learned: int, seed: int) -> Rows:
     return Rows(valid.X.take(rows), valid.y[rows], None if valid.weight is None else valid.weight[rows])
 
 
-def _batch_size(rows: int, scale: float) -> int:
+def batch_size(rows: int, scale: float) -> int:
     """A power of two that grows with the root of the rows: many steps on small tables, large batches on large ones."""
     wanted = min(1024.0, max(32.0, 2.0 * math.sqrt(rows) * scale))
     return int(2 ** round(math.log2(wanted)))

@@ -1,0 +1,199 @@
+"""Networks on pictures and sounds: batches out of a store, changed as they are served, and the learner around them.
+
+A family's knobs of recipe and augmentation are read here; the others are its network's own. Prediction runs on the
+CPU in full precision, so a saved model answers alike on any machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from automl.training import network
+from automl.training.answers import Answers, mean_one
+from automl.training.augment import Augment, change, mix, shrink
+from automl.training.network import Batch, Recipe, find_device, seeded, use_threads
+from automl.training.stored import Stored, pack, unpack
+from automl.training.symmetry import flip_is_harmless, sample_rows
+from automl.training.tabular import batch_size, watched
+from search_spaces.spec import Family, Matrix, Media, Params, Rows, Run, Shape
+
+MEASURED = 512  # training rows that the network sees before training, for means and whitening
+LOOKED_AT = 256  # rows at once where nothing is learned
+ADAMW_RATE = 0.12  # best learning rate of AdamW, relative to that of Muon
+FEWEST_EPOCHS, MOST_EPOCHS = 6, 200
+DEVICE_SHARE = 0.25  # of a device's free memory that a store may take
+
+
+class Table:
+    """Media with targets and weights on the device that trains; a store that would crowd its memory stays outside."""
+
+    def __init__(self, media: Media, target: Tensor, weight: Tensor | None) -> None:
+        self.device, self.media = find_device(), media
+        self.target = target.to(self.device)
+        self.weight = None if weight is None else weight.to(self.device)
+        fits = self.device.type == "cuda" and (
+            len(media) * media.store[:1].nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]
+        )
+        self.kept = torch.from_numpy(media.values()).to(self.device) if fits else None
+
+    def __len__(self) -> int:
+        return len(self.media)
+
+    def pick(self, rows: Tensor) -> Batch:
+        """Some rows as the store holds them."""
+        there = rows.to(self.device)
+        if self.kept is not None:
+            inputs = self.kept[there]
+        else:
+            inputs = torch.from_numpy(self.media.values(rows.numpy())).to(self.device)
+        return Batch((inputs,), self.target[there], None if self.weight is None else self.weight[there])
+
+
+class MediaFeed:
+    """Rows of a store as batches, each row changed anew whenever it is served for training."""
+
+    def __init__(self, train: Table, valid: Table | None, how: Augment, batch: int) -> None:
+        self.train, self.valid, self.how = train, valid, how
+        self.looked_at, self.held_rows = LOOKED_AT, 0 if valid is None else len(valid)
+        self.steps, self.progress, self.length = max(1, round(len(train) / batch)), 0.0, 0.0
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+        """The training rows once, in random order."""
+        order = torch.randperm(len(self.train), generator=generator)
+        for rows in order.tensor_split(self.steps):
+            # a norm over a batch has nothing to say about one row
+            batch = self.train.pick(rows if len(rows) > 1 else rows.repeat(2))
+            inputs, target = batch.inputs[0], batch.target
+            if self.train.media.kind == "image":
+                inputs = shrink(change(inputs, self.how, generator), self.how.share(self.progress))
+            if (way := self.how.mixed(self.length)) != "none":
+                inputs, target = mix(inputs, target, way, generator)
+            yield Batch((inputs,), target, batch.weight)
+
+    def held(self) -> Iterator[Batch]:
+        """The validation rows."""
+        if self.valid is not None:
+            for start in range(0, len(self.valid), self.looked_at):
+                yield self.valid.pick(torch.arange(start, min(start + self.looked_at, len(self.valid))))
+
+    def halve(self) -> bool:
+        """Batches half as large from now on; False where they are of two rows already."""
+        if 4 * self.steps > len(self.train):
+            return False
+        self.steps, self.looked_at = 2 * self.steps, max(1, self.looked_at // 2)
+        return True
+
+
+class MediaLearner:
+    """A network on pictures or sounds as a learner; columns beside them are left to others."""
+
+    is_cut = False
+    rounds_: int | None = None
+
+    def __init__(self, family: Family, params: Params) -> None:
+        self.family, self.params = family, dict(params)
+
+    def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
+        """Train until the validation error stalls, the plan is done or the time is over."""
+        media = media_of(train.X)
+        self.answers = Answers.fit(train, run)
+        encoder = media.encoder if self.family.eats == "media" else None
+        self.shape = replace(shape_of(media, self.answers.outputs), encoder=encoder)
+        self.params["flip"] = self._decide_flip(media, train.y, run.seed)
+        feed = self._feed(train, valid if valid is None else watched(valid, len(train), run.seed))
+        with use_threads(run.threads), seeded(run.seed):
+            made = self.family.build(self.params, self.shape)
+            made.learn(torch.from_numpy(media.values(sample_rows(len(media), run.seed, MEASURED))))
+            self.network: nn.Module = made.to(feed.train.device)
+        objective = self.answers.objective(run, feed.train.device, self.params["smoothing"])
+        recipe = self._recipe(feed.steps, is_timed=run.until < math.inf)
+        history = network.train(self.network, feed, objective, recipe, run)
+        self.network.cpu().eval()
+        self.is_cut, self.rounds_ = history.is_cut, history.rounds
+
+    def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
+        """Predict the media of rows, on the CPU; pictures that may be flipped are asked both ways."""
+        if not len(X):
+            return self.answers.nothing()
+        media = media_of(X)
+        with use_threads(threads), torch.inference_mode():
+            starts = range(0, len(media), LOOKED_AT)
+            pieces = (torch.from_numpy(media.values(slice(start, start + LOOKED_AT))) for start in starts)
+            pooled = torch.cat([self.answers.pool(self._ask(piece)) for piece in pieces]).numpy()
+        return self.answers.decode(pooled)
+
+    def dump(self) -> dict[str, bytes]:
+        """Weights as safetensors, the rest as JSON."""
+        return pack(Stored(self.params, self.shape, self.answers, self.network))
+
+    @classmethod
+    def read(cls, family: Family, parts: Mapping[str, bytes]) -> MediaLearner:
+        """Read what `dump` wrote; the network is built anew and given its weights."""
+        stored = unpack(family, parts)
+        learner = cls(family, stored.params)
+        learner.shape, learner.answers, learner.network = stored.shape, stored.answers, stored.network
+        return learner
+
+    def _ask(self, rows: Tensor) -> Tensor:
+        """What the network says: (rows, outputs), or (rows, 2, outputs) where it was asked both ways."""
+        said: Tensor = self.network(rows)
+        return torch.stack([said, self.network(rows.flip(2))], dim=1) if self.params["flip"] == "always" else said
+
+    def _decide_flip(self, media: Media, y: np.ndarray, seed: int) -> str:
+        asked = self.params.get("flip", "never")
+        if media.kind != "image" or asked != "auto":
+            return str(asked) if media.kind == "image" else "never"
+        rows = sample_rows(len(media), seed)
+        is_harmless = flip_is_harmless(media.values(rows), y[rows], is_numeric=self.answers.is_numeric)
+        return "always" if is_harmless else "never"
+
+    def _feed(self, train: Rows, valid: Rows | None) -> MediaFeed:
+        params = self.params if not self.answers.is_numeric else {**self.params, "mix": "none"}  # nothing lies between
+        how = Augment.of(params)
+        learned = self._table(train)
+        if how.mix != "none":
+            learned.target = self.answers.shares(learned.target)
+        held = None if valid is None else self._table(valid)
+        return MediaFeed(learned, held, how, batch_size(len(train), self.params["batch_scale"]))
+
+    def _table(self, rows: Rows) -> Table:
+        weight = mean_one(rows.weight)
+        weights = None if weight is None else torch.from_numpy(weight.astype(np.float32))
+        return Table(media_of(rows.X), self.answers.targets(rows.y), weights)
+
+    def _recipe(self, steps: int, *, is_timed: bool) -> Recipe:
+        """As long as there is time; where there is no clock, as many epochs as give the configuration's steps."""
+        usual = MOST_EPOCHS if is_timed else max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(self.params["steps"] / steps)))
+        epochs = max(1, int(self.params.get("rounds", usual)))  # to come to rest there beats half of a longer course
+        return Recipe(
+            epochs=epochs,
+            learning_rate=self.params["learning_rate"] * (ADAMW_RATE if self.params["optimizer"] == "adamw" else 1.0),
+            weight_decay=self.params["weight_decay"],
+            patience=max(5, epochs // 4),
+            cooling=max(3, epochs // 8),
+            warm_up=0.1,
+            is_narrow=True,
+            optimizer=self.params["optimizer"],
+            ema=self.params["ema"],
+        )
+
+
+def media_of(X: Matrix) -> Media:
+    """The media of rows; ValueError where there are none."""
+    if X.media is None:
+        raise ValueError("these rows have no images and no sounds. Give a Matrix with `media` set.")
+    return X.media
+
+
+def shape_of(media: Media, outputs: int) -> Shape:
+    """What a network must know of the media."""
+    if media.kind == "image":
+        _, height, width, channels = media.store.shape
+        return Shape((), (), outputs, image=(height, width, channels))
+    return Shape((), (), outputs, sound=(media.store.shape[1], media.rate))
