@@ -92,12 +92,23 @@ def candidates(arena: Arena, limits: Limits, until: float) -> list[Candidate]:
     """The baseline, the best single trials and blends of them, each with its score and its costs."""
     made = []
     rivals = arena.rivals
-    for trial in [t for t in arena.trials if t.plan.family == BASELINE] + rivals[:LISTED]:
+    for trial in [t for t in arena.trials if t.plan.family == BASELINE] + _listed(rivals):
         is_leader = len(rivals) > 1 and trial is rivals[0]  # the best of many looks better than it is
         name = BASELINE if trial.plan.family == BASELINE else f"{trial.plan.family} #{trial.plan.number}"
         chosen, optimism = _leader(arena, rivals, until) if is_leader else (_alone(arena, trial), 0.0)
         made.append(_candidate(name, {trial.plan.number: 1.0}, arena, *_read(arena, chosen, optimism, until)))
     return made + _ladder(arena, rivals, limits, until)
+
+
+def _listed(rivals: Sequence[Trial]) -> list[Trial]:
+    """The best, and after them those that are faster than every better one: they are on the frontier too."""
+    listed = list(rivals[:LISTED])
+    fastest = min((_cost(t)[0] for t in listed), default=math.inf)
+    for trial in rivals[LISTED:]:
+        if _cost(trial)[0] < fastest and len(listed) < 2 * LISTED:
+            fastest = _cost(trial)[0]
+            listed.append(trial)
+    return listed
 
 
 def _alone(arena: Arena, trial: Trial) -> Chosen:

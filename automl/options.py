@@ -120,6 +120,12 @@ class Options:
         (), "predict these quantiles of a number instead of its mean, for instance 0.1,0.5,0.9"
     )
     route: str = _knob("auto", "which kind of models may take part", choices=("auto", "classical", "neural", "hybrid"))
+    weights: str | None = _knob(
+        None,
+        "go on from a network trained before: a run or saved model of automl, the folder of a transformers checkpoint "
+        "or its name on the hub (extra: pretrained), or timm:NAME. Frozen it describes images and sounds for classical "
+        "models, fine-tuned it competes itself; route=hybrid leaves all others out",
+    )
     families: tuple[str, ...] = _knob((), "only these families of models, for instance lightgbm,linear")
     exclude: tuple[str, ...] = _knob((), "all families but these")
     test: Any = _knob(None, "held-out data to score the final model on; never used to choose it")
@@ -131,6 +137,11 @@ class Options:
     min_score: float | None = _knob(None, "below this score the verdict is that no model is worth using")
     prefer: str = _knob(
         "balanced", "which point of the cost frontier to return", choices=("cheap", "balanced", "accurate")
+    )
+    search_for: str = _knob(
+        "score",
+        "what networks on images and sounds are searched for: the best score, or a choice of good and of quick ones",
+        choices=("score", "score and latency"),
     )
     cluster: str = _knob(
         "auto", "where trials run: local, ray, or a Ray cluster's address; auto: local, unless RAY_ADDRESS is set"
@@ -155,6 +166,18 @@ class Options:
         if self.quantiles and self.task not in (None, "regression"):
             raise OptionError(
                 f"quantiles are of numbers, but task={self.task!r} was given. Leave out task, or quantiles."
+            )
+        if self.weights is not None:
+            object.__setattr__(self, "weights", str(self.weights))
+        if self.weights is not None and self.route == "classical":
+            raise OptionError(
+                f"route='classical' has no use for weights, got {self.weights!r}. "
+                "Use route='hybrid', auto or neural, or leave weights out."
+            )
+        if self.weights is None and self.route == "hybrid":
+            raise OptionError(
+                "route='hybrid' goes on from a network trained before, but weights=None names none. Give weights=, "
+                "a run or saved model of automl, the folder of a checkpoint, or a name on the hub."
             )
         if not (self.metric is None or isinstance(self.metric, str) or callable(self.metric)):
             raise OptionError(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from automl.records import Fold, Plan, Spent
-from automl.search.allocate import Allocator, Attempt, Continue, Load, Start
+from automl.search.allocate import Allocator
+from automl.search.steps import Attempt, Continue, Load, Start
 from search_spaces.spec import Family, Float, Price, Size
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import median
-from typing import Any
 
 from automl.modalities.table.recipes import PLAIN
-from automl.records import Fold, Plan, Spent
-from search_spaces.spec import Family, Float, Size
+from automl.search.steps import Attempt, Continue, Load, Start
+from search_spaces.spec import Family, Float
 
 DEBT = 0.7  # of the time left may be owed to unfinished bags before looking further stops
 CURIOSITY = 0.03  # weight of a family that the blend does not want, as a share of the whole
@@ -25,7 +24,6 @@ STEEP = 6  # power by which a larger error makes a bag less urgent
 FIRST = 10.0  # times as urgent is the bag of a family's default than that of its later ideas, there
 HOPELESS = 1.6  # an error so many times the best one's ends a family's looks
 START_S = 0.15  # keeps shares of very short times apart from noise
-CUT = 1.5
 LOOK_SHARE = 0.15  # of all the workers' seconds left at most for the first look at a family
 HOLDOUT_SHARE = 0.3  # the same where a look is all that a model gets
 BAG_SHARE = 0.35  # and for the bag that has to follow where one fold says little
@@ -38,79 +36,6 @@ ALONE_SHARE = 0.06  # of all workers' seconds left, from which a fit gets all th
 LONG_FOLD_S = 2.5  # a first model that takes longer is preceded by a quick one
 
 Weigh = Callable[[], Mapping[int, float]]  # what each looked-at trial is worth to a blend, by trial number
-
-
-@dataclass
-class Attempt:
-    """A trial while it lives."""
-
-    plan: Plan
-    folds: dict[int, Fold] = field(default_factory=dict)
-    running: set[int] = field(default_factory=set)
-    spent: Spent = field(default_factory=Spent)
-    trouble: str = ""  # why it will get no more folds
-    status: str = ""  # of the job that went wrong
-    ended_s: float = 0.0  # when its last fold ended, since the start of the run
-    threads: int = 1  # most that a fold of it had
-    retries: int = 0  # jobs given again, since their worker died
-    has_heir: bool = False  # tried again on fewer rows
-    is_gone: bool = False  # an earlier end of the run removed its models: it teaches, and is no candidate
-
-    @property
-    def error(self) -> float:
-        """Mean error over the folds so far."""
-        return sum(f.error for f in self.folds.values()) / len(self.folds) if self.folds else math.inf
-
-    @property
-    def fold_s(self) -> float:
-        """Seconds of one thread for a fold, by the median so far; one that was cut would have taken longer."""
-        times = [fold.fit_s * self.threads * (CUT if fold.is_cut else 1.0) for fold in self.folds.values()]
-        return median(times) if times else 0.0
-
-    @property
-    def share(self) -> float:
-        """Of the training rows that it learns from."""
-        return float(self.plan.features.get("share", 1.0))
-
-    def missing(self, count: int) -> list[int]:
-        """Folds neither done nor under way."""
-        return [k for k in range(count) if k not in self.folds and k not in self.running]
-
-
-@dataclass(frozen=True)
-class Start:
-    """Begin a new trial."""
-
-    family: Family
-    given: dict[str, Any] | None  # a tried-first configuration; None: ask the sampler
-    because: str
-    recipe: str = PLAIN  # of features
-    share: float = 1.0  # of the training rows
-    is_quick: bool = False  # not a fair trial of its configuration: its sampler is not told
-    parent: int | None = None  # the trial that it tries again on fewer rows
-
-
-@dataclass(frozen=True)
-class Continue:
-    """Give a trial its next fold."""
-
-    number: int
-    fold: int
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a search is up against."""
-
-    folds: int
-    goal: int  # folds that make a bag: all of them, or the first alone where a holdout must do
-    size: Size  # of a training fold
-    slots: int
-    neural_share: float = 1.0
-    is_careful: bool = False  # one fold holds out so few rows that looks at it would only pick the lucky
-    recipes: tuple[str, ...] = (PLAIN,)  # of features that can make something of these columns
-    room_mb: float = math.inf  # memory for one fit
-    widest: int = 0  # threads that one fit may have, on the largest machine; 0: all
 
 
 class Allocator:

@@ -13,19 +13,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import search_spaces
+from automl import frontier
 from automl.ensemble import blend, mix
 from automl.modalities.table.recipes import useful
 from automl.prepare import Prepared
 from automl.progress import Pulse
 from automl.records import Decision, Plan, Spent, Trial, TrialStatus
-from automl.search.allocate import Allocator, Attempt, Load, Start
+from automl.search.allocate import Allocator
+from automl.search.courses import Courses
 from automl.search.journal import Past
 from automl.search.runner import Limits, Runner, room_mb
 from automl.search.sample import Studies
+from automl.search.screen import LEAST_S, Counter, Room, Screen
 from automl.search.site import Site
+from automl.search.steps import Attempt, Load, Start
 from automl.search.trial import FoldJob, run_fold
 from automl.training.bent import has_long_tail
 from cluster.pool import Grant, Outcome, Partial
+from search_spaces.spec import Family, Params
 
 GENERATION = 4  # trials asked together when only trials count; the same on every machine
 FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of the budget, whichever is longer
@@ -50,6 +55,8 @@ class Search:
     site: Site
     seed: int = 0
     past: Past | None = None  # of the run that this one goes on with
+    limits: frontier.Limits = frontier.Limits()  # what networks may take for a row and on disk, to be trained at all
+    search_for: str = "score"  # or "score and latency"
     attempts: dict[int, Attempt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -57,13 +64,23 @@ class Search:
         self.pool, self.clock, self.watcher = site.pool, site.clock, site.watcher
         self.shared, self.goal = self.ready.shared, self.ready.bags.goal
         self._judges = range(self.goal) if self.ready.is_careful else range(1)  # folds on which trials are weighed
-        self._allocator = Allocator(
-            [search_spaces.get(name) for name in self.decision.families], self._load(), self.attempts, self._weigh
-        )
+        families = [search_spaces.get(name) for name in self.decision.families]
+        given = families, self._load(), self.attempts, self._weigh
+        has_courses = any(family.eats != "table" for family in families)
+        self._allocator = Courses.of(*given, self._epoch_s) if has_courses else Allocator(*given)
         # what an earlier driver wrote is replayed, and its locks are dead
         for left in site.folder.path.glob("study.journal*"):
             left.unlink()
-        self._studies, self._journal = Studies(site.folder.path / "study.journal", self.seed), site.journal
+        counter, self._journal = Counter(self.shared), site.journal
+        second = counter.latency if "latency" in self.search_for else None
+        self._studies = Studies(site.folder.path / "study.journal", self.seed, second)
+        self._screen = Screen(
+            counter, self._studies, self._journal, self.attempts, len(self.shared.folds.train(0)),
+            Room.of(self.limits, room_mb(self.pool.nodes()), is_timed=self.clock.is_timed), self.clock.is_timed,
+            self.clock.search_left >= LEAST_S,
+        )  # fmt: skip
+        if self._screen.is_on and any(family.cost for family in families):
+            counter.warm()
         self._runner = Runner(site, self.ready)
         self._told: set[int] = set()
         self._metric = self.ready.metric
@@ -79,8 +96,12 @@ class Search:
             self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
             self.decision.shares.get("neural", 0.0), self.ready.is_careful,
             useful(self.shared.raw, self.shared.labels, has_long_tail=is_long), room_mb(nodes),
-            min(self.pool.slots, max(node.cpus for node in nodes)),
+            min(self.pool.slots, max(node.cpus for node in nodes)), sum(node.gpus for node in nodes),
         )  # fmt: skip
+
+    def _epoch_s(self, family: Family, params: Params, threads: int) -> float:
+        """Predicted seconds of an epoch; 0: unknown."""
+        return self._screen.epoch_s(family, params, threads, float(any(node.gpus for node in self.pool.nodes())))
 
     def _remember(self, past: Past) -> None:
         """Take over what an earlier driver asked, told and kept."""
@@ -91,12 +112,14 @@ class Search:
                 plan, past.folds[number], spent=past.spent.get(number, Spent()), trouble=trouble, status=status,
                 ended_s=past.ended_s.get(number, 0.0), retries=past.retries.get(number, 0), is_gone=number in past.gone,
             )  # fmt: skip
-        sampled = [plan for plan in past.plans if plan.number and not plan.is_quick]
-        self._studies.replay(sampled, past.told)
+        sampled = [plan for plan in past.plans if plan.number and plan.is_fair]
+        self._studies.replay(sampled, past.told, self._screen.recall(self.site.folder.events()))
         heirs = {plan.parent for plan in past.plans}
         for attempt in self.attempts.values():
             attempt.has_heir = attempt.plan.number in heirs
-        self._told = {0} | {plan.number for plan in past.plans if plan.is_quick} | {told.number for told in past.told}
+        self._told = (
+            {0} | {plan.number for plan in past.plans if not plan.is_fair} | {told.number for told in past.told}
+        )
 
     def _weigh(self) -> dict[int, float]:
         """What a blend makes of every trial, on the rows that the judging folds hold out."""
@@ -143,6 +166,7 @@ class Search:
                 if isinstance(step, Start):
                     self._submit(self._begin(step), 0)
                 else:
+                    self.attempts[step.number].course = step.course
                     self._submit(self.attempts[step.number], step.fold)
             if step is None and not len(self._runner):
                 self._give_back()
@@ -204,40 +228,45 @@ class Search:
 
     def _begin(self, start: Start) -> Attempt:
         number = len(self.attempts)
-        params = start.given or {}
-        if not start.is_quick:
-            params = self._studies.ask(number, start.family, start.given)
+        is_long = start.course is not None and start.course.is_long
+        params, because = self._screen.choose(number, start)
         plan = Plan(
-            number, start.family.name, params, self.seed + 1000 * number, start.because,
+            number, start.family.name, params, self.seed + 1000 * number, because,
             {"recipe": start.recipe, **({"share": start.share} if start.share < 1 else {})}, start.is_quick,
-            start.parent,
+            is_long, start.parent,
         )  # fmt: skip
-        attempt = self.attempts[number] = Attempt(plan)
-        if plan.is_quick:
+        attempt = self.attempts[number] = Attempt(plan, course=start.course)
+        if not plan.is_fair:
             self._told.add(number)
         self._journal.asked(plan)
         return attempt
 
     def _submit(self, attempt: Attempt, fold: int) -> None:
-        soft_s, hard_s = self._limits(is_first=attempt.plan.number == 1)
+        soft_s, hard_s = self._limits(attempt)
         self._runner.submit(attempt, fold, Limits(self._threads_for(attempt), soft_s, hard_s))
 
     def _threads_for(self, attempt: Attempt) -> int:
         """One, or all for a long fold that starts alone; when only trials count nothing may depend on the clock."""
+        if attempt.course is not None:
+            attempt.threads = attempt.course.threads
+            return attempt.threads
         if not self.clock.is_timed or len(self._runner):
             return 1
         attempt.threads = max(attempt.threads, self._allocator.threads(attempt.plan.number, self.clock.search_left))
         return attempt.threads
 
-    def _limits(self, is_first: bool) -> tuple[float, float]:
+    def _limits(self, attempt: Attempt) -> tuple[float, float]:
         """Seconds after which a fold is asked to stop, and after which its worker is killed."""
         if not self.clock.is_timed:
             return float("inf"), HANG_S
         left = self.clock.search_left
+        if attempt.course is not None:
+            soft = max(0.1, min(attempt.course.soft_s, left - MARGIN_S))
+            return soft, max(0.2, min(left, 2 * soft + 5.0))
         whole = self.clock.search_until - self.clock.started
         share = HOLDOUT_SHARE if self.goal == 1 else FIT_SHARE * min(1.0, self.pool.slots / self.goal)
         soft = min(left - MARGIN_S, max(2.0, share * whole))
-        if is_first and not self.attempts[1].folds:
+        if attempt.plan.number == 1 and not attempt.folds:
             first = max(FIRST_MODEL_S, 0.05 * (self.clock.limit_s or 0.0)) - self.clock.elapsed
             soft = min(soft, max(1.0, first - 1.5))
         return max(0.1, soft), max(0.2, min(left, 2 * soft + 5.0))

@@ -15,13 +15,14 @@ from typing import Any
 import search_spaces
 from automl.prepare import Prepared
 from automl.records import Fold, Spent
-from automl.search.allocate import Attempt, Start
 from automl.search.site import Site
+from automl.search.steps import Attempt, Start
 from automl.search.trial import FoldJob, FoldResult
 from cluster.pool import Job, Node, Outcome, Status
+from search_spaces.spec import Family
 
 RETRIES = 2  # of one fold whose worker died
-GPU_SHARE = 0.25  # of a GPU for a network on a table: several train on one side by side
+GPU_SHARE = 0.25  # of a GPU for a network that was granted nothing else: several train on one side by side
 MEMORY_SHARE = 0.7  # of a machine's free memory that fits may take together
 LEAST_SHARE = 0.1  # of the rows, below which a trial is not tried again
 GOODBYE_S = 2.0  # for cancelled jobs to end
@@ -72,7 +73,7 @@ class Runner:
         job = Job(
             self._journal.name(plan.number, fold), "automl.search.trial:run_fold",
             FoldJob(plan.family, plan.params, plan.features, plan.seed, fold), (self._ref,), limits.threads,
-            gpus=GPU_SHARE if family.route == "neural" and any(node.gpus for node in nodes) else 0.0,
+            gpus=_gpus(attempt, family, nodes),
             memory_mb=min(needed_mb, room_mb(nodes)), soft_s=limits.soft_s, hard_s=limits.hard_s,
         )  # fmt: skip
         self._give(Ride(attempt, fold, job))
@@ -149,6 +150,13 @@ class Runner:
             recipe = str(plan.features.get("recipe", "plain"))
             family = search_spaces.get(plan.family)
             self.again.append(Start(family, dict(plan.params), because, recipe, share, parent=plan.number))
+
+
+def _gpus(attempt: Attempt, family: Family, nodes: Iterable[Node]) -> float:
+    """GPUs for a fold, or a share of one."""
+    if attempt.course is not None:
+        return attempt.course.gpus
+    return GPU_SHARE if family.route == "neural" and any(node.gpus for node in nodes) else 0.0
 
 
 def room_mb(nodes: Iterable[Node]) -> float:

@@ -20,9 +20,14 @@ class Showcase:
     def __init__(self, journal: Path) -> None:
         self._journal = journal
         self._waiting: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
+        self._objectives: dict[str, int] = {}  # of each study
         self._trouble: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="automl showcase", daemon=True)
         self._thread.start()
+
+    def open(self, study: str, objectives: int) -> None:
+        """A study begins that minimises so many numbers."""
+        self._objectives[study] = objectives
 
     def show(self, study: str, trial: Any) -> None:
         """Have a finished trial written; an earlier one that could not be is told now."""
@@ -46,7 +51,7 @@ class Showcase:
             try:
                 if name not in studies:
                     studies[name] = optuna.create_study(
-                        storage=storage, study_name=name, direction="minimize", load_if_exists=True
+                        storage=storage, study_name=name, directions=["minimize"] * self._objectives[name]
                     )
                 studies[name].add_trial(trial)
             except OSError as problem:  # the disk is full: the driver learns of it with its next trial

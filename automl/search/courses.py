@@ -1,0 +1,205 @@
+"""How networks on images and sounds get their seconds: short courses of several configurations, then long ones.
+
+A network is as good as its course is long, and at the end of it its learning rate must have come to rest; so a course
+is granted its seconds before it starts. Short ones tell which configuration is worth a long one; where they would have
+to be so short that they tell nothing, the default gets all the time. Models of described files come before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from automl.search.allocate import Allocator, Weigh
+from automl.search.steps import Attempt, Continue, Course, Load, Start
+from search_spaces.spec import Family, Params
+
+LOOKS_SHARE = 0.3  # of the networks' seconds for short courses, all together
+LOOK_SHARE, SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.08, 12.0, 300.0  # of them for one, and its bounds
+LOOK_EPOCHS = (
+    15  # that a short course must hold: after fewer, those that learn fast look good, not those that learn much
+)
+FEWEST_LOOKS = 2  # one alone would decide nothing
+ENOUGH_EPOCHS = 60  # of a long course, beyond which another network adds more than more of the same
+SHORTEST_S = 2.0  # a course that is worth starting
+WORTH_MORE = 0.15  # of the networks' seconds must be left for another long course
+LOOK_THREADS, LONG_THREADS = 4, 8  # at most; where there are more, courses run side by side
+LOOKS_ON_GPU = 4  # side by side on one
+
+EpochSeconds = Callable[[Family, Params, int], float]  # of a configuration on so many threads; 0: unknown
+
+
+@dataclass(frozen=True)
+class _Lanes:
+    """How many courses run side by side, and what each of them gets."""
+
+    count: int
+    threads: int
+    gpus: float
+
+
+@dataclass
+class Courses:
+    """Decides the next step of a search in which networks read images or sounds; see Allocator for those on tables."""
+
+    networks: list[Family]
+    families: list[Family]  # that read numbers
+    others: Allocator  # of those
+    load: Load
+    attempts: dict[int, Attempt]
+    epoch_s: EpochSeconds
+    all_s: float = 0.0  # from the first step on
+    whole_s: float = 0.0  # from the first course on
+
+    @classmethod
+    def of(
+        cls, families: list[Family], load: Load, attempts: dict[int, Attempt], weigh: Weigh, epoch_s: EpochSeconds
+    ) -> Courses:
+        """Networks apart from the others."""
+        networks = [family for family in families if family.eats != "table"]
+        others = [family for family in families if family.eats == "table"]
+        return cls(networks, others, Allocator(others, load, attempts, weigh), load, attempts, epoch_s)
+
+    @property
+    def is_done_looking(self) -> bool:
+        """Whether only folds of known trials are still worth it."""
+        return self.others.is_done_looking
+
+    @is_done_looking.setter
+    def is_done_looking(self, is_done: bool) -> None:
+        self.others.is_done_looking = is_done
+
+    def next(self, left_s: float) -> Start | Continue | None:
+        """The next step with `left_s` seconds to go; None where nothing more can finish, or others must end first."""
+        self.all_s = self.all_s or left_s
+        if (family := self._unseen_cheap(left_s)) is not None:
+            return Start(family, family.configs()[0], "default: first look at the family")
+        is_late = left_s <= SHORTEST_S or self._numbers_lead()
+        step, lanes = (None, self._lanes(1, 1)) if is_late else self._course(left_s)
+        if step is not None:
+            return step if self._is_free(lanes) else None
+        if any(attempt.running for attempt in self._mine()):
+            return None  # its threads are taken
+        return self.others.next(left_s) if self.families else None
+
+    def threads(self, number: int, left_s: float) -> int:
+        """Threads for the next fold of a model of numbers where no other runs."""
+        return self.others.threads(number, left_s)
+
+    def whole_trial(self) -> Start:
+        """The next configuration when only trials are counted; all its folds will run."""
+        unseen = [f for f in [*self.families[:2], *self.networks, *self.families[2:]] if not self._of(f)]
+        if unseen:
+            return Start(unseen[0], unseen[0].configs()[0], "default: first look at the family")
+        config = next(self._untried(), None)
+        if config is not None:
+            return Start(*config)
+        return Start(self.networks[0], None, "search") if self.networks else self.others.whole_trial()
+
+    # --- models of numbers --------------------------------------------------------------------------------------------
+
+    def _unseen_cheap(self, left_s: float) -> Family | None:
+        """A family that was not looked at, as long as all first looks leave the networks their share."""
+        room_s = (1 - self.load.neural_share) * self.all_s * self.load.slots
+        for family in self.families:
+            mine = self._of(family)
+            room_s -= max((a.fold_s or family.price.fit_s(self.load.size) for a in mine), default=0.0)
+            if not mine and family.price.fit_s(self.load.size) < min(room_s, left_s * self.load.slots / 2):
+                return family
+        return None
+
+    def _numbers_lead(self) -> bool:
+        """Whether a model of numbers is better than all networks after a long course."""
+        long = [attempt.error for attempt in self._mine() if attempt.plan.is_long and attempt.folds]
+        numbers = [a.error for family in self.families for a in self._of(family) if a.folds]
+        return bool(long and numbers) and min(numbers) < min(long)
+
+    # --- networks -----------------------------------------------------------------------------------------------------
+
+    def _course(self, left_s: float) -> tuple[Start | Continue | None, _Lanes]:
+        """A short course of another configuration, or a long one of the best, and where it may run."""
+        self.whole_s = self.whole_s or left_s
+        mine, lanes = self._mine(), self._lanes(LOOK_THREADS, LOOKS_ON_GPU)
+        look_s, looks = self._looks(lanes)
+        short = [attempt for attempt in mine if not attempt.plan.is_long]
+        if len(short) < looks and len(short) == len(mine):
+            family, given, told = next(self._untried(), (self.networks[0], None, "search"))
+            course = Course(look_s, lanes.threads, lanes.gpus)
+            return Start(family, given, f"{told}: a short course", course=course), lanes
+        lanes = self._lanes(LONG_THREADS, 1)
+        long = [attempt for attempt in mine if attempt.plan.is_long]
+        is_over = bool(long) and left_s < WORTH_MORE * self.whole_s
+        if is_over or any(attempt.running for attempt in short):
+            return None, lanes
+        return self._long_course(short, long, lanes, left_s), lanes
+
+    def _looks(self, lanes: _Lanes) -> tuple[float, int]:
+        """Seconds of a short course, and how many there are; none where they are too few to choose from."""
+        default = self.networks[0]
+        least_s = max(SHORTEST_LOOK_S, LOOK_EPOCHS * self.epoch_s(default, default.configs()[0], lanes.threads))
+        look_s = max(least_s, min(LONGEST_LOOK_S, LOOK_SHARE * self.whole_s))
+        looks = int(LOOKS_SHARE * self.whole_s / look_s) * lanes.count
+        return look_s, looks if looks >= FEWEST_LOOKS else 0
+
+    def _long_course(
+        self, short: list[Attempt], long: list[Attempt], lanes: _Lanes, left_s: float
+    ) -> Start | Continue | None:
+        """The best configuration that has not had one; once it makes no errors, another fold of it."""
+        done = [attempt for attempt in long if attempt.folds]
+        best = min(done, key=lambda attempt: attempt.error, default=None)
+        if best is not None and best.error <= 0 and best.missing(self.load.folds):
+            course = self._granted(best.plan.family, best.plan.params, lanes, left_s)
+            return Continue(best.plan.number, best.missing(self.load.folds)[0], course)
+        if any(attempt.trouble for attempt in long) and not done:
+            return None  # it would fail again
+        ranked = [attempt for attempt in sorted(short, key=lambda attempt: attempt.error) if attempt.folds]
+        if len(long) < len(ranked):
+            plan = ranked[len(long)].plan
+            family, given = self._named(plan.family), dict(plan.params)
+            told = f"a long course of trial {plan.number}, place {len(long) + 1} of {len(ranked)} after short ones"
+        elif (config := next(self._untried(), None)) is not None:
+            family, given, told = config[0], config[1], f"{config[2]}: a long course"
+        else:
+            return None
+        return Start(family, given, told, course=self._granted(family.name, given, lanes, left_s))
+
+    def _granted(self, name: str, given: Params, lanes: _Lanes, left_s: float) -> Course:
+        """What is left, or an equal part of it where several courses of enough epochs fit in."""
+        epoch_s = self.epoch_s(self._named(name), given, lanes.threads)
+        parts = max(1, math.floor(left_s / (ENOUGH_EPOCHS * epoch_s))) if epoch_s > 0 else 1
+        return Course(left_s / parts, lanes.threads, lanes.gpus, is_long=True)
+
+    def _lanes(self, threads: int, on_gpu: int) -> _Lanes:
+        """Courses side by side: on GPUs so many on each, else as many as have their threads."""
+        slots, widest = self.load.slots, self.load.widest or self.load.slots
+        if self.load.gpus:
+            count = max(1, round(self.load.gpus * on_gpu))
+            return _Lanes(count, max(1, min(widest, threads, slots // count)), 1 / on_gpu)
+        threads = min(widest, threads)
+        return _Lanes(max(1, slots // threads), threads, 0.0)
+
+    def _is_free(self, lanes: _Lanes) -> bool:
+        """Whether a course may start; where there is room for one only it begins alone, to get its threads."""
+        if lanes.count == 1:
+            return not any(attempt.running for attempt in self.attempts.values())
+        return sum(len(attempt.running) for attempt in self._mine()) < lanes.count
+
+    def _untried(self) -> Iterator[tuple[Family, dict[str, Any], str]]:
+        """Configurations known to be good that no trial had, the defaults first."""
+        for place in range(max((len(family.configs()) for family in self.networks), default=0)):
+            for family in self.networks:
+                configs = family.configs()
+                if len(configs) > place and all(configs[place] != dict(a.plan.params) for a in self._of(family)):
+                    told = f"portfolio {place} of {len(configs) - 1}" if place else "default"
+                    yield family, configs[place], told
+
+    def _mine(self) -> list[Attempt]:
+        return [attempt for family in self.networks for attempt in self._of(family)]
+
+    def _of(self, family: Family) -> list[Attempt]:
+        return [attempt for attempt in self.attempts.values() if attempt.plan.family == family.name]
+
+    def _named(self, name: str) -> Family:
+        return next(family for family in self.networks if family.name == name)

@@ -1,0 +1,101 @@
+"""The words in which a search is planned: what is tried, what it is granted, what comes next, what it is up against."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from automl.modalities.table.recipes import PLAIN
+from automl.records import Fold, Plan, Spent
+from search_spaces.spec import Family, Size
+
+CUT = 1.5  # times longer that a fold would have taken, had its time not been over
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a network on images or sounds is granted before it starts: its learning rate must come to rest in time."""
+
+    soft_s: float
+    threads: int
+    gpus: float = 0.0
+    is_long: bool = False  # meant for the model, not only to choose by
+
+
+@dataclass
+class Attempt:
+    """A trial while it lives."""
+
+    plan: Plan
+    folds: dict[int, Fold] = field(default_factory=dict)
+    running: set[int] = field(default_factory=set)
+    spent: Spent = field(default_factory=Spent)
+    trouble: str = ""  # why it will get no more folds
+    status: str = ""  # of the job that went wrong
+    ended_s: float = 0.0  # when its last fold ended, since the start of the run
+    threads: int = 1  # most that a fold of it had
+    retries: int = 0  # jobs given again, since their worker died
+    has_heir: bool = False  # tried again on fewer rows
+    is_gone: bool = False  # an earlier end of the run removed its models: it teaches, and is no candidate
+    course: Course | None = None  # what its next fold is granted, where it is a network's
+
+    @property
+    def error(self) -> float:
+        """Mean error over the folds so far."""
+        return sum(f.error for f in self.folds.values()) / len(self.folds) if self.folds else math.inf
+
+    @property
+    def fold_s(self) -> float:
+        """Seconds of one thread for a fold, by the median so far; one that was cut would have taken longer."""
+        times = [fold.fit_s * self.threads * (CUT if fold.is_cut else 1.0) for fold in self.folds.values()]
+        return median(times) if times else 0.0
+
+    @property
+    def share(self) -> float:
+        """Of the training rows that it learns from."""
+        return float(self.plan.features.get("share", 1.0))
+
+    def missing(self, count: int) -> list[int]:
+        """Folds neither done nor under way."""
+        return [k for k in range(count) if k not in self.folds and k not in self.running]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Begin a new trial."""
+
+    family: Family
+    given: dict[str, Any] | None  # a tried-first configuration; None: ask the sampler
+    because: str
+    recipe: str = PLAIN  # of features
+    share: float = 1.0  # of the training rows
+    is_quick: bool = False  # not a fair trial of its configuration: its sampler is not told
+    parent: int | None = None  # the trial that it tries again on fewer rows
+    course: Course | None = None
+
+
+@dataclass(frozen=True)
+class Continue:
+    """Give a trial its next fold."""
+
+    number: int
+    fold: int
+    course: Course | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a search is up against."""
+
+    folds: int
+    goal: int  # folds that make a bag: all of them, or the first alone where a holdout must do
+    size: Size  # of a training fold
+    slots: int
+    neural_share: float = 1.0
+    is_careful: bool = False  # one fold holds out so few rows that looks at it would only pick the lucky
+    recipes: tuple[str, ...] = (PLAIN,)  # of features that can make something of these columns
+    room_mb: float = math.inf  # memory for one fit
+    widest: int = 0  # threads that one fit may have, on the largest machine; 0: all
+    gpus: float = 0.0

@@ -1,0 +1,161 @@
+"""Who gets the next second where networks learn from images or sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import search_spaces
+from automl.records import Fold, Plan
+from automl.search.courses import LOOKS_SHARE, Courses
+from automl.search.steps import Attempt, Continue, Load, Start
+from search_spaces.spec import Size
+
+SIZE = Size(1000, 300, 5)
+
+
+class Played:
+    """A search played through: each step takes the seconds it was granted, on one clock."""
+
+    def __init__(
+        self,
+        whole_s: float,
+        errors: Iterator[float],
+        epoch_s: float = 0.5,
+        load: Load = Load(10, 1, SIZE, 2, neural_share=0.9),  # noqa: B008  # frozen
+    ):
+        self.attempts: dict[int, Attempt] = {}
+        self.left_s, self.errors = whole_s, errors
+        families = [search_spaces.get(name) for name in ("svm", "linear", "convnet")]
+        self.courses = Courses.of(families, load, self.attempts, dict, lambda *_: epoch_s)
+        self.granted: list[tuple[str, float, str]] = []  # family, seconds, why
+
+    def play(self) -> Played:
+        while self.left_s > 1 and (step := self.courses.next(self.left_s)) and len(self.granted) < 60:
+            if isinstance(step, Continue):
+                attempt, place, because = self.attempts[step.number], step.fold, "another fold"
+            else:
+                attempt, place, because = self.begin(step), 0, step.because
+            took_s = min(step.course.soft_s, self.left_s) if step.course else 0.5
+            self.granted.append((attempt.plan.family, took_s, because))
+            attempt.folds[place] = fold(place, next(self.errors), took_s)
+            self.left_s -= took_s
+        return self
+
+    def begin(self, step: Start) -> Attempt:
+        number = len(self.attempts) + 1
+        is_long = step.course is not None and step.course.is_long
+        given = step.given or {"width": 8 + number}
+        plan = Plan(number, step.family.name, given, 0, step.because, {"recipe": step.recipe}, is_long=is_long)
+        self.attempts[number] = Attempt(plan, course=step.course)
+        return self.attempts[number]
+
+    def courses_of(self, words: str) -> list[tuple[float, str]]:
+        """Seconds and reasons of the courses that are called so."""
+        return [(seconds, why) for family, seconds, why in self.granted if family == "convnet" and words in why]
+
+
+def falling() -> Iterator[float]:
+    error = 1.0
+    while True:
+        error *= 0.95
+        yield error
+
+
+def test_numbers_first_then_short_courses_then_long_ones_beginning_with_the_best() -> None:
+    """Most of the time goes to the configurations that did best in short courses, each long enough."""
+    played = Played(300.0, falling()).play()
+    families = [family for family, _, _ in played.granted]
+    assert families[:2] == ["svm", "linear"]
+    short, long = played.courses_of("short course"), played.courses_of("long course")
+    assert len(short) >= 2
+    assert sum(seconds for seconds, _ in short) <= 1.01 * LOOKS_SHARE * 300
+    assert sum(seconds for seconds, _ in long) >= 0.6 * 300
+    assert min(seconds for seconds, _ in long) >= 30 * 0.99  # 60 epochs of half a second
+    best = max(n for n, attempt in played.attempts.items() if attempt.plan.family == "convnet" and attempt.plan.is_fair)
+    assert f"trial {best}" in long[0][1]  # errors fall
+
+
+@pytest.mark.parametrize(("whole_s", "epoch_s"), [(20.0, 0.1), (300.0, 5.0)])
+def test_where_short_courses_would_tell_nothing_the_default_gets_all_the_time(whole_s: float, epoch_s: float) -> None:
+    """Of a short budget, or of slow epochs, nothing is spent on comparing."""
+    played = Played(whole_s, falling(), epoch_s).play()
+    assert not played.courses_of("short course")
+    seconds, why = played.courses_of("long course")[0]
+    assert why == "default: a long course"
+    assert seconds > (0.75 * whole_s if epoch_s == 5.0 else 5)
+
+
+def test_a_course_starts_alone_on_few_cores() -> None:
+    """While anything runs, a network waits: its threads are taken."""
+    played = Played(300.0, falling())
+    for _ in range(2):
+        step = played.courses.next(300.0)
+        assert isinstance(step, Start)
+        played.begin(step).running.add(0)
+    assert played.courses.next(300.0) is None
+
+
+@pytest.mark.parametrize(
+    ("load", "side_by_side", "each"),
+    [
+        (Load(10, 1, SIZE, 16, neural_share=0.9, widest=16), 4, (4, 0.0)),
+        (Load(10, 1, SIZE, 16, neural_share=0.9, widest=16, gpus=1.0), 4, (4, 0.25)),
+    ],
+)
+def test_with_many_cores_or_a_gpu_short_courses_run_side_by_side(
+    load: Load, side_by_side: int, each: tuple[int, float]
+) -> None:
+    """They share the cores, or the GPU, and no more of them start than fit."""
+    played = Played(300.0, falling(), load=load)
+    started = []
+    while (step := played.courses.next(300.0)) is not None:
+        assert isinstance(step, Start)
+        played.begin(step).running.add(0)
+        started.append(step)
+    courses = [step.course for step in started if step.course is not None]
+    assert len(courses) == side_by_side
+    assert {(course.threads, course.gpus) for course in courses} == {each}
+
+
+def test_a_long_course_has_a_gpu_for_itself() -> None:
+    """What is meant for the model is not slowed down by others."""
+    load = Load(10, 1, SIZE, 16, neural_share=0.9, widest=16, gpus=1.0)
+    played = Played(300.0, falling(), load=load).play()
+    long = [a.course for a in played.attempts.values() if a.course is not None and a.course.is_long]
+    assert long
+    assert {course.gpus for course in long} == {1.0}
+
+
+def test_numbers_that_beat_the_networks_get_the_time_left() -> None:
+    """After a long course the better kind of model goes on."""
+    played = Played(300.0, falling())
+    for family, error, is_long in (("svm", 0.1, False), ("linear", 0.2, False), ("convnet", 0.5, True)):
+        number = len(played.attempts) + 1
+        plan = Plan(number, family, search_spaces.get(family).configs()[0], 0, "default", is_long=is_long)
+        played.attempts[number] = Attempt(plan, {0: fold(0, error)})
+    step = played.courses.next(150.0)
+    family = step.family.name if isinstance(step, Start) else played.attempts[step.number].plan.family if step else ""
+    assert family in ("svm", "linear")
+
+
+def test_a_network_without_errors_gets_more_folds() -> None:
+    """Once the held-out rows are all right, another fold says more than another configuration."""
+    played = Played(300.0, falling(), epoch_s=0.0)
+    for _ in range(2):
+        step = played.courses.next(300.0)
+        assert isinstance(step, Start)
+        played.begin(step).folds[0] = fold(0, 0.5)
+    played.courses.whole_s = 30.0  # no short courses
+    plan = Plan(3, "convnet", search_spaces.get("convnet").configs()[0], 0, "a long course", is_long=True)
+    played.attempts[3] = Attempt(plan, {0: fold(0, 0.0)})
+    step = played.courses.next(200.0)
+    assert isinstance(step, Continue)
+    assert (step.number, step.fold) == (3, 1)
+    assert step.course is not None
+
+
+def fold(number: int, error: float, fit_s: float = 1.0) -> Fold:
+    return Fold(number, np.zeros(0), error, False, fit_s, 0.1, 0.001, 1.0)
