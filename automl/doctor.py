@@ -21,7 +21,14 @@ from cluster.local import LocalPool
 
 SKEW_S = 2.0  # between two clocks, from which logs of several machines mislead
 NEEDED = ("numpy", "pandas", "pyarrow", "sklearn", "lightgbm", "xgboost", "torch", "optuna", "jinja2", "psutil")
-EXTRAS = {"catboost": "catboost", "polars": "polars", "ray": "ray"}
+EXTRAS = {
+    "catboost": "catboost",
+    "polars": "polars",
+    "ray": "ray",
+    "PIL": "images",
+    "soundfile": "audio",
+    "transformers": "pretrained",
+}
 LOW_DISK_GB, LOW_MEMORY_GB = 2.0, 2.0
 
 
@@ -53,7 +60,9 @@ def examine() -> list[Check]:
 
 
 def _version(module: str, installed: dict[str, str]) -> str:
-    names = {"sklearn": ("scikit-learn",), "xgboost": ("xgboost-cpu", "xgboost")}.get(module, (module,))
+    names = {"sklearn": ("scikit-learn",), "PIL": ("pillow",), "xgboost": ("xgboost-cpu", "xgboost")}.get(
+        module, (module,)
+    )
     return next((installed[name] for name in names if name in installed), "installed")
 
 

@@ -181,7 +181,7 @@ def _use(bench: Bench) -> Used:
     job = Job("use", "automl.measure:use", Probe(str(bench.model), rows, held), hard_s=hard_s)
     for _ in range(LIVES):
         bench.site.pool.submit(job)
-        outcome = _wait_for(job, bench.site.pool)
+        outcome = wait_for(job, bench.site.pool)
         if outcome.status is Status.DONE:
             return cast(Used, outcome.value)
         if outcome.status is Status.LATE:
@@ -193,7 +193,7 @@ def _use(bench: Bench) -> Used:
     )
 
 
-def _wait_for(job: Job, pool: Pool) -> Outcome:
+def wait_for(job: Job, pool: Pool) -> Outcome:
     """How a job ended; what else ends meanwhile no one asks for any more."""
     while True:
         for outcome in pool.wait(TICK_S):

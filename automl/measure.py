@@ -1,4 +1,7 @@
-"""The saved model as its user meets it: a DataFrame in, predictions out. Runs in a worker, where libraries are warm."""
+"""The saved model as its user meets it: a DataFrame in, predictions out. Runs in a worker, where libraries are warm.
+
+Where it looked at images or sounds is asked here too, of the model as it was saved.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl import artifact
+from automl.explain import explain
 from cluster.pool import Grant
+from search_spaces.spec import Media
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +52,31 @@ def use(_grant: Grant, probe: Probe) -> Used:
     if probe.test is not None:
         test = np.asarray(model.predict_proba(probe.test) if model.classes else model.predict(probe.test))
     return Used(row_ms, batch_ms, test)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which model, and the images or sounds to see it look at; they are decoded, for files may be out of reach."""
+
+    path: str
+    rows: pd.DataFrame
+    media: Media
+    outputs: tuple[int, ...] | int  # of each row, or of all: the place of the class asked about
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Where it looked (`explain.Explained`): a map per row, fewer where time ran out."""
+
+    told: str
+    maps: tuple[np.ndarray, ...]
+
+
+def look(grant: Grant, asked: Look) -> Looked:
+    """Load the model and have its answers explained, as many as there is time for."""
+    model = artifact.load(asked.path)
+    found = explain(model.question(asked.rows, asked.media, asked.outputs), grant.until)
+    return Looked(found.told, found.maps)
 
 
 def _busy(call: Callable[[], object]) -> float:

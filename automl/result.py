@@ -160,7 +160,7 @@ class Result:
 
         target = self.folder / "report.html" if path is None else Path(path)
         if path is not None or not target.is_file():
-            target.write_text(draw(self._report), encoding="utf-8", errors="xmlcharrefreplace")
+            target.write_text(draw(self._report, self.folder), encoding="utf-8", errors="xmlcharrefreplace")
         return target
 
 

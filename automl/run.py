@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from automl import finish, invoice, several, summary
+from automl import finish, invoice, samples, several, summary
 from automl.bundle import BundleResult
 from automl.candidates import candidates, enter
 from automl.earlier import Beginning, Earlier, Wish, on_disk, open_earlier, options_of, source_of, whereabouts
 from automl.errors import OptionError
 from automl.folder import RunFolder
+from automl.modalities.media.encoders import transfer
+from automl.modalities.media.encoders.checkpoint import Checkpoint
+from automl.modalities.media.intake import take_in
 from automl.options import Options, defaults
 from automl.prepare import Prepared, prepare
 from automl.profiler import examine
@@ -37,6 +41,7 @@ from cluster.pool import Pool
 
 # What workers import while the data is still being read, in the order in which it is needed.
 PRELOAD = ("automl.search.trial", "lightgbm", "xgboost", "sklearn.ensemble", "torch")
+LOOK_S, LOOK_SHARE = 0.8, 0.04  # kept back to see where a model looks at images or sounds; at most that share
 WRITE_S = 0.8  # from the last choice to the return: saving the model and the report
 
 
@@ -92,19 +97,21 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
             site.look_around()  # a budget so small that no trial begins has its bill too
             _enter(clock, listener, "search", journal)
             past = earlier.past if earlier else None
-            trials = Search(task.ready, task.decision, site, options.seed, past).run()
+            aims = finish.limits(options), options.search_for
+            trials = Search(task.ready, task.decision, site, options.seed, past, *aims).run()
             _enter(clock, listener, "ensemble", journal)
             arena = enter(trials, task.ready)
             field = candidates(arena, finish.limits(options), until=clock.until - WRITE_S - task.ready.metric.wait_s)
             _enter(clock, listener, "refit", journal)
             bench = finish.Bench(task.dataset, task.held, task.profile, task.ready, trials, arena, site)
             end = finish.finish(bench, field, options)
+            shown = _show(bench, end, clock, listener, journal)
             _enter(clock, listener, "report", journal)
             site.read_meter()
             bill = invoice.of(folder.events(), clock.elapsed, rates)
             facts = summary.Story(
                 options, task.dataset, task.profile, task.audit, task.decision, trials, arena, end, moment,
-                interrupt.asked, task.source, bill,
+                interrupt.asked, task.source, bill, shown,
             )  # fmt: skip
             write(summary.report(facts, clock, folder), folder.path)
             journal.write(CLOSED, {})
@@ -150,25 +157,37 @@ class _Task:
     audit: Audit
     decision: Decision
     ready: Prepared
+    encoder: Checkpoint | None
 
 
 def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Pool, earlier: Earlier | None) -> _Task:
     """Load, profile, decide, prepare."""
     _enter(clock, listener, "load")
-    dataset = load(data, options)
-    held = _held(options)
+    encoder = transfer.find(options, earlier.folder.path if earlier else None)  # a wrong one is told at once
+    dataset = load(data, options, decode=partial(take_in, report=partial(_counting, listener, "decode")))
+    held = _held(options, dataset)
+    taken_over = transfer.NO_WEIGHTS
+    if encoder is not None:
+        _enter(clock, listener, "embed")
+        reading = partial(_counting, listener, "embed")
+        left_s = math.inf if earlier else clock.search_left  # what was decided then stays
+        dataset, taken_over = transfer.take_over(dataset, encoder, options, left_s, reading)
     _enter(clock, listener, "profile")
     profile, audit = examine(dataset, options)
-    decision = route(profile, options, gpus=round(sum(node.gpus for node in pool.nodes())))
+    decision = route(profile, options, round(sum(node.gpus for node in pool.nodes())), taken_over)
     bags = earlier.bags if earlier else None
     ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots, bags=bags)
     if earlier:
         decision = earlier.check(ready, decision)
     if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
         clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
+    elif dataset.sensed is not None and clock.limit_s is not None:
+        clock.finish_share += min(LOOK_SHARE, LOOK_S / clock.limit_s)
     _introduce(dataset, profile, audit, ready, listener)
+    if taken_over is not transfer.NO_WEIGHTS:
+        listener.say(f"transfer: {taken_over.told}")
     source = str(data) if isinstance(data, str | Path) else None
-    return _Task(source, dataset, held, profile, audit, decision, ready)
+    return _Task(source, dataset, held, profile, audit, decision, ready, taken_over.encoder)
 
 
 def _begin(task: _Task, options: Options) -> RunFolder:
@@ -178,23 +197,41 @@ def _begin(task: _Task, options: Options) -> RunFolder:
     first = {"options": on_disk(options), "profile": task.profile, "audit": task.audit, "decision": task.decision}
     for name, content in {**first, "schema": task.ready.schema.as_json(), "beginning": begun}.items():
         folder.write_json(f"{name}.json", content)
+    if task.encoder is not None:  # a run that goes on, and its model, need no other place
+        transfer.keep_in(folder.path, task.encoder)
     return folder
 
 
 def profile(data: Any, target: str | None = None, **options: Any) -> Profile:
     """What the data looks like to the system: kinds of columns, task, metric. Nothing is fitted."""
     settings = Options.of({"target": target, **options})
-    return examine(load(data, settings), settings)[0]
+    return examine(load(data, settings, decode=take_in), settings)[0]
 
 
-def _held(options: Options) -> Dataset | None:
-    """The rows to score the final model on, read at the start: what is wrong with them must not be told at the end."""
-    if options.test is None:
+def _show(
+    bench: finish.Bench, end: finish.End, clock: Clock, listener: Watcher, journal: Journal
+) -> samples.Samples | None:
+    """What the model makes of some images or sounds."""
+    if bench.dataset.sensed is None:
         return None
-    held = load(options.test, options, min_rows=1)
+    _enter(clock, listener, "explain", journal)
+    return samples.gather(bench, end.chosen)
+
+
+def _held(options: Options, dataset: Dataset) -> Dataset | None:
+    """The rows to score the final model on, read at the start: what is wrong with them must not be told at the end."""
+    test = options.test if options.test is not None else dataset.test
+    if test is None:
+        return None
+    held = load(test, options, min_rows=1)
     if held.target is None:
         raise OptionError(f"test data has no column {options.target!r}. Give rows with their answers.")
     return held
+
+
+def _counting(listener: Watcher, work: str, done: int, total: int) -> None:
+    """Show how far some work on all files is."""
+    listener.stage(f"{work} {done:,} of {total:,}")
 
 
 def _enter(clock: Clock, listener: Watcher, stage: str, journal: Journal | None = None) -> None:

@@ -19,9 +19,11 @@ from automl.finish import End
 from automl.folder import RunFolder
 from automl.invoice import Invoice
 from automl.metrics import Metric
+from automl.mistakes import confusion, held_out
 from automl.options import Options
 from automl.records import Audit, Candidate, Dataset, Decision, Fold, Profile, Trial, as_json
 from automl.report.schema import FORMAT
+from automl.samples import Samples
 from automl.search.budget import Clock
 from search_spaces.spec import Route
 
@@ -42,6 +44,7 @@ class Story:
     interrupted: bool
     source: str | None  # the file the data came from; None: from memory
     bill: Invoice
+    samples: Samples | None = None  # of images and sounds
 
     @property
     def baseline(self) -> Candidate:
@@ -69,6 +72,8 @@ def report(story: Story, clock: Clock, folder: RunFolder) -> dict[str, Any]:
         "audit": as_json(story.audit.findings),
         "decision": _decision(story),
         "leaderboard": [_candidate(c, story.trials) for c in sorted(story.end.candidates, key=_rank)],
+        "confusion": _confusion(story),
+        "samples": as_json(story.samples),
         "arena": {"folds": list(story.arena.folds), "tied": as_json(story.end.tied)},
         "trials": [_trial(trial, story.arena.metric) for trial in story.trials],
         "cost": {**_cost(story.trials, clock), "invoice": as_json(story.bill)},
@@ -114,6 +119,15 @@ def _coverage(story: Story) -> list[dict[str, float]]:
     below = story.arena.y[:, None] <= mixture(story.end.chosen, story.arena)
     shares = np.average(below, axis=0, weights=story.arena.weight)
     return [{"level": level, "share": float(share)} for level, share in zip(story.profile.levels, shares, strict=True)]
+
+
+def _confusion(story: Story) -> dict[str, Any] | None:
+    """Held-out answers against what the chosen model said; None where answers are numbers."""
+    classes = story.profile.classes
+    if not classes:
+        return None
+    held = held_out(story.end.chosen, story.arena, len(classes))
+    return dict(as_json(confusion(held, classes)))
 
 
 def _data(dataset: Dataset, profile: Profile) -> dict[str, Any]:

@@ -16,6 +16,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
+def right_share(predictions: Path) -> float:
+    """Of the predicted files, whose folder is their class."""
+    rows = [line.split(",") for line in predictions.read_text().splitlines()[1:]]
+    return sum(Path(name).parent.name == label for name, label in rows) / len(rows)
+
+
 @pytest.fixture(scope="module")
 def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the examples, where a reader would try things."""
@@ -28,14 +34,15 @@ def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_commands_and_the_code_of_the_readme_run(playground: Path) -> None:
     """In the order of a reader who tries the command line first, then Python."""
     bin_dir = Path(sys.executable).parent
-    commands = next(block for block in blocks("sh") if "automl profile" in block)
-    for line in commands.strip().splitlines():
+    table, pictures = (next(b for b in blocks("sh") if words in b) for words in ("automl profile", "make_digits"))
+    for line in f"{table.strip()}\n{pictures.strip()}".splitlines():
         done = subprocess.run(
             ["bash", "-c", line], cwd=playground, capture_output=True, text=True, check=False,
             env={"PATH": f"{bin_dir}:/usr/bin:/bin", "HOME": str(playground)},
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stderr}"
     assert (playground / "predictions.csv").is_file()
+    assert right_share(playground / "digits.csv") > 0.9
     for block in blocks("python"):
         done = subprocess.run(
             [sys.executable, "-c", block], cwd=playground, capture_output=True, text=True, check=False

@@ -101,6 +101,19 @@ def sample() -> dict:
                 "until_s": 59.0,
             },
         },
+        "confusion": {
+            "classes": ["no", "yes"], "counts": [[1910, 90], [150, 350]], "gathered": 0, "wrong": 240,
+        },
+        "samples": {
+            "kind": "image", "explained": "Grad-CAM: bright is what speaks for the answer",
+            "notes": ["time was left to look into 1 of 2 files only"],
+            "files": [
+                {"name": "IMG_1.jpg", "kind": "wrong", "answer": "dog", "prediction": "cat", "probability": 0.98,
+                 "answer_probability": 0.01, "seconds": None, "picture": "01.png", "heat": "01-looked.png"},
+                {"name": "IMG_2.jpg", "kind": "unsure", "answer": "dog", "prediction": "dog", "probability": 0.51,
+                 "answer_probability": 0.51, "seconds": 1.2, "picture": None, "heat": None},
+            ],
+        },
         "versions": {"python": "3.11.9", "automl": "0.1.0"},
         "reproduce": "automl.fit('churn.csv', target='churn', budget='7 trials', seed=0)",
     }  # fmt: skip
@@ -160,9 +173,9 @@ def paths(tree, base=()):
 
 
 def test_the_page_holds_its_parts_in_order():
-    """Verdict first, then frontier, decision, models, cost, data, trials and how to go on."""
+    """Verdict first, then frontier, mistakes, decision, models, cost, data, trials and how to go on."""
     page = Page(draw(sample()))
-    parts = ["verdict", "frontier", "decision", "leaderboard", "cost", "data", "trials", "environment"]
+    parts = ["verdict", "frontier", "mistakes", "decision", "leaderboard", "cost", "data", "trials", "environment"]
     assert [attrs["id"] for tag, attrs in page.tags if tag in ("header", "section")] == parts
     assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == [f"#{part}" for part in parts[1:]]
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
@@ -198,6 +211,9 @@ def test_the_sample_has_every_key_that_the_schema_names():
     for name, part in hints.items():
         assert set(report[name.lower()]) == set(part.__annotations__)
     assert set(report["cost"]["invoice"]) == set(schema.InvoiceJson.__annotations__)
+    assert set(report["confusion"]) == set(schema.ConfusionJson.__annotations__)
+    assert set(report["samples"]) == set(schema.SamplesJson.__annotations__)
+    assert all(set(file) == set(schema.SampleJson.__annotations__) for file in report["samples"]["files"])
     assert set(report["leaderboard"][0]) == set(schema.CandidateJson.__annotations__)
     assert set(report["leaderboard"][0]["readout"]) == set(schema.ReadoutJson.__annotations__)
     assert set(report["leaderboard"][0]) - {"families"} == set(records.Candidate.__dataclass_fields__) - {"weights"}

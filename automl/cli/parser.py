@@ -12,10 +12,16 @@ from automl.options import Options, near
 EPILOG = """examples:
   automl fit churn.csv --target churn --budget 5m
   automl fit churn.csv --target churn --test holdout.csv --metric f1 --out runs/churn
+  automl fit photos/ --budget 10m
   automl predict runs/churn new.csv -o predictions.csv
   automl profile churn.csv --target churn
   automl report runs/churn
 """
+DATA = (
+    "a .csv, .tsv, .parquet or .jsonl file, also .gz; or a folder of images or sounds: a sub-folder for each class, "
+    "or a metadata.csv with file_name"
+)
+NEW_DATA = "a table or a folder as the model learned from, answers not needed; - reads CSV from standard input"
 _OTHER_NAMES = {"run_dir": "--out"}  # what people type, where it differs from the option's name
 _OWN = ("target", "verbose")  # declared by hand below
 
@@ -46,7 +52,7 @@ def build() -> OneLine:
     """The whole grammar."""
     top = OneLine(
         prog="automl",
-        description="Find the best model for a table within a budget, and see what each step up in quality costs.",
+        description="Find the best model within a budget, and see what each step up in quality costs.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -74,9 +80,11 @@ class _Version(str):
 
 def _fit(verbs: Any) -> None:
     fit = verbs.add_parser(
-        "fit", help="find the best model for a table", description="Find the best model for a table."
+        "fit",
+        help="find the best model for a table or a folder",
+        description="Find the best model for a table, or for a folder of images or sounds.",
     )
-    fit.add_argument("data", help="a .csv, .tsv, .parquet or .jsonl file, also .gz")
+    fit.add_argument("data", help=DATA)
     fit.add_argument("--target", "-t", help="column to predict; of several, with commas between, each gets a model")
     for spec in fields(Options):
         if spec.name not in _OWN:
@@ -102,7 +110,7 @@ def _argument(spec: Any) -> dict[str, Any]:
 def _predict(verbs: Any) -> None:
     predict = verbs.add_parser("predict", help="predict new rows with a model", description="Predict new rows.")
     predict.add_argument("model", help="a run folder, or a saved model")
-    predict.add_argument("data", help="a table with the columns of the training data; - reads CSV from standard input")
+    predict.add_argument("data", help=NEW_DATA)
     predict.add_argument("--output", "-o", help="where to write; .csv, .parquet or .jsonl (default: standard output)")
     predict.add_argument("--proba", action="store_true", help="a column per class with its probability")
     _add_json(predict)
@@ -110,9 +118,9 @@ def _predict(verbs: Any) -> None:
 
 def _profile(verbs: Any) -> None:
     profile = verbs.add_parser(
-        "profile", help="see how a table is understood", description="Show columns, task and findings; fits nothing."
+        "profile", help="see how data is understood", description="Show columns, task and findings; fits nothing."
     )
-    profile.add_argument("data", help="a .csv, .tsv, .parquet or .jsonl file, also .gz")
+    profile.add_argument("data", help=DATA)
     profile.add_argument("--target", "-t", help="column to predict")
     _add_json(profile)
 

@@ -92,6 +92,8 @@ def predict(given: Namespace) -> int:
     else:
         rows = load_features(given.data)
     predictions = model.predict_proba(rows) if given.proba else pd.DataFrame(model.predict(rows))
+    if rows.index.name is not None:  # files of a folder have names
+        predictions = predictions.reset_index()
     if given.json:
         _print({"rows": len(predictions), "predictions": predictions.to_dict(orient="list")})
     elif given.output is None:
@@ -103,12 +105,13 @@ def predict(given: Namespace) -> int:
 
 
 def profile(given: Namespace) -> int:
-    """Show how a table is understood."""
+    """Show how data is understood."""
+    from automl.modalities.media.intake import take_in
     from automl.profiler import examine
     from automl.reading import load
 
     options = Options.of({"target": given.target})
-    dataset = load(given.data, options)
+    dataset = load(given.data, options, decode=take_in)
     facts, audit = examine(dataset, options)
     if given.json:
         _print({"profile": as_json(facts), "audit": as_json(audit.findings), "notes": list(dataset.notes)})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.records import as_json
-from automl.report import pictures, words
+from automl.report import pictures, samples, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -31,14 +31,19 @@ def write(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     text = json.dumps(as_json(report), ensure_ascii=False, indent=1, allow_nan=False)
     # a name from broken text may hold half a character; JSON spells it \udc80, HTML as a reference
     data = put(folder / "report.json", text, "backslashreplace")
-    page = put(folder / "report.html", draw(json.loads(data.read_text(encoding="utf-8"))), "xmlcharrefreplace")
+    page = put(folder / "report.html", draw(json.loads(data.read_text(encoding="utf-8")), folder), "xmlcharrefreplace")
     return data, page
 
 
-def draw(report: Mapping[str, Any]) -> str:
-    """The page of a report, given as plain JSON values (`schema.Report`); missing parts are left out or dashed."""
+def draw(report: Mapping[str, Any], folder: Path | None = None) -> str:
+    """The page of a report, given as plain JSON values (`schema.Report`); missing parts are left out or dashed.
+
+    `folder`: of the run, whose pictures go into the page.
+    """
     first, others = _by_interest(report)
-    shown = {"report": report, "chosen": words.chosen_row(report), "first_rows": first, "other_rows": others}
+    shown: dict[str, Any] = {"report": report, "chosen": words.chosen_row(report)}
+    shown |= {"first_rows": first, "other_rows": others, "confusion": samples.table(report)}
+    shown["cards"] = samples.cards(report, None if folder is None else folder / samples.FOLDER)
     return _page().render(shown | _drawings(report))
 
 

@@ -129,6 +129,38 @@ class DecisionJson(TypedDict, total=False):
     outcome: str  # one sentence
 
 
+class ConfusionJson(TypedDict, total=False):
+    """A `mistakes.Confusion`: held-out rows by answer, then by what the chosen model said; null for numbers."""
+
+    classes: list[Any]  # labels, at most 30; where there are more the last one is "others"
+    counts: list[list[int]]
+    gathered: int  # classes behind "others"
+    wrong: int  # rows
+
+
+class SampleJson(TypedDict, total=False):
+    """A held-out image or sound; pictures are names of files in the run's folder `pictures`."""
+
+    name: str  # of its file, or its row
+    kind: str  # "wrong" | "unsure" | "right"
+    answer: Any
+    prediction: Any
+    probability: float  # of the prediction; null where answers are numbers
+    answer_probability: float
+    seconds: float  # of a sound; null for images
+    picture: str  # as the model sees it: pixels, or a spectrogram
+    heat: str  # the same with what the answer rests on; null where that is not known
+
+
+class SamplesJson(TypedDict, total=False):
+    """A `samples.Samples`: what the chosen model makes of some held-out images or sounds; null for tables."""
+
+    kind: str  # "image" | "audio"
+    files: list[SampleJson]  # what is surest and wrong comes first
+    explained: str  # how it was found where the model looked; null where it was not
+    notes: list[str]  # what could not be done, and why
+
+
 class ReadoutJson(TypedDict, total=False):
     """A `records.Readout`: from mixed probabilities to those shown, and to labels."""
 
@@ -214,6 +246,8 @@ class Report(TypedDict, total=False):
     audit: list[FindingJson]
     decision: DecisionJson
     leaderboard: list[CandidateJson]  # best first
+    confusion: ConfusionJson
+    samples: SamplesJson
     trials: list[TrialJson]  # by number
     cost: CostJson
     versions: dict[str, str]

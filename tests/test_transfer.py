@@ -1,0 +1,184 @@
+"""The third route in whole runs: weights trained before, frozen under classical models and trained further."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import encoders_made as made
+import numpy as np
+import pandas as pd
+import pytest
+
+import automl
+from automl.errors import InputError, OptionError
+from automl.modalities.media.encoders.transfer import NO_WEIGHTS, Transfer
+from automl.options import Options
+from automl.records import Column, Decision, Kind, Profile
+from automl.router import route
+
+Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("transformers")
+
+STEPS = 300  # of the checkpoint's training: then it tells glyphs apart that it never saw
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Decoded files of a test stay in its own folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that knows six glyphs."""
+    return made.save_vit(tmp_path_factory.mktemp("weights") / "glyph_vit", STEPS)
+
+
+def save(folder: Path, each: int, seed: int) -> Path:
+    """A folder for each of two glyphs that the checkpoint never saw."""
+    store, y = made.glyphs(made.NEW, each, seed)
+    for number, (picture, label) in enumerate(zip(store, y, strict=True)):
+        place = folder / "left" if label else folder / "corner"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place / f"{number:04d}.png")
+    return folder
+
+
+def right_share(predictions: pd.Series) -> float:
+    return float(np.mean([Path(str(name)).parent.name == label for name, label in predictions.items()]))
+
+
+def report(run: Path) -> dict:
+    return json.loads((run / "report.json").read_text())
+
+
+@pytest.mark.slow
+def test_frozen_weights_help_classical_models_and_the_model_needs_no_other_place(tmp_path: Path, vit: Path) -> None:
+    """On glyphs that no one saw before; the saved model, moved and alone, answers as the run did, bit by bit."""
+    data, new = save(tmp_path / "data", 30, seed=15), save(tmp_path / "new", 100, seed=6)
+    weights = shutil.copytree(vit, tmp_path / "weights")
+    options = {"budget": "1 trials", "families": ("svm",), "verbose": 0}
+    plain = automl.fit(data, **options, run_dir=tmp_path / "plain")
+    hybrid = automl.fit(data, **options, run_dir=tmp_path / "hybrid", weights=str(weights), route="hybrid")
+    told = right_share(hybrid.predict(new))
+    assert told >= right_share(plain.predict(new))
+    assert told >= 0.75
+    rules = {rule["name"]: rule for rule in report(tmp_path / "hybrid")["decision"]["rules"]}
+    assert "96 numbers of each of 60 image files" in rules["transfer"]["because"]
+    hybrid.save(tmp_path / "model")
+    expected = hybrid.predict_proba(new)
+    for gone in ("weights", "hybrid", "cache"):
+        shutil.rmtree(tmp_path / gone)
+    model = automl.load(tmp_path / "model")
+    assert model.predict_proba(new).equals(expected)
+    assert not [file for file in (tmp_path / "model").rglob("*") if file.suffix in (".pkl", ".pickle", ".bin", ".pt")]
+
+
+@pytest.mark.slow
+def test_weights_are_trained_further_and_travel_with_the_model(
+    tmp_path: Path, vit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`finetuned` runs by the one loop; its saved model reads without the weights, and says what it needs."""
+    data, new = save(tmp_path / "data", 30, seed=15), save(tmp_path / "new", 60, seed=6)
+    automl.fit(data, budget="12s", families="finetuned", weights=vit, run_dir=tmp_path / "run", verbose=0)
+    trials = report(tmp_path / "run")["trials"]
+    assert [trial for trial in trials if trial["family"] == "finetuned" and trial["folds_done"]]
+    model = automl.load(tmp_path / "run")
+    assert right_share(model.predict(new)) >= 0.7
+    assert not (tmp_path / "run" / "model" / "encoder").exists()  # the network holds what it knows
+    assert (
+        automl.load(shutil.copytree(tmp_path / "run" / "model", tmp_path / "m")).predict(new).equals(model.predict(new))
+    )
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(InputError, match=r"automl-frontier\[pretrained\]"):
+        automl.load(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_model_of_an_earlier_run_is_weights_too_and_a_run_goes_on_with_what_it_kept(tmp_path: Path) -> None:
+    """No package is needed; what the run read is in its folder, so resuming needs nothing else."""
+    data = save(tmp_path / "data", 20, seed=1)
+    network = {"budget": "8s", "families": ("convnet",), "verbose": 0}
+    automl.fit(data, **network, run_dir=tmp_path / "first")
+    options = {"budget": "1 trials", "families": ("linear",), "route": "hybrid", "verbose": 0}
+    automl.fit(data, **options, run_dir=tmp_path / "second", weights=str(tmp_path / "first"))
+    shutil.rmtree(tmp_path / "first")
+    shutil.rmtree(tmp_path / "cache")
+    again = automl.resume(tmp_path / "second", budget="+1 trials", verbose=0)
+    assert len([trial for trial in report(tmp_path / "second")["trials"] if trial["family"] == "linear"]) == 2
+    assert list(again.predict(data))[:3]
+    assert "convnet of first" in report(tmp_path / "second")["decision"]["rules"][-1]["because"]
+
+
+def test_a_saved_model_on_frozen_weights_names_what_is_not_installed(
+    tmp_path: Path, vit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once when it is read, not when it first predicts."""
+    data = save(tmp_path / "data", 12, seed=1)
+    options = {"budget": "1 trials", "families": ("linear",), "route": "hybrid", "verbose": 0}
+    automl.fit(data, **options, run_dir=tmp_path / "run", weights=str(vit))
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(InputError, match=r"automl-frontier\[pretrained\]"):
+        automl.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"route": "hybrid"}, "weights=None names none"),
+        ({"route": "classical", "weights": "somewhere"}, "no use for weights, got 'somewhere'"),
+    ],
+)
+def test_a_route_and_weights_that_contradict_each_other_are_refused(options: dict, told: str) -> None:
+    """Before anything is read."""
+    with pytest.raises(OptionError, match=told):
+        Options.of({"target": "y", **options})
+
+
+def test_weights_for_another_kind_of_data_are_refused(tmp_path: Path, vit: Path, customers: pd.DataFrame) -> None:
+    """A table has nothing that a network on images could look at."""
+    with pytest.raises(OptionError, match="read image files, but the data is table"):
+        automl.fit(customers, target="churned", weights=str(vit), run_dir=tmp_path / "run", verbose=0)
+
+
+# --- the decision ----------------------------------------------------------------------------------------------------
+
+
+def decide(transfer: Transfer, modality: str = "image", **options: object) -> Decision:
+    column = Column("image", Kind.IMAGE, "", 0.0, 1000)
+    return route(
+        Profile(modality, 1000, (column,), "binary", "", "roc_auc", "", (0, 1)), Options.of(options), 0, transfer
+    )
+
+
+def test_without_weights_the_decision_says_so_and_what_to_give() -> None:
+    """In one rule, and beside the family that does not take part."""
+    decision = decide(NO_WEIGHTS)
+    rule = next(rule for rule in decision.rules if rule.name == "transfer")
+    assert rule.because == "no pretrained weights were given"
+    assert "pip install 'automl-frontier[pretrained]'" in rule.effect
+    skip = next(skip for skip in decision.skipped if skip.family == "finetuned")
+    assert "weights='...'" in skip.because
+    assert not [rule for rule in decide(NO_WEIGHTS, "audio", weights="x").rules if "weights='...'" in rule.effect]
+
+
+def test_with_weights_all_compete_and_the_third_route_alone_leaves_out_what_begins_anew(vit: Path) -> None:
+    """route='auto' with weights: the trained network first, others too; 'hybrid': only what goes on from it."""
+    from automl.modalities.media import encoders
+
+    known = Transfer(encoders.read(str(vit)), "a network")
+    names = decide(known, weights="x").families
+    assert names.index("finetuned") < names.index("convnet")
+    assert {"svm", "linear"} < set(names)
+    hybrid = decide(known, weights="x", route="hybrid").families
+    assert {"finetuned", "svm"} < set(hybrid)
+    assert "convnet" not in hybrid
+    neural = decide(known, weights="x", route="neural").families
+    assert set(neural) == {"finetuned", "convnet"}
+    slow = decide(Transfer(known.encoder, "a network", "no time to train it"), weights="x")
+    assert "finetuned" not in slow.families
+    assert "no time to train it" in [skip.because for skip in slow.skipped]
