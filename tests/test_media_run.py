@@ -147,6 +147,13 @@ def _three(folder: Path) -> Any:
     return folder
 
 
+def _one_each(folder: Path) -> Any:
+    for number in range(12):
+        (folder / f"class {number}").mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), 20 * number, dtype=np.uint8)).save(folder / f"class {number}" / "only.png")
+    return folder
+
+
 def _all_broken(folder: Path) -> Any:
     save_pictures(folder, 8)
     for file in folder.rglob("*.png"):
@@ -161,7 +168,8 @@ def _all_broken(folder: Path) -> Any:
         (_flat, "has no classes"),
         (_one_class, "same value in every row"),
         (_three, "at least 10 are needed"),
-        (_all_broken, "can be read"),
+        (_all_broken, "cannot be read"),
+        (_one_each, "TOLD"),
     ],
 )
 def test_a_folder_that_cannot_be_learned_from_is_refused_in_one_line(
@@ -181,3 +189,20 @@ def test_a_bad_file_to_predict_is_refused_by_name(tmp_path: Path, cache: Path) -
     bad.write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"1 of 1 cannot be decoded.*bad\.png"):
         result.predict([str(bad)])
+
+
+@pytest.mark.slow
+def test_pictures_of_one_pixel_and_of_many_sizes_and_kinds_are_learned(tmp_path: Path, cache: Path) -> None:
+    """A side of one is a picture, too; grey, see-through, paletted and wide ones are brought to one shape."""
+    random = np.random.default_rng(0)
+    for folder, most in (("tiny", 1), ("mixed", 60)):
+        for number in range(40):
+            label, mode = ("bright", "dark")[number % 2], ("L", "RGB", "RGBA", "P")[number // 2 % 4]
+            sides = random.integers(1, most + 1, 2)
+            level = 200 if label == "bright" else 40
+            pixels = random.integers(level - 30, level + 30, (*sides, 3), dtype=np.uint8)
+            (tmp_path / folder / label).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).convert(mode).save(tmp_path / folder / label / f"{number:02d}.png")
+        run = tmp_path / f"run of {folder}"
+        automl.fit(tmp_path / folder, budget="2 trials", families=("linear", "svm"), run_dir=run, verbose=0)
+        assert right_share(automl.load(run).predict(tmp_path / folder)) >= 0.9

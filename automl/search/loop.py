@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,6 +38,7 @@ TICK_S = 0.25
 FIT_SHARE = 0.5  # of all search seconds at most for one bag; a fold that would take longer is cut by its deadline
 HOLDOUT_SHARE = 0.33  # of them at most for one fit where a holdout must do
 MARGIN_S = 0.4  # from the soft end of the last jobs to the end of the search: predicting and sending
+AFTER_S, AFTER_SHARE = 0.5, 0.02  # the same after a network's course, which may not be lost, beside its predictions
 STALL_LEAST, STALL_TRIALS = 60, 30  # configurations seen in all, and lately without a gain
 STALL_GAIN = 0.001  # of the blend's error; less is none
 STALL_SHARE = 0.3  # of the search's time, before which it is never over
@@ -217,9 +218,11 @@ class Search:
         attempt = self.attempts[0] = Attempt(plan)
         self._journal.asked(plan)
         started, cpu = time.monotonic(), time.process_time()
+        raw = replace(self.shared.raw, numbers=np.empty((len(self.shared.y), 0), dtype=np.float32), media=None)
+        bare = replace(self.shared, raw=raw, key=f"{self.shared.key} bare")  # it reads nothing: nothing is copied
         for fold in range(self.shared.folds.count):
             job = FoldJob(plan.family, plan.params, plan.features, plan.seed, fold)
-            result = run_fold(Grant(1, float("inf")), job, self.shared)
+            result = run_fold(Grant(1, float("inf")), job, bare)
             self._runner.keep(attempt, result.value if isinstance(result, Partial) else result)
         attempt.spent = Spent(time.process_time() - cpu, time.monotonic() - started, 0.0)
         self._told.add(0)
@@ -261,7 +264,7 @@ class Search:
             return float("inf"), HANG_S
         left = self.clock.search_left
         if attempt.course is not None:
-            soft = max(0.1, min(attempt.course.soft_s, left - MARGIN_S))
+            soft = max(0.1, min(attempt.course.soft_s, left - self._after_s(attempt, left)))
             return soft, max(0.2, min(left, 2 * soft + 5.0))
         whole = self.clock.search_until - self.clock.started
         share = HOLDOUT_SHARE if self.goal == 1 else FIT_SHARE * min(1.0, self.pool.slots / self.goal)
@@ -270,6 +273,11 @@ class Search:
             first = max(FIRST_MODEL_S, 0.05 * (self.clock.limit_s or 0.0)) - self.clock.elapsed
             soft = min(soft, max(1.0, first - 1.5))
         return max(0.1, soft), max(0.2, min(left, 2 * soft + 5.0))
+
+    def _after_s(self, attempt: Attempt, left_s: float) -> float:
+        """From the end of a network's course to its outcome: it predicts the held-out rows, pictures both ways."""
+        row_s = self._screen.row_s(search_spaces.get(attempt.plan.family), attempt.plan.params)
+        return AFTER_S + AFTER_SHARE * left_s + 2 * len(self.shared.folds.held(0)) * row_s
 
     def _absorb(self, outcomes: Iterable[Outcome]) -> None:
         for attempt, fold, outcome in self._runner.absorb(outcomes):

@@ -179,6 +179,11 @@ class Screen:
         cost = self.counter.cost(family, params) if self.is_on and self.is_timed else None
         return 0.0 if cost is None else epoch_s(cost, self.rows, self._speeds(), Course(math.inf, threads, gpus))
 
+    def row_s(self, family: Family, params: Params) -> float:
+        """Predicted seconds to predict one row on one thread; 0 where it is not known."""
+        cost = self.counter.cost(family, params) if self.is_on and self.is_timed else None
+        return 0.0 if cost is None else cost.row_ops / self._speeds().row
+
     def choose(self, number: int, start: Start) -> tuple[dict[str, Any], str]:
         """The configuration of a trial that begins, and why it is this one."""
         if not (self.is_on and start.family.cost) or start.is_quick or self._is_known_to_run(start):
