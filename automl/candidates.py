@@ -15,6 +15,7 @@ from functools import partial
 
 import numpy as np
 
+import search_spaces
 from automl import metrics
 from automl.calibrate import Chosen, tune
 from automl.ensemble import Choose, blend, deal, honest_error, mix, single_best
@@ -74,6 +75,8 @@ def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
     if not rivals:
         return tuple(range(ready.shared.folds.count))
     goal = tuple(range(ready.bags.goal))
+    if ready.shared.raw.media is not None and ready.bags.goal == 1:
+        return _folds_of_leaders(rivals) or goal
     sets = {tuple(k for k in goal if k in t.folds) for t in rivals} - {()}
     for wanted in sorted(sets, key=lambda s: (-len(s), s)):
         inside = [t for t in rivals if set(wanted) <= set(t.folds)]
@@ -81,6 +84,16 @@ def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
         if ready.is_careful or not any(_is_far_ahead(t, inside, wanted) for t in outside):
             return wanted
     return tuple(rivals[0].folds)
+
+
+def _folds_of_leaders(rivals: Sequence[Trial]) -> tuple[int, ...]:
+    """Folds that the best network and the best other model both did: where one tells little, they were given more."""
+    looked = sorted((t for t in rivals if 0 in t.folds), key=lambda t: t.folds[0].error)
+    leaders: dict[str, Trial] = {}
+    for trial in looked:
+        leaders.setdefault(search_spaces.get(trial.plan.family).route, trial)
+    shared = set.intersection(*(set(trial.folds) for trial in leaders.values())) if leaders else set()
+    return tuple(sorted(shared))
 
 
 def _is_far_ahead(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -> bool:

@@ -203,6 +203,16 @@ class RunFolder:
         """Whether the fitted models of a trial are still there."""
         return any((self.path / "trials" / f"{number:04d}").glob("*/learner"))
 
+    def state(self, number: int, fold: int) -> Path:
+        """Where a training that takes minutes keeps its state."""
+        folder = self.trial(number, fold)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / "state.pt"
+
+    def forget_state(self, number: int, fold: int) -> None:
+        """The training is done."""
+        (self.trial(number, fold) / "state.pt").unlink(missing_ok=True)
+
     def drop_trial(self, number: int) -> None:
         """Free the disk of the models of a trial that no candidate uses; what it taught stays."""
         for fold in (self.path / "trials" / f"{number:04d}").glob("*"):

@@ -187,6 +187,7 @@ class Run:
     threads: int = 1
     until: float = field(default=float("inf"))  # time.monotonic() of the last moment; stop there with what there is
     levels: tuple[float, ...] = ()  # for quantiles: which ones, rising, each above 0 and below 1
+    kept: str = ""  # a file in which a long training may keep its state, to go on from there after a crash
 
     @property
     def is_over(self) -> bool:

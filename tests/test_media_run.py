@@ -168,8 +168,8 @@ def _all_broken(folder: Path) -> Any:
         (_flat, "has no classes"),
         (_one_class, "same value in every row"),
         (_three, "at least 10 are needed"),
-        (_all_broken, "cannot be read"),
-        (_one_each, "TOLD"),
+        (_all_broken, "can be read"),
+        (_one_each, "Choose a column whose values repeat"),
     ],
 )
 def test_a_folder_that_cannot_be_learned_from_is_refused_in_one_line(

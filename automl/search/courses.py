@@ -22,8 +22,10 @@ LOOK_EPOCHS = (
     15  # that a short course must hold: after fewer, those that learn fast look good, not those that learn much
 )
 FEWEST_LOOKS = 2  # one alone would decide nothing
-ENOUGH_EPOCHS = 60  # of a long course, beyond which another network adds more than more of the same
+ENOUGH_EPOCHS = 40  # of a long course, beyond which another network adds more than more of the same
 SHORTEST_S = 2.0  # a course that is worth starting
+MOST_LONG = 3  # courses that the time left is divided by: several networks are better than one, many short ones are not
+SATED = 0.02  # of the error without a model: below it, one fold has too few errors left to tell models apart
 WORTH_MORE = 0.15  # of the networks' seconds must be left for another long course
 LOOK_THREADS, LONG_THREADS = 4, 8  # at most; where there are more, courses run side by side
 LOOKS_ON_GPU = 4  # side by side on one
@@ -112,9 +114,12 @@ class Courses:
 
     def _numbers_lead(self) -> bool:
         """Whether a model of numbers is better than all networks after a long course."""
-        long = [attempt.error for attempt in self._mine() if attempt.plan.is_long and attempt.folds]
-        numbers = [a.error for family in self.families for a in self._of(family) if a.folds]
-        return bool(long and numbers) and min(numbers) < min(long)
+        long = [attempt for attempt in self._mine() if attempt.plan.is_long and 0 in attempt.folds]
+        numbers = [a for family in self.families for a in self._of(family) if 0 in a.folds]
+        if not (long and numbers):
+            return False
+        best, rival = min(long, key=_first_error), min(numbers, key=_first_error)
+        return _first_error(rival) < _first_error(best) and not self._is_sated(best)
 
     # --- networks -----------------------------------------------------------------------------------------------------
 
@@ -123,6 +128,8 @@ class Courses:
         self.whole_s = self.whole_s or left_s
         mine, lanes = self._mine(), self._lanes(LOOK_THREADS, LOOKS_ON_GPU)
         look_s, looks = self._looks(lanes)
+        if (torn := next((a for a in mine if not (a.folds or a.running or a.trouble)), None)) is not None:
+            return self._again(torn, look_s, left_s)
         short = [attempt for attempt in mine if not attempt.plan.is_long]
         if len(short) < looks and len(short) == len(mine):
             family, given, told = next(self._untried(), (self.networks[0], None, "search"))
@@ -135,6 +142,14 @@ class Courses:
             return None, lanes
         return self._long_course(short, long, lanes, left_s), lanes
 
+    def _again(self, torn: Attempt, look_s: float, left_s: float) -> tuple[Continue, _Lanes]:
+        """A course that ended with an earlier driver goes on from the state that it kept."""
+        plan = torn.plan
+        lanes = self._lanes(LONG_THREADS, 1) if plan.is_long else self._lanes(LOOK_THREADS, LOOKS_ON_GPU)
+        short = Course(min(look_s, left_s), lanes.threads, lanes.gpus)
+        course = self._granted(plan.family, plan.params, lanes, left_s) if plan.is_long else short
+        return Continue(plan.number, 0, course), lanes
+
     def _looks(self, lanes: _Lanes) -> tuple[float, int]:
         """Seconds of a short course, and how many there are; none where they are too few to choose from."""
         default = self.networks[0]
@@ -146,12 +161,11 @@ class Courses:
     def _long_course(
         self, short: list[Attempt], long: list[Attempt], lanes: _Lanes, left_s: float
     ) -> Start | Continue | None:
-        """The best configuration that has not had one; once it makes no errors, another fold of it."""
+        """The best configuration that has not had one; once it makes hardly any errors, another fold of it."""
         done = [attempt for attempt in long if attempt.folds]
-        best = min(done, key=lambda attempt: attempt.error, default=None)
-        if best is not None and best.error <= 0 and best.missing(self.load.folds):
-            course = self._granted(best.plan.family, best.plan.params, lanes, left_s)
-            return Continue(best.plan.number, best.missing(self.load.folds)[0], course)
+        best = min(done, key=_first_error, default=None)
+        if best is not None and self._is_sated(best) and best.missing(self.load.folds):
+            return self._evidence(best, lanes, left_s)
         if any(attempt.trouble for attempt in long) and not done:
             return None  # it would fail again
         ranked = [attempt for attempt in sorted(short, key=lambda attempt: attempt.error) if attempt.folds]
@@ -165,10 +179,24 @@ class Courses:
             return None
         return Start(family, given, told, course=self._granted(family.name, given, lanes, left_s))
 
+    def _evidence(self, best: Attempt, lanes: _Lanes, left_s: float) -> Continue:
+        """Another fold of a network that is right nearly always, and before it of its cheap rival, if that is, too."""
+        fold = best.missing(self.load.folds)[0]
+        numbers = [a for family in self.families for a in self._of(family) if self._is_sated(a) and not a.trouble]
+        rival = min(numbers, key=_first_error, default=None)
+        if rival and fold in rival.missing(self.load.folds) and rival.fold_s < WORTH_MORE * left_s:
+            return Continue(rival.plan.number, fold)
+        return Continue(best.plan.number, fold, self._granted(best.plan.family, best.plan.params, lanes, left_s))
+
+    def _is_sated(self, attempt: Attempt) -> bool:
+        """Whether it made so few errors on the first fold that this fold tells no more."""
+        baseline = self.attempts.get(0)
+        return _first_error(attempt) <= (SATED * baseline.error if baseline is not None and baseline.folds else 0.0)
+
     def _granted(self, name: str, given: Params, lanes: _Lanes, left_s: float) -> Course:
         """What is left, or an equal part of it where several courses of enough epochs fit in."""
         epoch_s = self.epoch_s(self._named(name), given, lanes.threads)
-        parts = max(1, math.floor(left_s / (ENOUGH_EPOCHS * epoch_s))) if epoch_s > 0 else 1
+        parts = min(MOST_LONG, max(1, math.floor(left_s / (ENOUGH_EPOCHS * epoch_s)))) if epoch_s > 0 else 1
         return Course(left_s / parts, lanes.threads, lanes.gpus, is_long=True)
 
     def _lanes(self, threads: int, on_gpu: int) -> _Lanes:
@@ -203,3 +231,8 @@ class Courses:
 
     def _named(self, name: str) -> Family:
         return next(family for family in self.networks if family.name == name)
+
+
+def _first_error(attempt: Attempt) -> float:
+    """On the first fold, which all have."""
+    return attempt.folds[0].error if 0 in attempt.folds else math.inf

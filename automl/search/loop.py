@@ -246,7 +246,8 @@ class Search:
 
     def _submit(self, attempt: Attempt, fold: int) -> None:
         soft_s, hard_s = self._limits(attempt)
-        self._runner.submit(attempt, fold, Limits(self._threads_for(attempt), soft_s, hard_s))
+        after_s = MARGIN_S if attempt.course is None else self._after_s(attempt, soft_s)
+        self._runner.submit(attempt, fold, Limits(self._threads_for(attempt), soft_s, hard_s, after_s))
 
     def _threads_for(self, attempt: Attempt) -> int:
         """One, or all for a long fold that starts alone; when only trials count nothing may depend on the clock."""

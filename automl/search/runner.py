@@ -35,6 +35,7 @@ class Limits:
     threads: int = 1
     soft_s: float = float("inf")
     hard_s: float = float("inf")
+    after_s: float = 0.0  # kept free between the first of them and the end of the search
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Ride:
     fold: int
     job: Job
     retries: int = 0
+    after_s: float = 0.0
 
 
 class Runner:
@@ -72,11 +74,12 @@ class Runner:
         needed_mb = family.price.fit_mb(self._ready.shared.size) * attempt.share
         job = Job(
             self._journal.name(plan.number, fold), "automl.search.trial:run_fold",
-            FoldJob(plan.family, plan.params, plan.features, plan.seed, fold), (self._ref,), limits.threads,
+            FoldJob(plan.family, plan.params, plan.features, plan.seed, fold, self._kept(attempt, fold)),
+            (self._ref,), limits.threads,
             gpus=_gpus(attempt, family, nodes),
             memory_mb=min(needed_mb, room_mb(nodes)), soft_s=limits.soft_s, hard_s=limits.hard_s,
         )  # fmt: skip
-        self._give(Ride(attempt, fold, job))
+        self._give(Ride(attempt, fold, job, after_s=limits.after_s))
 
     def absorb(self, outcomes: Iterable[Outcome]) -> list[tuple[Attempt, int, Outcome]]:
         """Take outcomes in: keep what came, charge all of it, give again what its worker took along."""
@@ -93,9 +96,13 @@ class Runner:
                 self.keep(attempt, outcome.value)
             self._close(ride, outcome)
             if outcome.status is Status.LOST and ride.retries < RETRIES and not outcome.is_memory:
-                again = replace(ride.job, id=self._journal.name(attempt.plan.number, ride.fold))
+                again = replace(
+                    ride.job,
+                    id=self._journal.name(attempt.plan.number, ride.fold),
+                    soft_s=max(0.1, min(ride.job.soft_s, self._site.clock.search_left - ride.after_s)),
+                )
                 attempt.retries += 1
-                self._give(Ride(attempt, ride.fold, again, ride.retries + 1))
+                self._give(replace(ride, job=again, retries=ride.retries + 1))
             elif outcome.status not in (Status.DONE, Status.PARTIAL):
                 self._give_up(attempt, outcome)
             heard.append((attempt, ride.fold, outcome))
@@ -113,6 +120,7 @@ class Runner:
             result.batch_s, result.row_s, size, result.rounds,
         )  # fmt: skip
         self._folder.save_fold(number, fold)
+        self._folder.forget_state(number, result.fold)
 
     def stop(self) -> None:
         """Kill what still runs; it is charged like everything else."""
@@ -127,6 +135,10 @@ class Runner:
         self._rides[ride.job.id] = ride
         self._journal.started(ride.attempt.plan.number, ride.fold, ride.job)
         self._pool.submit(ride.job)
+
+    def _kept(self, attempt: Attempt, fold: int) -> str:
+        """Where a network on a course keeps its state."""
+        return "" if attempt.course is None else str(self._folder.state(attempt.plan.number, fold))
 
     def _close(self, ride: Ride, outcome: Outcome) -> None:
         ended = ride.attempt.folds.get(ride.fold)

@@ -38,6 +38,7 @@ class FoldJob:
     features: Mapping[str, Any]
     seed: int
     fold: int
+    kept: str = ""  # where a network keeps the state of its training
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
         import_module(module)
     learner = learners.make(family, job.params, RECIPES[_recipe(job)].bend)
     seed = job.seed + 1 + job.fold
-    run = Run(shared.task, shared.outputs, shared.metric, seed, grant.threads, grant.until, shared.levels)
+    run = Run(shared.task, shared.outputs, shared.metric, seed, grant.threads, grant.until, shared.levels, job.kept)
     started = time.monotonic()
     learner.fit(encoded.train, encoded.held if len(encoded.held) else None, run)
     fit_s = time.monotonic() - started

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Protocol
+from functools import cache, partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from automl.training.averaged import Averaged
+from automl.training.kept import Kept
 from automl.training.optimizers import Muon, adamw
 from search_spaces.spec import Run
 
@@ -176,6 +177,13 @@ class _Pace:
             if now + step_s * (self.steps - self.done) > self.until - self.reserve_s:
                 self.taken_over = (self._counted, now)
 
+    def go_on(self, progress: float) -> None:
+        """An earlier attempt came so far: what is left of the time is for what is left of the course."""
+        if self.until < math.inf:
+            self.taken_over = (progress, time.monotonic())
+        else:
+            self.done = round(progress * self.steps)
+
     def shorten(self, steps: int) -> None:
         """Run what is left of the course within so many steps, if that is sooner."""
         self.turn, self.steps = (self._counted, self.done), min(self.steps, self.done + steps)
@@ -226,6 +234,11 @@ class _Attempt:
         if self.recipe.ema > 0:
             self.averaged = Averaged(self.network, math.exp(-1 / (self.recipe.ema * self.feed.steps)))
         best, best_epoch, epoch, given_up, rounds = _copy(self.network), 0, 0, 0, 0
+        kept = Kept.at(self.run.kept)
+        if (state := kept.read()) is not None and state["rate"] == rate:
+            best, (best_epoch, epoch, given_up, rounds) = state["best"], state["epochs"]
+            self._go_on(state, generator)
+            pace.go_on(state["progress"])
         while not pace.is_over and epoch < self.recipe.stop_after:
             epoch += 1
             self.feed.progress, self.feed.length = pace.progress, pace.foreseen / self.feed.steps
@@ -243,6 +256,8 @@ class _Attempt:
                 if self.averaged is not None:
                     self.averaged.forget()
                 pace.shorten(self.recipe.cooling * self.feed.steps)
+            reached = best_epoch, epoch, given_up, rounds
+            kept.write(partial(self._state, rate, best, reached, generator, pace.progress))
         if best_epoch:
             self.network.load_state_dict(best)
         else:
@@ -251,6 +266,33 @@ class _Attempt:
                 self.averaged.swap()
         is_cut = pace.done < pace.steps and pace.is_late
         return History(best_epoch, rounds, is_cut, tuple(self.errors))
+
+    def _state(
+        self, rate: float, best: dict[str, Tensor], epochs: tuple[int, ...], generator: torch.Generator, progress: float
+    ) -> dict[str, Any]:
+        """All that another process needs to go on; momenta come back by themselves."""
+        averaged = self.averaged
+        return {
+            "rate": rate,
+            "best": best,
+            "epochs": epochs,
+            "progress": progress,
+            "errors": self.errors,
+            "network": self.network.state_dict(),
+            "average": [] if averaged is None else averaged.average,
+            "averaged": 0 if averaged is None else averaged.steps,
+            "generator": generator.get_state(),
+        }
+
+    def _go_on(self, state: Mapping[str, Any], generator: torch.Generator) -> None:
+        """Take over what `_state` gave."""
+        self.network.load_state_dict(state["network"])
+        self.errors = list(state["errors"])
+        generator.set_state(state["generator"])
+        if self.averaged is not None:
+            self.averaged.steps = state["averaged"]
+            for own, average in zip(self.averaged.average, state["average"], strict=True):
+                own.copy_(average)
 
     @contextmanager
     def _average(self) -> Iterator[None]:

@@ -169,8 +169,8 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     learned, tested, is_sound, classes = read_folder(given.folder, given.side)
-    network = resnet9(learned.x.shape[1], given.width, classes)
-    if is_sound:  # spectrograms are larger than small pictures: half of each side is enough
+    network = resnet9(learned.x.shape[1], given.width // 2 if is_sound else given.width, classes)
+    if is_sound:  # spectrograms are larger than small pictures: half of each side and of the width is enough
         network = nn.Sequential(nn.AvgPool2d(2), network)
     reserve_s = 0.05 * given.seconds  # for the test
     epochs = train(network, learned, given.seconds - (time.monotonic() - started) - reserve_s, flips=not is_sound)
