@@ -29,6 +29,7 @@ from automl.records import Fold, as_json
 from automl.remote import Mirror
 
 EVENTS = "events.jsonl"
+STATE = "state.pt"  # of a training that is under way
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -207,17 +208,18 @@ class RunFolder:
         """Where a training that takes minutes keeps its state."""
         folder = self.trial(number, fold)
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / "state.pt"
+        return folder / STATE
 
     def forget_state(self, number: int, fold: int) -> None:
         """The training is done."""
-        (self.trial(number, fold) / "state.pt").unlink(missing_ok=True)
+        (self.trial(number, fold) / STATE).unlink(missing_ok=True)
 
     def drop_trial(self, number: int) -> None:
         """Free the disk of the models of a trial that no candidate uses; what it taught stays."""
         for fold in (self.path / "trials" / f"{number:04d}").glob("*"):
             for group in ("learner", "features"):
                 shutil.rmtree(fold / group, ignore_errors=True)
+            (fold / STATE).unlink(missing_ok=True)
 
 
 def write_whole(target: Path, content: bytes) -> None:

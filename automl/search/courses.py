@@ -25,7 +25,8 @@ FEWEST_LOOKS = 2  # one alone would decide nothing
 ENOUGH_EPOCHS = 40  # of a long course, beyond which another network adds more than more of the same
 SHORTEST_S = 2.0  # a course that is worth starting
 MOST_LONG = 3  # courses that the time left is divided by: several networks are better than one, many short ones are not
-SATED = 0.02  # of the error without a model: below it, one fold has too few errors left to tell models apart
+SATED = 0.05  # of the error without a model: below it, one fold has too few errors left to tell models apart
+NUMBERS_SHARE = 0.08  # of all seconds at most for the first look at one family that reads numbers: networks wait for it
 WORTH_MORE = 0.15  # of the networks' seconds must be left for another long course
 LOOK_THREADS, LONG_THREADS = 4, 8  # at most; where there are more, courses run side by side
 LOOKS_ON_GPU = 4  # side by side on one
@@ -77,7 +78,8 @@ class Courses:
         """The next step with `left_s` seconds to go; None where nothing more can finish, or others must end first."""
         self.all_s = self.all_s or left_s
         if (family := self._unseen_cheap(left_s)) is not None:
-            return Start(family, family.configs()[0], "default: first look at the family")
+            limit = Course(max(SHORTEST_S, NUMBERS_SHARE * self.all_s), threads=1)
+            return Start(family, family.configs()[0], "default: first look at the family", course=limit)
         is_late = left_s <= SHORTEST_S or self._numbers_lead()
         step, lanes = (None, self._lanes(1, 1)) if is_late else self._course(left_s)
         if step is not None:
@@ -108,7 +110,8 @@ class Courses:
         for family in self.families:
             mine = self._of(family)
             room_s -= max((a.fold_s or family.price.fit_s(self.load.size) for a in mine), default=0.0)
-            if not mine and family.price.fit_s(self.load.size) < min(room_s, left_s * self.load.slots / 2):
+            price_s = family.price.fit_s(self.load.size)
+            if not mine and price_s < min(room_s, NUMBERS_SHARE * self.all_s) and price_s < left_s / 2:
                 return family
         return None
 

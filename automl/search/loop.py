@@ -6,6 +6,7 @@ A budget in trials: whole generations are asked, awaited and told in order, so t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -264,12 +265,13 @@ class Search:
         if not self.clock.is_timed:
             return float("inf"), HANG_S
         left = self.clock.search_left
-        if attempt.course is not None:
-            soft = max(0.1, min(attempt.course.soft_s, left - self._after_s(attempt, left)))
+        granted_s = math.inf if attempt.course is None else attempt.course.soft_s
+        if attempt.course is not None and search_spaces.get(attempt.plan.family).eats != "table":
+            soft = max(0.1, min(granted_s, left - self._after_s(attempt, left)))
             return soft, max(0.2, min(left, 2 * soft + 5.0))
         whole = self.clock.search_until - self.clock.started
         share = HOLDOUT_SHARE if self.goal == 1 else FIT_SHARE * min(1.0, self.pool.slots / self.goal)
-        soft = min(left - MARGIN_S, max(2.0, share * whole))
+        soft = min(left - MARGIN_S, max(2.0, share * whole), granted_s)
         if attempt.plan.number == 1 and not attempt.folds:
             first = max(FIRST_MODEL_S, 0.05 * (self.clock.limit_s or 0.0)) - self.clock.elapsed
             soft = min(soft, max(1.0, first - 1.5))
