@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/
 
-.PHONY: help setup demo test test-ray test-bench test-fast check format bench wheel clean
+.PHONY: help setup demo test test-ray test-long test-fast check format bench wheel clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,14 +20,14 @@ $(VENV)/.installed: pyproject.toml
 demo: setup  ## fit a model on the bundled customers table in half a minute
 	$(RUN)automl fit examples/customers.csv --target churned --budget 30s --out runs/demo-$$(date +%Y%m%d-%H%M%S)
 
-test: setup  ## run all tests but those on Ray and the small benchmark
-	$(RUN)python -m pytest -m "not ray and not bench"
+test: setup  ## run all tests but those on Ray and the longest
+	$(RUN)python -m pytest -m "not ray and not long"
 
 test-ray: setup  ## run the tests on Ray: the same contract, machines that go, deployment files
 	$(RUN)python -m pytest -m ray
 
-test-bench: setup  ## run a small benchmark as a test: 3 sets, 15 s each, better than a plain model
-	$(RUN)python -m pytest -m bench
+test-long: setup  ## run the longest tests: all that the README shows, and a small benchmark
+	$(RUN)python -m pytest -m long
 
 test-fast: setup  ## run the tests that take no real runs
 	$(RUN)python -m pytest -m "not slow"

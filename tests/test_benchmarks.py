@@ -216,7 +216,7 @@ def write_set(folder: Path, modality: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.bench
+@pytest.mark.long
 def test_a_quick_benchmark_of_ours_beats_the_constant_by_far_on_every_bundled_set(tmp_path: Path) -> None:
     """Three sets, 15 seconds each: no failure, and clearly less than the constant predictor's error."""
     argv = ["--contestants", "ours", "--seconds", "15", "--out", str(tmp_path)]

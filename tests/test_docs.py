@@ -31,6 +31,7 @@ def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_commands_and_the_code_of_the_readme_run(playground: Path) -> None:
     """In the order of a reader who tries the command line first, then Python."""
     bin_dir = Path(sys.executable).parent
@@ -98,6 +99,7 @@ ROWS = re.findall(r"^\| .+ \| `(fit\(.+\))` \|$", README, flags=re.MULTILINE)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("code", ROWS)
 def test_what_the_readme_says_of_tables_runs(code: str, tmp_path: Path) -> None:
     """Each line of the table gives a model that predicts."""
