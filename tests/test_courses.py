@@ -89,6 +89,16 @@ def test_where_short_courses_would_tell_nothing_the_default_gets_all_the_time(wh
     assert seconds > (0.75 * whole_s if epoch_s == 5.0 else 5)
 
 
+def test_a_model_is_there_before_the_first_course_however_dear_it_is() -> None:
+    """An interrupted run must have something: the first family learns from what its time allows."""
+    load = Load(10, 1, Size(6000, 1200, 10), 2, neural_share=0.9)
+    played = Played(50.0, falling(), epoch_s=5.0, load=load).play()
+    assert [family for family, _, _ in played.granted][:2] == ["svm", "convnet"]
+    first = next(a for a in played.attempts.values() if a.plan.family == "svm")
+    assert first.course is not None
+    assert first.course.soft_s <= 0.08 * 50.0
+
+
 def test_a_course_starts_alone_on_few_cores() -> None:
     """While anything runs, a network waits: its threads are taken."""
     played = Played(300.0, falling())

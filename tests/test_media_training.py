@@ -338,7 +338,7 @@ def test_it_learns_which_tone_sounds(axes: str, stem: str) -> None:
     known = {
         **starts(soundnet.FAMILY.space),
         **SMALL,
-        "rounds": 16,
+        "rounds": 24,
         "axes": axes,
         "mix": "mixup",
         "bands": 24,
@@ -350,7 +350,7 @@ def test_it_learns_which_tone_sounds(axes: str, stem: str) -> None:
         learner.fit(tones(150), tones(40, 1), Run("multiclass", 3, "accuracy", 0))
         fitted.append(learner)
     new = tones(100, 2)
-    assert accuracy(fitted[0], new) >= 0.9
+    assert accuracy(fitted[0], new) > 0.9
     parts = fitted[0].dump()
     assert parts == fitted[1].dump()
     assert np.array_equal(learners.load(soundnet.FAMILY, parts).predict(new.X), fitted[0].predict(new.X))

@@ -18,9 +18,7 @@ from search_spaces.spec import Family, Params
 
 LOOKS_SHARE = 0.3  # of the networks' seconds for short courses, all together
 LOOK_SHARE, SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.08, 12.0, 300.0  # of them for one, and its bounds
-LOOK_EPOCHS = (
-    15  # that a short course must hold: after fewer, those that learn fast look good, not those that learn much
-)
+LOOK_EPOCHS = 15  # that a short course must hold: after fewer, those that learn fast look best
 FEWEST_LOOKS = 2  # one alone would decide nothing
 ENOUGH_EPOCHS = 40  # of a long course, beyond which another network adds more than more of the same
 SHORTEST_S = 2.0  # a course that is worth starting
@@ -105,7 +103,12 @@ class Courses:
     # --- models of numbers --------------------------------------------------------------------------------------------
 
     def _unseen_cheap(self, left_s: float) -> Family | None:
-        """A family that was not looked at, as long as all first looks leave the networks their share."""
+        """A family that was not looked at, as long as all first looks leave the networks their share.
+
+        The first one is always looked at, on as many rows as its time allows: a course must not begin without a model.
+        """
+        if self.families and not any(attempt.plan.number for attempt in self.attempts.values()):
+            return self.families[0]
         room_s = (1 - self.load.neural_share) * self.all_s * self.load.slots
         for family in self.families:
             mine = self._of(family)
