@@ -182,7 +182,7 @@ class Run:
 
     task: Task
     classes: int  # 1 for regression, the number of levels for quantiles
-    metric: str  # what early stopping should watch, by its name in automl.metrics
+    metric: str  # what to watch, by its name in automl.metrics; of numbers "mae" asks for absolute misses, else squares
     seed: int
     threads: int = 1
     until: float = field(default=float("inf"))  # time.monotonic() of the last moment; stop there with what there is

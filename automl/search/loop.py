@@ -29,6 +29,7 @@ from automl.search.screen import LEAST_S, Counter, Room, Screen
 from automl.search.site import Site
 from automl.search.steps import Attempt, Load, Start
 from automl.search.trial import FoldJob, run_fold
+from automl.training.aimed import BENT
 from automl.training.bent import has_long_tail
 from cluster.pool import Grant, Outcome, Partial
 from search_spaces.spec import Family, Params
@@ -93,7 +94,7 @@ class Search:
 
     def _load(self) -> Load:
         nodes = self.pool.nodes()
-        is_long = self.shared.task == "regression" and has_long_tail(self.shared.y)
+        is_long = self.shared.metric not in BENT and self.shared.task == "regression" and has_long_tail(self.shared.y)
         return Load(
             self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
             self.decision.shares.get("neural", 0.0), self.ready.is_careful,

@@ -79,7 +79,7 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
     family = search_spaces.get(job.family)
     for module in family.imports:
         import_module(module)
-    learner = learners.make(family, job.params, RECIPES[_recipe(job)].bend)
+    learner = learners.make(family, job.params, RECIPES[_recipe(job)].bend, shared.metric)
     seed = job.seed + 1 + job.fold
     run = Run(shared.task, shared.outputs, shared.metric, seed, grant.threads, grant.until, shared.levels, job.kept)
     started = time.monotonic()

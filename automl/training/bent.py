@@ -27,7 +27,7 @@ LEAST_ROWS = 50
 class Bend:
     """A rising curve through the answers: `knots` on their scale, `places` on the bent one."""
 
-    kind: str  # "log" | "rank"
+    kind: str  # "log" | "log1p" | "rank"
     scale: float = 1.0
     knots: tuple[float, ...] = ()
     places: tuple[float, ...] = ()
@@ -37,20 +37,25 @@ class Bend:
         """Answers on the bent scale."""
         if self.kind == "log":
             return np.asarray(np.arcsinh(y / self.scale))
+        if self.kind == "log1p":
+            return np.asarray(np.log1p(np.maximum(y, 0.0)))
         return np.asarray(np.interp(y, self.knots, self.places))
 
     def back(self, bent: np.ndarray) -> np.ndarray:
         """Answers as they were."""
         if self.kind == "log":
             return np.asarray(np.sinh(np.clip(bent, *self.ends)) * self.scale)
+        if self.kind == "log1p":
+            return np.asarray(np.expm1(np.clip(bent, *self.ends)))
         return np.asarray(np.interp(bent, self.places, self.knots))
 
 
 def find_bend(kind: str, y: np.ndarray) -> Bend:
     """The curve for these training answers: straight near zero and a logarithm beyond, or normal by their ranks."""
-    if kind == "log":
+    if kind in ("log", "log1p"):
         sizes = np.abs(y[y != 0])
-        straight = Bend(kind, scale=float(max(np.quantile(sizes, SMALL), NARROW * sizes.max())) if len(sizes) else 1.0)
+        has_scale = kind == "log" and len(sizes) > 0
+        straight = Bend(kind, scale=float(max(np.quantile(sizes, SMALL), NARROW * sizes.max())) if has_scale else 1.0)
         ends = straight.there(np.array([y.min(), y.max()]))
         return replace(straight, ends=(float(ends[0]), float(ends[1])))
     from scipy.special import ndtri

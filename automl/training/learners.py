@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from automl.training.aimed import ABSOLUTE, BENT, Aimed
 from automl.training.bent import PART, Bent, load_bent
 from search_spaces.spec import Family, Learner, Params
 
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from automl.training.tabular import NetworkLearner
 
 
-def make(family: Family, params: Params, bend: str = "") -> Learner:
+def make(family: Family, params: Params, bend: str = "", metric: str = "") -> Learner:
     """A learner of this configuration, not yet fitted; `bend`: the scale on which it learns its answers."""
-    learner = _make(family, params)
-    return Bent(learner, bend) if bend else learner
+    learner, bend = _make(family, params), BENT.get(metric, bend)
+    learner = Bent(learner, bend) if bend else learner
+    return Aimed(learner, metric) if metric in ABSOLUTE else learner
 
 
 def load(family: Family, parts: Mapping[str, bytes]) -> Learner:

@@ -43,8 +43,8 @@ class Grove:
         y, weight = self.answers.encode(train.y), unit_weight(train)
         self.is_cut = _grow(model, X, y, weight, run)
         arrays = _as_arrays(model, self.answers)
-        self.levels = np.array(run.levels)
-        if run.task == "quantile":
+        self.levels = np.array(_levels(run))
+        if len(self.levels):
             arrays |= {"answer": _spreads(model, X, y, weight), "levels": self.levels}
         self.trees = Trees(arrays)
 
@@ -53,7 +53,7 @@ class Grove:
         if not len(X):
             return self.answers.nothing()
         rows = joined(X).astype(np.float32, copy=False)
-        if self.answers.task == "quantile":
+        if len(self.levels):
             return self.answers.decode(self.trees.quantiles(rows, self.levels, threads))
         return self.answers.decode(self.trees.mean(rows, threads))
 
@@ -67,7 +67,7 @@ class Grove:
         params = self.params
         suffix = "Regressor" if run.task in OF_NUMBERS else "Classifier"
         # measured: a leaf with its inner node takes about 15 bytes packed, and seldom more for many classes
-        kept = 4 * KEPT if run.task == "quantile" else run.classes / 2
+        kept = 4 * KEPT if _levels(run) else run.classes / 2
         most_leaves = max(32, int(MODEL_BYTES / params["trees"] / (16 + kept)))
         return getattr(ensemble, self.kind + suffix)(
             n_estimators=params["trees"],
@@ -79,6 +79,11 @@ class Grove:
             n_jobs=run.threads,
             warm_start=True,
         )
+
+
+def _levels(run: Run) -> tuple[float, ...]:
+    """The quantiles that trees answer with: those asked for, the median where misses count as they are, else none."""
+    return (0.5,) if run.task == "regression" and run.metric == "mae" else run.levels
 
 
 def load_grove(parts: Mapping[str, bytes], kind: str) -> Grove:

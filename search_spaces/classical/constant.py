@@ -1,4 +1,4 @@
-"""The same answer for every row: mean, quantiles or shares of the classes. The yardstick that a model must beat."""
+"""The same answer for every row: mean, median, quantiles or shares of classes. The yardstick that a model must beat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPACE: Space = {}
 
 
 class Constant:
-    """Weighted mean, quantiles or class shares of the training rows."""
+    """Weighted mean or median, quantiles or class shares of the training rows."""
 
     is_cut = False
 
@@ -22,10 +22,13 @@ class Constant:
         self.params = params
 
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:  # noqa: ARG002 - part of the protocol
-        """Take the mean."""
+        """Take what has the least error."""
         self.answers = Answers.of(train, run)
         if run.task == "regression":
-            self.value = np.array([self.answers.center])
+            center = self.answers.center
+            if run.metric == "mae":  # what misses are least from is the median
+                center = np.quantile(train.y, 0.5, method="inverted_cdf", weights=train.weight)
+            self.value = np.array([center])
         elif run.task == "quantile":
             self.value = np.quantile(train.y, run.levels, method="inverted_cdf", weights=train.weight)
         else:
