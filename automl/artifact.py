@@ -20,8 +20,9 @@ from automl.modalities.media import encoders
 from automl.modalities.table.encode import Schema, schema_from_json
 from automl.modalities.table.features import load_features
 from automl.model import Model, Part
-from automl.records import Profile, as_json
+from automl.records import Dataset, Profile, as_json
 from automl.refit import Member
+from automl.target import COMMA_FACT
 from automl.training import learners
 
 FORMAT = 2  # 2: labels made of words bring their words along
@@ -74,11 +75,13 @@ def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapp
     return target
 
 
-def describe(profile: Profile, schema: Schema, target_name: str) -> dict[str, Any]:
+def describe(profile: Profile, schema: Schema, dataset: Dataset) -> dict[str, Any]:
     """The manifest's account of what is predicted from what; `name` and `readout` come with the candidate."""
     return {
         "task": profile.task,
-        "target": target_name,
+        "target": dataset.target_name,
+        "weight": dataset.weight_name,
+        "has_decimal_comma": bool(profile.facts.get(COMMA_FACT)),
         "classes": list(profile.classes),
         "levels": list(profile.levels),
         "metric": profile.metric,

@@ -18,10 +18,12 @@ from automl.errors import ArtifactError, InputError
 from automl.folder import RunFolder, write_whole
 from automl.records import Score
 from automl.result import Result
+from automl.source import open_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl.evaluate import Evaluation
     from automl.model import Model
 
 FORMAT = 1
@@ -55,6 +57,31 @@ class Bundle:
                 raise InputError(f"predict_proba needs classes, but target {name!r} is a number. Use predict.")
         rows = _read_once(data)
         return pd.concat([model.predict_proba(rows).add_prefix(f"{n}_") for n, model in self.models.items()], axis=1)
+
+    def evaluate(self, data: Any) -> pd.DataFrame:
+        """`Model.evaluate` for each target, on rows that hold the answers of all; a first column names the target."""
+        return stacked({target: found.table() for target, found in self.evaluations(data).items()})
+
+    def evaluations(self, data: Any) -> dict[str, Evaluation]:
+        """The scores of each target's model, on rows that are read once."""
+        from automl.evaluate import evaluate
+
+        source = open_source(data, self.targets)
+        if source.labels is not None:
+            raise InputError(
+                f"a pair (X, y) has the answers of one target, this model has {len(self.models)}. "
+                f"Give one table with {', '.join(map(repr, self.targets))}."
+            )
+        return {target: evaluate(model, source) for target, model in self.models.items()}
+
+
+def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of several targets as one, whose first column names the target."""
+    import pandas as pd
+
+    told = [table.assign(target=target) for target, table in tables.items()]
+    rows = pd.concat(told, ignore_index=True)
+    return rows[["target", *rows.columns.drop("target")]]
 
 
 def _read_once(data: Any) -> pd.DataFrame:
@@ -143,6 +170,10 @@ class BundleResult:
     def predict_proba(self, data: Any) -> pd.DataFrame:
         """A column per target and class."""
         return self.model.predict_proba(data)
+
+    def evaluate(self, data: Any) -> pd.DataFrame:
+        """Every metric of each target's task on rows with their answers, each with its 95 % interval."""
+        return self.model.evaluate(data)
 
     @property
     def scores(self) -> dict[str, Score]:

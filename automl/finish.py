@@ -141,7 +141,7 @@ def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
 
 def _settle(bench: Bench, pick: PickWith, overhead_ms: float) -> tuple[Pick, Used]:
     """Choose, refit what is unfinished, save and use what was saved, again until it is as fast as the limits ask."""
-    facts = artifact.describe(bench.profile, bench.ready.schema, bench.dataset.target_name)
+    facts = artifact.describe(bench.profile, bench.ready.schema, bench.dataset)
     refitter = Refitter(bench.trials, bench.ready.shared, bench.site)
     slower: dict[str, float] = {}
     refitted: set[int] = set()

@@ -162,16 +162,18 @@ def interval(
     level: float = 0.95,
     rounds: int = 200,
     seed: int = 0,
+    most_rows: int = BOOTSTRAP_ROWS,
 ) -> tuple[float, float]:
     """Where the score may lie on other rows of the same kind, (low, high): percentile bootstrap over rows.
 
     Squared errors with a heavy tail are held somewhat less often than `level` says while rows are few. A user's
-    function is asked less often, and the spread of what it says is read as that of a normal distribution.
+    function is asked less often, and the spread of what it says is read as that of a normal distribution. Of more rows
+    than `most_rows` so many are redrawn.
     """
     error = metric.error(y, predictions, weight)
     if math.isinf(error):
         return metric.to_score(error), metric.to_score(error)
-    moves = _moves(metric, y, [predictions], weight, rounds, seed)[:, 0]
+    moves = _moves(metric, y, [predictions], weight, rounds, seed, most_rows=most_rows)[:, 0]
     low, high = (metric.to_score(max(min(0.0, error), end)) for end in _ends(metric, error, moves, level))
     return min(low, high), max(low, high)
 
@@ -205,10 +207,17 @@ def sample_rows(y: np.ndarray, most: int, seed: int = 0) -> np.ndarray:
 
 
 def _moves(
-    metric: Metric, y: np.ndarray, several: Sequence[np.ndarray], weight: np.ndarray | None, rounds: int, seed: int
+    metric: Metric,
+    y: np.ndarray,
+    several: Sequence[np.ndarray],
+    weight: np.ndarray | None,
+    rounds: int,
+    seed: int,
+    *,
+    most_rows: int = BOOTSTRAP_ROWS,
 ) -> np.ndarray:
     """(rounds, several): how far each error moves when rows are redrawn, scaled to the number of all rows."""
-    rows = sample_rows(y, OWN_ROWS if metric.own else BOOTSTRAP_ROWS, seed)
+    rows = sample_rows(y, OWN_ROWS if metric.own else most_rows, seed)
     rounds = min(rounds, metric.own.rounds) if metric.own else rounds
     base = np.ones(len(rows)) if weight is None else np.asarray(weight, dtype=np.float64)[rows]
     each = [metric.errors(y[rows], predictions[rows]) for predictions in several]

@@ -93,6 +93,16 @@ class Model:
         frame = self._frame(data)
         return pd.DataFrame(self._outputs(frame), index=frame.index, columns=pd.Index(self.classes))
 
+    def evaluate(self, data: Any) -> pd.DataFrame:
+        """Every metric of the task on rows with their answers, each with its 95 % interval; the run's metric first.
+
+        `data` as `fit` takes it: a table with the target's column, its path, or a pair (X, y). Weights count where the
+        run had a weight column.
+        """
+        from automl.evaluate import evaluate
+
+        return evaluate(self, data).table()
+
     def explain(self, data: Any, label: Any = None) -> list[np.ndarray]:
         """Where the answers to images or sounds come from: for each row a map of 0 .. 1, highest where it counts.
 

@@ -71,7 +71,7 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode |
         _labelled(target, name, min_rows)
     return Dataset(
         source.name, frame, target, name, weight, "table" if source.media is None else source.media[1], sensed,
-        tuple(notes), source.left_out, source.test,
+        tuple(notes), source.left_out, source.test, roles.get("weight"),
     )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ class Dataset:
     notes: tuple[str, ...] = ()  # what reading had to guess or mend, one line each
     left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
     test: str | None = None  # a folder that came with it, made to test on
+    weight_name: str | None = None  # the column that `weight` was
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -50,6 +50,14 @@ class Result:
         """Class probabilities of the chosen model."""
         return self.model.predict_proba(data)
 
+    def evaluate(self, data: Any) -> pd.DataFrame:
+        """Every metric of the task on rows with their answers, each with its 95 % interval; the run's metric first.
+
+        `data` as `fit` takes it: a table with the target's column, its path, or a pair (X, y). Weights count where the
+        run had a weight column.
+        """
+        return self.model.evaluate(data)
+
     def save(self, path: str | Path) -> Path:
         """Copy the chosen model; `automl.load` reads it anywhere."""
         return artifact.copy(self.folder / "model", Path(path))
@@ -71,7 +79,7 @@ class Result:
         if not (target / "manifest.json").is_file():
             trials = [self._trial(number) for number in pick.candidate.weights]
             members = lean(as_bags(pick.candidate, trials), trials, pick.limits)
-            told = ("task", "target", "classes", "levels", "metric", "schema")
+            told = ("task", "target", "weight", "has_decimal_comma", "classes", "levels", "metric", "schema")
             facts = {name: self.model.manifest[name] for name in told if name in self.model.manifest}
             chosen = {"name": pick.candidate.name, "readout": pick.candidate.readout}
             artifact.save(target, members, self._folder, {**facts, **chosen})

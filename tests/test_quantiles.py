@@ -111,6 +111,15 @@ def test_the_score_is_far_better_than_none_and_holds_on_test_data(spread: Result
 
 
 @pytest.mark.slow
+def test_rows_with_answers_are_scored_as_the_test_data_were(spread: Result) -> None:
+    """Pinball at the run's levels under the run's weights, with the same interval."""
+    found, test = spread.evaluate(table(300, seed=9)), spread.test_score
+    assert test is not None
+    assert found["metric"].tolist() == ["pinball"]
+    assert found.iloc[0][["value", "low", "high"]].tolist() == pytest.approx([test.value, test.low, test.high])
+
+
+@pytest.mark.slow
 def test_the_report_tells_how_well_each_quantile_holds(spread: Result) -> None:
     """The share of held-out answers below each level, in the JSON and on the page."""
     told = json.loads((spread.folder / "report.json").read_text())

@@ -14,6 +14,7 @@ EPILOG = """examples:
   automl fit churn.csv --target churn --test holdout.csv --metric f1 --out runs/churn
   automl fit photos/ --budget 10m
   automl predict runs/churn new.csv -o predictions.csv
+  automl evaluate runs/churn later.csv
   automl profile churn.csv --target churn
   automl report runs/churn
 """
@@ -60,6 +61,7 @@ def build() -> OneLine:
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=OneLine)
     _fit(verbs)
     _predict(verbs)
+    _evaluate(verbs)
     _profile(verbs)
     _report(verbs)
     _resume(verbs)
@@ -114,6 +116,21 @@ def _predict(verbs: Any) -> None:
     predict.add_argument("--output", "-o", help="where to write; .csv, .parquet or .jsonl (default: standard output)")
     predict.add_argument("--proba", action="store_true", help="a column per class with its probability")
     _add_json(predict)
+
+
+def _evaluate(verbs: Any) -> None:
+    evaluate = verbs.add_parser(
+        "evaluate",
+        help="score a model on rows with answers",
+        description="Score a model on rows whose answers are known: every metric of its task with its 95 % interval, "
+        "and beside the run's own metric the score that the run promised. The rows should be none that the model "
+        "learned from, or the scores flatter. Where the run had a weight column, the rows need it too.",
+        epilog="examples:\n  automl evaluate runs/churn later.csv\n  automl evaluate churn-model later.csv --json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    evaluate.add_argument("model", help="a run folder, or a saved model")
+    evaluate.add_argument("data", help=f"rows with their answers: {DATA}; - reads CSV from standard input")
+    _add_json(evaluate)
 
 
 def _profile(verbs: Any) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import tempfile
 from argparse import Namespace
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.cli import judging
+from automl.cli.streams import print_json as _print
+from automl.cli.streams import readable
 from automl.errors import InputError
 from automl.options import Options
 from automl.records import as_json
@@ -84,13 +85,8 @@ def predict(given: Namespace) -> int:
     from automl.reading import load_features
 
     model = load(given.model)
-    if given.data == "-":
-        with tempfile.TemporaryDirectory() as folder:  # readers sniff a file, which a stream is not
-            kept = Path(folder) / "stdin.csv"
-            kept.write_bytes(sys.stdin.buffer.read())
-            rows = load_features(kept)
-    else:
-        rows = load_features(given.data)
+    with readable(given.data) as data:
+        rows = load_features(data)
     predictions = model.predict_proba(rows) if given.proba else pd.DataFrame(model.predict(rows))
     if rows.index.name is not None:  # files of a folder have names
         predictions = predictions.reset_index()
@@ -102,6 +98,11 @@ def predict(given: Namespace) -> int:
         _write(predictions, Path(given.output))
         print(f"{len(predictions):,} predictions in {given.output}", file=sys.stderr)
     return 0
+
+
+def evaluate(given: Namespace) -> int:
+    """Score a model on rows with answers."""
+    return judging.evaluate(given)
 
 
 def profile(given: Namespace) -> int:
@@ -175,10 +176,6 @@ def _verdict(folder: Path) -> str:
         lines = [f"{row['target']}: {row['sentence']}" for row in told["targets"]]
         return "\n".join([*lines, f"report  {folder / 'report.html'}", f"models  {folder / 'targets'}"])
     return f"{verdict(told)}\nreport  {folder / 'report.html'}\nmodel   {folder / 'model'}"
-
-
-def _print(value: Mapping[str, Any]) -> None:
-    print(json.dumps(as_json(value), ensure_ascii=False))
 
 
 def _started() -> float:

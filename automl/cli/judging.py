@@ -1,0 +1,80 @@
+"""What `automl evaluate` does: the scores of a model on rows with answers, for people or for machines."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+
+from automl.cli.streams import print_json, readable
+from automl.records import as_json
+
+if TYPE_CHECKING:
+    from automl.evaluate import Evaluation
+    from automl.records import Score
+
+
+def evaluate(given: Namespace) -> int:
+    """Score a model, or those of several targets."""
+    from automl.bundle import Bundle, load
+    from automl.evaluate import evaluate
+
+    model = load(given.model)
+    with readable(given.data) as data:
+        is_bundle = isinstance(model, Bundle)
+        found = model.evaluations(data) if isinstance(model, Bundle) else {"": evaluate(model, data)}
+    promised = _promised(given.model)
+    told = {target: {**_plain(one), "promised": as_json(promised.get(one.target))} for target, one in found.items()}
+    if given.json:
+        print_json({"targets": told} if is_bundle else told[""])
+        return 0
+    notes = [note for one in found.values() for note in one.notes]
+    for note in dict.fromkeys(notes):
+        print(f"note: {note}", file=sys.stderr)
+    print("\n\n".join(_table(one, promised.get(one.target)) for one in found.values()))
+    return 0
+
+
+def _promised(place: str) -> dict[str, Score]:
+    """The score that the run promised for each target; none where only the model was saved."""
+    from automl.bundle import BundleResult, open_run
+    from automl.errors import InputError
+
+    try:
+        run = open_run(place)
+    except InputError:
+        return {}
+    return run.scores if isinstance(run, BundleResult) else {str(run.model.manifest["target"]): run.score}
+
+
+def _plain(one: Evaluation) -> dict[str, Any]:
+    """An evaluation for machines."""
+    metrics = one.table().to_dict(orient="records")
+    return {"target": one.target, "rows": one.rows, "metrics": metrics, "notes": list(one.notes)}
+
+
+def _table(one: Evaluation, promised: Score | None) -> str:
+    """An evaluation for people."""
+    lines = [f"{one.target}: {one.rows:,} rows with answers"]
+    told = [("metric", "value", "95 % interval", "better")]
+    for score in one.scores:
+        mark = " *" if score.metric == one.metric else ""
+        told.append((f"{score.metric}{mark}", *_numbers(score), "higher" if score.higher_is_better else "lower"))
+    widths = [max(len(row[k]) for row in told) for k in range(4)]
+    for name, value, interval, better in told:
+        lines.append(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {better}".rstrip())
+    if promised is not None:
+        value, interval = _numbers(promised)
+        lines.append(f"* the metric of the run, which promised {value} [{interval}]")
+    elif any(score.metric == one.metric for score in one.scores):
+        lines.append("* the metric of the run")
+    return "\n".join(lines)
+
+
+def _numbers(score: Score) -> tuple[str, str]:
+    """Value and interval, with as many decimals as chance leaves worth reading."""
+    from automl.report.words import decimals, fixed
+
+    places = decimals(as_json(score))
+    low, high = (fixed(end, places) for end in (score.low, score.high))
+    return fixed(score.value, places), f"{low} to {high}"
