@@ -44,6 +44,7 @@ class Arena:
     y: np.ndarray
     weight: np.ndarray | None
     predictions: Mapping[int, np.ndarray]  # trial number -> held-out predictions of all rows here
+    blocks: np.ndarray | None = None  # an id per row, equal for rows that are redrawn together; None: each by itself
 
     @property
     def rivals(self) -> list[Trial]:
@@ -67,7 +68,8 @@ def enter(trials: Sequence[Trial], ready: Prepared) -> Arena:
     rows = np.concatenate([shared.folds.held(k) for k in chosen])
     predictions = {t.plan.number: np.concatenate([t.folds[k].predictions for k in chosen]) for t in entered}
     weight = None if shared.weight is None else shared.weight[rows]
-    return Arena(entered, ready.metric, chosen, shared.y[rows], weight, predictions)
+    blocks = None if shared.folds.blocks is None else shared.folds.blocks[rows]
+    return Arena(entered, ready.metric, chosen, shared.y[rows], weight, predictions, blocks)
 
 
 def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
@@ -126,7 +128,8 @@ def _listed(rivals: Sequence[Trial]) -> list[Trial]:
 
 def _alone(arena: Arena, trial: Trial) -> Chosen:
     """A trial that was not chosen by looking at the rows."""
-    return Chosen([arena.predictions[trial.plan.number]], np.ones(1), deal(arena.metric, arena.y, np.ones(1)))
+    parts = deal(arena.metric, arena.y, np.ones(1), blocks=arena.blocks)
+    return Chosen([arena.predictions[trial.plan.number]], np.ones(1), parts)
 
 
 def _leader(arena: Arena, rivals: Sequence[Trial], until: float) -> tuple[Chosen, float]:
@@ -141,9 +144,11 @@ def _chosen(
     arena: Arena, predictions: Sequence[np.ndarray], weights: np.ndarray, choose: Choose, until: float
 ) -> tuple[Chosen, float]:
     """What was chosen, with what would have been without each part of the rows, and by how much that is worse."""
-    honest = honest_error(arena.metric, arena.y, predictions, weight=arena.weight, until=until, choose=choose)
+    honest = honest_error(
+        arena.metric, arena.y, predictions, weight=arena.weight, blocks=arena.blocks, until=until, choose=choose
+    )
     naive = arena.metric.error(arena.y, mix(weights, predictions), arena.weight)
-    parts = honest.parts or deal(arena.metric, arena.y, weights)
+    parts = honest.parts or deal(arena.metric, arena.y, weights, blocks=arena.blocks)
     return Chosen(predictions, weights, parts), max(0.0, honest.error - naive)
 
 
@@ -184,15 +189,15 @@ def _cost(trial: Trial) -> tuple[float, float]:
 def _read(arena: Arena, chosen: Chosen, optimism: float, until: float) -> tuple[Readout, Score]:
     """The readout that pays, and the score with it."""
     if time.monotonic() >= until:
-        return Readout(), _score(arena, chosen.pooled(), optimism)
+        return Readout(), _score(arena, chosen.pooled(), optimism, until)
     readout, predictions = tune(arena.metric, arena.y, chosen, arena.weight)
-    return readout, _score(arena, predictions, optimism)
+    return readout, _score(arena, predictions, optimism, until)
 
 
-def _score(arena: Arena, predictions: np.ndarray, optimism: float = 0.0) -> Score:
+def _score(arena: Arena, predictions: np.ndarray, optimism: float, until: float) -> Score:
     metric = arena.metric
     value = metric.score(arena.y, predictions, arena.weight)
-    low, high = metrics.interval(metric, arena.y, predictions, weight=arena.weight)
+    low, high = metrics.interval(metric, arena.y, predictions, weight=arena.weight, blocks=arena.blocks, until=until)
     return Score(metric.name, value, low, high, metric.higher_is_better, optimism=optimism)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from automl import metrics
 from automl.losses import FLOOR
 from automl.metrics import Metric, sample_rows
-from automl.split import make_folds
+from automl.split import Folds, make_folds
 
 STEPS = 25  # more steps only fine-tune the weights
 FINALISTS = 3  # models that are compared on all rows to find the best single one
@@ -140,9 +140,11 @@ def honest_error(
     seed: int = 0,
     until: float = math.inf,
     choose: Choose = blend,
+    blocks: np.ndarray | None = None,
 ) -> Honest:
     """The error of choosing as such: each part of the rows is predicted by weights chosen on the other parts.
 
+    `blocks`: an id per row; rows of one block (a group, a stretch of time) are in one part.
     All rows' predictions are then scored at once. The time until `until` is shared out between the parts. A model that
     is not finite everywhere takes no part: the rows that choose might not show it.
     """
@@ -151,7 +153,7 @@ def honest_error(
         alone = mix(choose(metric, y, predictions, weight=weight, until=until), predictions)
         return Honest(metric.error(y, alone, weight), alone, ())
     pooled, parts = np.empty(predictions[0].shape), []
-    folds = make_folds(y, "multiclass" if metric.is_of_classes else "regression", count=PARTS, seed=seed)
+    folds = _parts(metric, y, seed, blocks)
     for k in range(folds.count):
         seen, held = folds.train(k), folds.held(k)
         now = time.monotonic()
@@ -169,10 +171,18 @@ def most_candidates(rows: int) -> int:
     return round(float(np.exp(np.interp(np.log(max(1, rows)), known, allowed))))
 
 
-def deal(metric: Metric, y: np.ndarray, weights: np.ndarray, seed: int = 0) -> tuple[Part, ...]:
+def deal(
+    metric: Metric, y: np.ndarray, weights: np.ndarray, seed: int = 0, blocks: np.ndarray | None = None
+) -> tuple[Part, ...]:
     """The parts of the rows with the same weights for each: for what was not chosen by looking at the rows."""
-    folds = make_folds(y, "multiclass" if metric.is_of_classes else "regression", count=PARTS, seed=seed)
+    folds = _parts(metric, y, seed, blocks)
     return tuple(Part(folds.held(k), weights) for k in range(folds.count))
+
+
+def _parts(metric: Metric, y: np.ndarray, seed: int, blocks: np.ndarray | None) -> Folds:
+    """The parts as folds; one block alone has to be torn."""
+    groups = None if blocks is None or (blocks == blocks[0]).all() else blocks
+    return make_folds(y, "multiclass" if metric.is_of_classes else "regression", count=PARTS, seed=seed, groups=groups)
 
 
 def _select_rows(predictions: Sequence[np.ndarray]) -> int:

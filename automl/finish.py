@@ -125,15 +125,17 @@ def _nearest(field: Sequence[Candidate], inner: Limits, asked: Limits) -> Pick:
 
 def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
     """The best candidate paired with each one whose paired interval on the same rows holds zero."""
-    metric = bench.ready.metric
+    metric, arena, until = bench.ready.metric, bench.arena, bench.site.clock.until - WRITE_S
     best = min(field, key=lambda c: -c.score.value if metric.higher_is_better else c.score.value)
-    ours = mixture(best, bench.arena)
+    ours = mixture(best, arena)
     ties = set()
     for other in field:
-        theirs = mixture(other, bench.arena)
         if other is best:
             continue
-        low, _ = metrics.paired_interval(metric, bench.arena.y, theirs, ours, weight=bench.arena.weight)
+        theirs = mixture(other, arena)
+        low, _ = metrics.paired_interval(
+            metric, arena.y, theirs, ours, weight=arena.weight, blocks=arena.blocks, until=until
+        )
         if low <= 0:
             ties.add((best.name, other.name))
     return ties

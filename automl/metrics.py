@@ -8,8 +8,10 @@ weights; a bootstrap round is then only new weights. A user's function becomes s
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from statistics import NormalDist
 from typing import Literal
 
@@ -23,6 +25,11 @@ from search_spaces.spec import Task
 
 BOOTSTRAP_ROWS = 20_000  # of larger data a sample is redrawn and the width scaled to all rows
 OWN_ROWS = 1_000  # the same where the metric is the user's function, which may take milliseconds
+LEAST_BLOCKS = 200  # of larger data as many blocks at least are redrawn, with fewer rows of each
+ROUND_CELLS = 40_000  # numbers that redrawing once may look at: of many classes fewer rows are redrawn
+INTERVAL_CELLS = 8_000_000  # numbers that all rounds together may look at
+FEWEST_ROWS, FEWEST_ROUNDS = 1_000, 12  # however many the classes are, and once time is over
+MANY_ROUNDS = 100  # from here on their quantiles are the interval; fewer tell only a spread
 
 
 @dataclass(frozen=True)
@@ -163,18 +170,22 @@ def interval(
     rounds: int = 200,
     seed: int = 0,
     most_rows: int = BOOTSTRAP_ROWS,
+    blocks: np.ndarray | None = None,
+    until: float = math.inf,
 ) -> tuple[float, float]:
     """Where the score may lie on other rows of the same kind, (low, high): percentile bootstrap over rows.
 
-    Squared errors with a heavy tail are held somewhat less often than `level` says while rows are few. A user's
-    function is asked less often, and the spread of what it says is read as that of a normal distribution. Of more rows
+    `blocks`: an id per row, equal for rows that err alike (a group, a stretch of time): they are redrawn as a whole.
+    At `until` (time.monotonic()) few rounds must do. Squared errors with a heavy tail are held somewhat less often than
+    `level` says while rows are few. Where rounds are few the interval is that of a normal distribution. Of more rows
     than `most_rows` so many are redrawn.
     """
     error = metric.error(y, predictions, weight)
     if math.isinf(error):
         return metric.to_score(error), metric.to_score(error)
-    moves = _moves(metric, y, [predictions], weight, rounds, seed, most_rows=most_rows)[:, 0]
-    low, high = (metric.to_score(max(min(0.0, error), end)) for end in _ends(metric, error, moves, level))
+    redrawn = Redrawing(y, weight, blocks, rounds, seed, until, most_rows)
+    moves = redrawn.moves(metric, [predictions])[:, 0]
+    low, high = (metric.to_score(max(min(0.0, error), end)) for end in redrawn.ends(metric, error, moves, level))
     return min(low, high), max(low, high)
 
 
@@ -188,13 +199,16 @@ def paired_interval(
     level: float = 0.95,
     rounds: int = 200,
     seed: int = 0,
+    blocks: np.ndarray | None = None,
+    until: float = math.inf,
 ) -> tuple[float, float]:
     """Where error(a) - error(b) may lie, both on the same redrawn rows: (low, high); all above zero: b is better."""
     first, second = metric.error(y, a, weight), metric.error(y, b, weight)
     if math.isinf(first) or math.isinf(second):
         return (-math.inf, math.inf) if first == second else (first - second, first - second)
-    moves = _moves(metric, y, [a, b], weight, rounds, seed)
-    return _ends(metric, first - second, moves[:, 0] - moves[:, 1], level)
+    redrawn = Redrawing(y, weight, blocks, rounds, seed, until)
+    moves = redrawn.moves(metric, [a, b])
+    return redrawn.ends(metric, first - second, moves[:, 0] - moves[:, 1], level)
 
 
 def sample_rows(y: np.ndarray, most: int, seed: int = 0) -> np.ndarray:
@@ -206,35 +220,104 @@ def sample_rows(y: np.ndarray, most: int, seed: int = 0) -> np.ndarray:
     return np.sort(order[((np.arange(most) + 0.5) * len(y) / most).astype(np.int64)])
 
 
-def _moves(
-    metric: Metric,
-    y: np.ndarray,
-    several: Sequence[np.ndarray],
-    weight: np.ndarray | None,
-    rounds: int,
-    seed: int,
-    *,
-    most_rows: int = BOOTSTRAP_ROWS,
-) -> np.ndarray:
-    """(rounds, several): how far each error moves when rows are redrawn, scaled to the number of all rows."""
-    rows = sample_rows(y, OWN_ROWS if metric.own else most_rows, seed)
-    rounds = min(rounds, metric.own.rounds) if metric.own else rounds
-    base = np.ones(len(rows)) if weight is None else np.asarray(weight, dtype=np.float64)[rows]
-    each = [metric.errors(y[rows], predictions[rows]) for predictions in several]
-    random = np.random.default_rng(seed)
-    moves = np.empty((rounds, len(each)))
-    for drawn in moves:
-        weights = base * np.bincount(random.integers(0, len(rows), len(rows)), minlength=len(rows))
-        drawn[:] = [errors(weights) for errors in each]
-    with np.errstate(invalid="ignore"):  # a user's function may fail on some redrawn rows
-        return np.asarray((moves - [errors(base) for errors in each]) * math.sqrt(len(rows) / len(y)))
+@dataclass(frozen=True)
+class Redrawing:
+    """How rows are redrawn: one by one, or in blocks; the fewer, the more each round has to look at.
+
+    What it costs follows from sizes alone as long as `until` is infinite; once that is over, few rounds must do.
+    """
+
+    y: np.ndarray
+    weight: np.ndarray | None = None
+    blocks: np.ndarray | None = None
+    rounds: int = 200
+    seed: int = 0
+    until: float = math.inf
+    most_rows: int = BOOTSTRAP_ROWS
+
+    def moves(self, metric: Metric, several: Sequence[np.ndarray]) -> np.ndarray:
+        """(rounds, several): how far each error moves when rows are redrawn, scaled to the number of all rows."""
+        wide = several[0].shape[1] if several[0].ndim > 1 else 1
+        rows, block_of, scale = self._sample(min(self.most_rows, _most_rows(metric, wide, is_late=time.monotonic() >= self.until)))
+        most = INTERVAL_CELLS // _cells(metric, len(rows), wide)
+        rounds = min(self.rounds, metric.own.rounds if metric.own else max(FEWEST_ROUNDS, most))
+        base = np.ones(len(rows)) if self.weight is None else np.asarray(self.weight, dtype=np.float64)[rows]
+        each = [metric.errors(self.y[rows], predictions[rows]) for predictions in several]
+        random, count = np.random.default_rng(self.seed), int(block_of.max()) + 1
+        moves = np.empty((rounds, len(each)))
+        for done, drawn in enumerate(moves):
+            if done >= min(FEWEST_ROUNDS, rounds) and time.monotonic() >= self.until:
+                moves = moves[:done]
+                break
+            times = np.bincount(random.integers(0, count, count), minlength=count)
+            drawn[:] = [errors(base * times[block_of]) for errors in each]
+        with np.errstate(invalid="ignore"):  # a user's function may fail on some redrawn rows
+            return np.asarray((moves - [errors(base) for errors in each]) * scale)
+
+    def ends(self, metric: Metric, middle: float, moves: np.ndarray, level: float) -> tuple[float, float]:
+        """The interval, stretched where the bootstrap's own bias would leave the middle outside."""
+        wider = self._wider(level)
+        if metric.own or len(moves) < MANY_ROUNDS:
+            known = moves[np.isfinite(moves)]
+            wide = _student(level, len(known) - 1) * float(known.std(ddof=1)) if len(known) > 1 else math.inf
+            return middle - wider * wide, middle + wider * wide
+        low, high = wider * np.quantile(moves, [(1 - level) / 2, (1 + level) / 2])
+        return middle + min(0.0, float(low)), middle + max(0.0, float(high))
+
+    def _sample(self, most: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """The rows to redraw, the block of each, and what brings their moves to the size of all rows.
+
+        Whole blocks are left out as long as many remain; then rows inside of them, which makes moves no smaller.
+        """
+        rows, blocks = len(self.y), self._blocks
+        if blocks is None:
+            some = sample_rows(self.y, most, self.seed)
+            return some, np.arange(len(some)), math.sqrt(len(some) / rows)
+        count = int(blocks.max()) + 1
+        if rows <= most:
+            return np.arange(rows), blocks, 1.0
+        means = np.bincount(blocks, self.y) / np.bincount(blocks)
+        left = sample_rows(means, max(min(count, LEAST_BLOCKS), most * count // rows), self.seed)
+        inside = np.flatnonzero(np.isin(blocks, left))
+        inside = inside[sample_rows(self.y[inside], most, self.seed)]
+        return inside, np.unique(blocks[inside], return_inverse=True)[1], math.sqrt(len(left) / count)
+
+    @cached_property
+    def _blocks(self) -> np.ndarray | None:
+        """The blocks by number; none where there is but one, which cannot be redrawn."""
+        if self.blocks is None:
+            return None
+        found, number = np.unique(self.blocks, return_inverse=True)
+        return number if len(found) > 1 else None
+
+    def _wider(self, level: float) -> float:
+        """How much wider the interval must be where a few blocks tell the spread between all that there might be."""
+        numbers = self._blocks
+        if numbers is None:
+            return 1.0
+        count = int(numbers.max()) + 1
+        return math.sqrt(count / (count - 1)) * _student(level, count - 1) / NormalDist().inv_cdf((1 + level) / 2)
 
 
-def _ends(metric: Metric, middle: float, moves: np.ndarray, level: float) -> tuple[float, float]:
-    """The interval, stretched where the bootstrap's own bias would leave the middle outside."""
+def _most_rows(metric: Metric, wide: int, *, is_late: bool) -> int:
+    """How many rows are redrawn at most."""
     if metric.own:
-        known = moves[np.isfinite(moves)]
-        wide = NormalDist().inv_cdf((1 + level) / 2) * float(known.std(ddof=1)) if len(known) > 1 else math.inf
-        return middle - wide, middle + wide
-    low, high = np.quantile(moves, [(1 - level) / 2, (1 + level) / 2])
-    return middle + min(0.0, float(low)), middle + max(0.0, float(high))
+        return OWN_ROWS
+    if is_late:
+        return FEWEST_ROWS
+    return max(FEWEST_ROWS, min(BOOTSTRAP_ROWS, ROUND_CELLS * BOOTSTRAP_ROWS // _cells(metric, BOOTSTRAP_ROWS, wide)))
+
+
+def _cells(metric: Metric, rows: int, wide: int) -> int:
+    """Numbers that redrawing once looks at: rankings of several classes rank each, labels are counted in a table."""
+    if metric.name == "roc_auc" and wide > 2:
+        return rows * wide
+    return rows + wide**2 if metric.needs == "label" else rows
+
+
+def _student(level: float, freedom: int) -> float:
+    """The quantile of Student's t distribution, by its expansion round the normal one: a thin sample spreads more."""
+    z, n = NormalDist().inv_cdf((1 + level) / 2), float(freedom)
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / n + second / n**2 + third / n**3

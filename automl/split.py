@@ -23,6 +23,7 @@ HOLDOUT = 10  # folds of which only the first must be done where even three are 
 MEDIA_FOLDS = 3  # of images and sounds where only trials count: networks take long
 MEDIA_HELD, MEDIA_LEAST = 300, 25  # files to hold out where there is time for one fold; at least one in so many
 MANY_ROWS = 100_000
+BLOCKS = 30  # stretches of time in a fold, about: rows of one are close enough in time to err alike
 LOPSIDED = 1.5  # times its share that a fold may grow for the sake of twins
 
 
@@ -34,6 +35,7 @@ class Folds:
     of_row: np.ndarray  # int16
     kind: str  # "stratified" | "grouped" | "forward" | "random"
     why: str
+    blocks: np.ndarray | None = None  # an id per row, equal for rows that tell the same twice; None: each for itself
 
     def held(self, k: int) -> np.ndarray:
         """The rows that fold k predicts, rising."""
@@ -108,7 +110,7 @@ def make_folds(
         together = _whole(levels, twins, count, random)
         if _is_fair(together, levels, count):
             why = f"{count} folds with equal shares of {_shares(task)}, rows with the same features in one fold"
-            return Folds(count, together, "stratified", why)
+            return Folds(count, together, "stratified", why, twins)
     strata = _strata(y, task, len(y) // count, random)
     of_row = _deal(strata, count, random)
     if strata.max() == 0:
@@ -152,7 +154,9 @@ def _grouped(y: np.ndarray, task: Task, groups: np.ndarray, count: int, random: 
         raise InputError("group_column holds a single group, so nothing can be held out. Leave group_column out.")
     count = min(count, found)
     of_row = _whole(_strata(y, task, GROUP_BINS, random), groups, count, random)
-    return Folds(count, of_row, "grouped", f"{count} folds of whole groups, {found:,} in all, about equal in rows")
+    return Folds(
+        count, of_row, "grouped", f"{count} folds of whole groups, {found:,} in all, about equal in rows", groups
+    )
 
 
 def _whole(strata: np.ndarray, ids: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
@@ -197,4 +201,6 @@ def _forward(times: np.ndarray, count: int) -> Folds:
     of_row = (dense[moment_of] - 1).astype(np.int16)
     made = len(filled) - 1
     why = f"{made} folds forward in time: each is predicted from earlier rows only, the oldest are only learnt from"
-    return Folds(made, of_row, "forward", why)
+    within = np.floor(share * BLOCKS * made / (1 - START_SHARE)).astype(np.int64)
+    _, blocks = np.unique(dense * (within.max() + 1) + within, return_inverse=True)
+    return Folds(made, of_row, "forward", why, blocks[moment_of])

@@ -189,7 +189,7 @@ def _outcome(story: Story) -> str:
     (winner, ours), (loser, theirs) = sorted(routes.items(), key=lambda item: story.arena.error(item[1]))
     low, high = metrics.paired_interval(
         metric, story.arena.y, story.arena.predictions[theirs.plan.number],
-        story.arena.predictions[ours.plan.number], weight=story.arena.weight,
+        story.arena.predictions[ours.plan.number], weight=story.arena.weight, blocks=story.arena.blocks,
     )  # fmt: skip
     gap = story.arena.error(theirs) - story.arena.error(ours)
     told = "the difference is real" if low > 0 else "they cannot be told apart"
