@@ -238,7 +238,9 @@ class Redrawing:
     def moves(self, metric: Metric, several: Sequence[np.ndarray]) -> np.ndarray:
         """(rounds, several): how far each error moves when rows are redrawn, scaled to the number of all rows."""
         wide = several[0].shape[1] if several[0].ndim > 1 else 1
-        rows, block_of, scale = self._sample(min(self.most_rows, _most_rows(metric, wide, is_late=time.monotonic() >= self.until)))
+        rows, block_of, scale = self._sample(
+            min(self.most_rows, _most_rows(metric, wide, is_late=time.monotonic() >= self.until))
+        )
         most = INTERVAL_CELLS // _cells(metric, len(rows), wide)
         rounds = min(self.rounds, metric.own.rounds if metric.own else max(FEWEST_ROUNDS, most))
         base = np.ones(len(rows)) if self.weight is None else np.asarray(self.weight, dtype=np.float64)[rows]
