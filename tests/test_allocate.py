@@ -76,6 +76,18 @@ def test_a_slow_first_family_is_preceded_by_a_quick_model() -> None:
     assert not fair.is_quick
 
 
+def test_where_the_quick_model_fails_the_fair_one_is_next_and_not_another_quick_one() -> None:
+    """What was killed before its end says nothing of how cheap the next one would be."""
+    race = Race([family("a", quick={"x": 0.0})], rows=2_000_000, recipes=("plain", "means"))
+    step = race.allocator.next(100.0)
+    killed = race.look(step, 1.0)
+    killed.folds.clear()
+    killed.trouble = "killed 7 s after its start"
+    fair = race.allocator.next(90.0)
+    assert isinstance(fair, Start)
+    assert not fair.is_quick
+
+
 def test_a_trial_the_blend_wants_gets_its_bag_before_time_runs_out() -> None:
     """When the debt reaches its share of the time left, folds go to the trial with weight, one after the other."""
     race = Race([family("a"), family("b")])

@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_classification
 
 import search_spaces
 from automl import metrics
 from search_spaces import contracts
-from search_spaces.classical import constant
+from search_spaces.classical import _boosting, constant
 from search_spaces.classical._answers import Answers
-from search_spaces.classical._boosting import Patience, most_rounds
+from search_spaces.classical._boosting import REST, Patience, most_rounds
 from search_spaces.classical._dense import Encoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import Family, Float, Matrix, Rows, Run
@@ -238,6 +239,46 @@ def test_patience_without_validation_rows_keeps_every_round() -> None:
     patience.until = 0
     assert patience.stops(100, None)
     assert (patience.best, patience.is_cut) == (100, True)
+
+
+class Ticking:
+    """A clock that is a second later each time it is looked at."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_boosting_that_cannot_finish_learns_faster_and_comes_to_rest(monkeypatch) -> None:
+    """Rounds of a second each, 30 of them: at 0.05 they would end less than a third of the way."""
+    monkeypatch.setattr(_boosting, "time", Ticking())
+    hurried = Patience(0.05, until=30.0)
+    last = next(n for n in range(1, 100) if hurried.stops(n, 1.0 / n))
+    assert (last, hurried.best) == (30, 30)
+    assert 0.9 * REST < hurried.learned < 1.2 * REST
+    assert hurried.rounds == round(hurried.learned / 0.05), "a refit at the planned rate needs so many"
+    calm, steady = Patience(0.05, until=1e4), Patience(0.05, until=90.0, is_steady=True)
+    assert not any(one.stops(n, 1.0 / n) for n in range(1, 12) for one in (calm, steady))
+    assert (calm.learning_rate, steady.learning_rate, calm.rounds) == (0.05, 0.05, 11)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_a_booster_cut_after_few_rounds_is_nearly_as_sure_as_it_is_right(name: str, monkeypatch) -> None:
+    """Five classes that are easily told apart: 29 rounds at the usual learning rate leave most of the log loss."""
+    X, y = make_classification(400, 6, n_informative=5, n_redundant=0, n_classes=5, n_clusters_per_class=1, class_sep=3)
+    rows = Rows(Matrix(X.astype(np.float32), np.zeros((400, 0), dtype=np.int32), ()), y.astype(np.int64))
+    loss = {}
+    for fastest in (0.0, _boosting.FASTEST):
+        monkeypatch.setattr(_boosting, "FASTEST", fastest)
+        monkeypatch.setattr(_boosting, "time", Ticking())
+        learner = family_of(name).build(config_of(family_of(name), learning_rate=0.05))
+        learner.fit(rows, rows, replace(a_run("multiclass", classes=5), until=30.0))
+        assert learner.is_cut
+        loss[fastest] = -np.log(learner.predict(rows.X)[np.arange(400), y]).mean()
+    assert loss[_boosting.FASTEST] < 0.5 * loss[0.0]
 
 
 @pytest.mark.parametrize(

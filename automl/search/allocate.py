@@ -84,7 +84,7 @@ class Allocator:
             return None
         unseen = [recipe for recipe in self._able(first) if recipe not in map(_recipe, tried)]
         is_cheap = max((a.fold_s for a in tried), default=0.0) < HINT_SHARE * left_s * self._load.slots
-        if not unseen or not is_cheap or any(not a.plan.is_quick for a in tried):
+        if not unseen or not is_cheap or any(a.trouble or not a.plan.is_quick for a in tried):
             return None
         quick = {**first.configs()[0], **first.quick}
         return Start(first, quick, _joined("a first model in seconds", unseen[0]), unseen[0], is_quick=True)

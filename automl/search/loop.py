@@ -273,10 +273,11 @@ class Search:
         whole = self.clock.search_until - self.clock.started
         share = HOLDOUT_SHARE if self.goal == 1 else FIT_SHARE * min(1.0, self.pool.slots / self.goal)
         soft = min(left - MARGIN_S, max(2.0, share * whole), granted_s)
+        hard = max(0.2, min(left, 2 * soft + 5.0))  # a first model is asked to be early, not killed early
         if attempt.plan.number == 1 and not attempt.folds:
             first = max(FIRST_MODEL_S, 0.05 * (self.clock.limit_s or 0.0)) - self.clock.elapsed
             soft = min(soft, max(1.0, first - 1.5))
-        return max(0.1, soft), max(0.2, min(left, 2 * soft + 5.0))
+        return max(0.1, soft), hard
 
     def _after_s(self, attempt: Attempt, left_s: float) -> float:
         """From the end of a network's course to its outcome: it predicts the held-out rows, pictures both ways."""

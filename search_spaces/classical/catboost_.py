@@ -66,7 +66,7 @@ class CatBoost:
 
         self.answers = Answers.of(train, run)
         loss = _loss(run)
-        patience = Patience(self.params["learning_rate"], run.until)
+        patience = Patience(self.params["learning_rate"], run.until, is_steady=True)
 
         class Watch:
             def after_iteration(self, info: Any) -> bool:

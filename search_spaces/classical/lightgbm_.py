@@ -107,7 +107,7 @@ class LightGBM:
             patience = Patience(self.params["learning_rate"], share_of(run.until, len(each) - place))
             self.texts.append(self._boost({**settings, **more}, data, seen, patience))
             self.is_cut = self.is_cut or patience.is_cut
-            rounds.append(patience.best)
+            rounds.append(patience.rounds)
         self.rounds_ = round(sum(rounds) / len(rounds))
         self.boosters = [lightgbm.Booster(model_str=text) for text in self.texts]  # predict from what is saved
 
@@ -119,6 +119,9 @@ class LightGBM:
             results = env.evaluation_result_list
             if patience.stops(env.iteration + 1, results[0][2] if results else None):
                 raise lightgbm.callback.EarlyStopException(patience.best - 1, results)
+            if patience.learning_rate != env.params["learning_rate"]:
+                env.params["learning_rate"] = patience.learning_rate
+                env.model.reset_parameter({"learning_rate": patience.learning_rate})
 
         booster = lightgbm.train(
             settings, data, most_rounds(self.params, bool(seen)), valid_sets=seen, callbacks=[after_round]

@@ -71,6 +71,10 @@ class XGBoost:
         patience = Patience(self.params["learning_rate"], run.until)
 
         class Watch(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # the library is untyped
+            def before_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - its signature
+                model.set_param("learning_rate", patience.learning_rate)
+                return False
+
             def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - its signature
                 return patience.stops(epoch + 1, evals_log["valid"][watched][-1] if evals_log else None)
 
@@ -84,8 +88,8 @@ class XGBoost:
             callbacks=[Watch()],
         )
         self.is_cut = patience.is_cut
-        self.rounds_ = patience.best
-        self.blob = bytes(booster[: self.rounds_].save_raw("ubj"))
+        self.rounds_ = patience.rounds
+        self.blob = bytes(booster[: patience.best].save_raw("ubj"))
         self.booster = xgboost.Booster(model_file=bytearray(self.blob))  # predict from what is saved, nothing else
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:

@@ -56,7 +56,7 @@ def choose_keys(raw: Raw, answers: np.ndarray, recipe: Recipe) -> list[Key]:
 
 def choose_coded(raw: Raw, answers: np.ndarray, recipe: Recipe) -> tuple[Key, ...]:
     """Numbers whose exact values tell more than their size does."""
-    return tuple(_value_keys(raw, answers)[: recipe.coded])
+    return tuple(_value_keys(raw, answers)[: recipe.coded]) if recipe.coded else ()
 
 
 def _worth(key: Key, raw: Raw, answers: np.ndarray) -> float:
