@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from automl.errors import OptionError
 
@@ -131,6 +131,12 @@ class Options:
     test: Any = _knob(None, "held-out data to score the final model on; never used to choose it")
     time_column: str | None = _knob(None, "column that orders the rows in time; folds then look forward only")
     group_column: str | None = _knob(None, "column whose equal values must stay in one fold (a patient, a household)")
+    repeats: Literal["auto", "together", "apart"] = _knob(
+        "auto",
+        "rows that repeat the features of another: together in one fold with it, so that no model is scored on what it "
+        "saw, or apart, as new rows will repeat them too; auto: together where they repeat more than chance explains",
+        choices=("auto", "together", "apart"),
+    )
     weight: str | None = _knob(None, "column with a weight for each row; not used as a feature")
     max_latency_ms: float | None = _knob(None, "the model must predict one row within this many milliseconds")
     max_model_mb: float | None = _knob(None, "the saved model must not be larger than this many megabytes")

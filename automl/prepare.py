@@ -13,10 +13,11 @@ from automl import metrics
 from automl.metrics import Metric
 from automl.modalities.table.encode import Raw, Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
+from automl.modalities.table.repeats import Repeats, Way, judge
 from automl.options import Options
 from automl.own_metric import Trial, metric_of
 from automl.records import Dataset, Kind, Profile
-from automl.split import Bags, Folds, choose_bags, choose_media_bags, make_folds
+from automl.split import Bags, Folds, choose_bags, choose_media_bags, make_folds, suited
 from automl.target import encode_target
 from search_spaces.spec import Size, Task
 
@@ -50,6 +51,7 @@ class Prepared:
     shared: Shared
     bags: Bags
     metric: Metric
+    told: str  # how many folds there are, and how rows come into them
 
     @property
     def is_careful(self) -> bool:
@@ -71,23 +73,21 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float,
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
-    if sensed is not None:
-        asked = bags or choose_media_bags(len(y), is_timed=core_s < float("inf"))
-    else:
-        price_s = min(search_spaces.get(name).price.fit_s(size) for name in YARDSTICKS)
-        asked = bags or choose_bags(len(y), core_s / price_s)
-    twins = None
+    asked = bags or suited(_bags(size, core_s, is_media=sensed is not None), groups, is_forward=times is not None)
+    repeats = Repeats(None)
     if groups is None and times is None:
-        twins = find_twins(raw) if sensed is None else sensed.twins
-    folds = make_folds(y, profile.task, count=asked.count, seed=options.seed, groups=groups, times=times, twins=twins)
-    if asked.goal == asked.count or times is not None or groups is not None:  # these cannot live with one fold alone
-        asked = replace(asked, count=folds.count, goal=folds.count)
+        repeats = _repeats(raw, y, dataset, options.repeats)
+    folds = make_folds(
+        y, profile.task, count=asked.count, seed=options.seed, groups=groups, times=times, twins=repeats.twins
+    )
+    told = "; ".join(part for part in (asked.why, _few(folds, asked), folds.why, repeats.why) if part)
+    asked = replace(asked, goal=folds.count if asked.goal == asked.count else min(asked.goal, folds.count))
     weight = dataset.weight
     shared = Shared(
         raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size, profile.levels,
         fingerprint(raw, y, weight, folds),
     )  # fmt: skip
-    return Prepared(schema, shared, asked, _metric(shared, profile, options))
+    return Prepared(schema, shared, asked, _metric(shared, profile, options), told)
 
 
 def _encoded(dataset: Dataset, schema: Schema) -> Raw:
@@ -125,19 +125,24 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
     return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
 
 
-def find_twins(raw: Raw) -> np.ndarray | None:
-    """A number per row, equal for rows with equal features; None where there are none.
+def _bags(size: Size, core_s: float, *, is_media: bool) -> Bags:
+    """As many folds as the time pays for."""
+    if is_media:
+        return choose_media_bags(size.rows, is_timed=core_s < float("inf"))
+    return choose_bags(size.rows, core_s / min(search_spaces.get(name).price.fit_s(size) for name in YARDSTICKS))
 
-    Twins on both sides of a fold would reward models for remembering rows, and flatter every score.
-    """
-    columns = [*raw.numbers.view(np.uint32).T, *raw.codes.view(np.uint32).T]
-    columns += [np.array([zlib.crc32(text.encode("utf-8", "replace")) for text in texts]) for texts in raw.texts]
-    odd = np.random.default_rng(0).integers(0, 2**63, len(columns)).astype(np.uint64) * np.uint64(2) + np.uint64(1)
-    mixed = np.zeros(len(raw), dtype=np.uint64)
-    for column, factor in zip(columns, odd, strict=True):
-        mixed = (mixed ^ (mixed >> np.uint64(29))) + column.astype(np.uint64) * factor  # wraps around, as hashes do
-    _, twins = np.unique(mixed, return_inverse=True)
-    return None if twins.max(initial=-1) + 1 == len(raw) else np.asarray(twins)
+
+def _repeats(raw: Raw, y: np.ndarray, dataset: Dataset, way: Way) -> Repeats:
+    """Which rows belong in one fold; pictures and sounds that are alike are copies, whatever chance says of tables."""
+    if dataset.sensed is None:
+        return judge(raw, y, way)
+    if dataset.sensed.twins is None:
+        return Repeats(None)
+    return Repeats(None if way == "apart" else dataset.sensed.twins)
+
+
+def _few(folds: Folds, asked: Bags) -> str:
+    return f"{folds.count} could be filled" if folds.count < asked.count else ""
 
 
 def _groups(dataset: Dataset, column: str | None) -> np.ndarray | None:

@@ -252,7 +252,7 @@ def _introduce(dataset: Dataset, profile: Profile, audit: Audit, ready: Prepared
         listener.say(f"note: {note}")
     listener.say(f"task: {profile.task} ({profile.task_rule})")
     listener.say(f"metric: {profile.metric} ({profile.metric_rule})")
-    listener.say(f"folds: {ready.bags.why}")
+    listener.say(f"folds: {ready.told}")
     for finding in audit.findings:
         if finding.severity == "danger":
             listener.say(f"danger: {finding.message}")

@@ -20,6 +20,7 @@ GROUP_BINS = 10  # levels of a numeric answer that groups are balanced over
 PLACED = 2_000  # largest groups, each placed where it fits best; smaller ones are too many and too small to matter
 FOLDS_FROM = ((8, 300.0), (5, 60.0), (3, 25.0))  # folds, and the affordable fits from which they pay
 HOLDOUT = 10  # folds of which only the first must be done where even three are too many
+LEAST_GROUPS = 5  # that this fold holds, as far as there are: fewer tell of themselves only
 MEDIA_FOLDS = 3  # of images and sounds where only trials count: networks take long
 MEDIA_HELD, MEDIA_LEAST = 300, 25  # files to hold out where there is time for one fold; at least one in so many
 MANY_ROWS = 100_000
@@ -42,8 +43,10 @@ class Folds:
         return np.flatnonzero(self.of_row == k)
 
     def train(self, k: int) -> np.ndarray:
-        """The rows that fold k learns from, rising: all others, or the earlier blocks in forward folds."""
-        return np.flatnonzero(self.of_row < k if self.kind == "forward" else self.of_row != k)
+        """The rows that fold k learns from, rising: all others, or the earlier ones in forward folds, newest first."""
+        if self.kind == "forward":
+            return np.flatnonzero((self.of_row > k) | (self.of_row < 0))
+        return np.flatnonzero(self.of_row != k)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,20 @@ def choose_bags(rows: int, fits: float) -> Bags:
     fitting = max(2, min(count, max(5, rows // 10), rows // 2))
     few = ", more would hold too few rows each" if fitting < count else ""
     return Bags(fitting, fitting, f"{told}: {fitting} folds{few}")
+
+
+def suited(bags: Bags, groups: np.ndarray | None, *, is_forward: bool) -> Bags:
+    """What is held out where one fold must do: groups enough to tell of others, or the newest of the rows."""
+    if bags.goal == bags.count:
+        return bags
+    told = bags.why.rsplit(": ", 1)[0]
+    if is_forward:
+        count = max(2, round(bags.count * (1 - START_SHARE)))  # as large a share of the rows as it would be at random
+        return Bags(count, bags.goal, f"{told}: the newest {(1 - START_SHARE) / count:.0%} of the rows held out")
+    if groups is None:
+        return bags
+    count = max(2, min(bags.count, len(np.unique(groups)) // LEAST_GROUPS))
+    return Bags(count, bags.goal, f"{told}: one group in {count} held out")
 
 
 def choose_media_bags(rows: int, *, is_timed: bool) -> Bags:
@@ -109,13 +126,14 @@ def make_folds(
         levels = _strata(y, task, GROUP_BINS, random)
         together = _whole(levels, twins, count, random)
         if _is_fair(together, levels, count):
-            why = f"{count} folds with equal shares of {_shares(task)}, rows with the same features in one fold"
+            why = f"equal shares of {_shares(task)}, copies in one fold"
             return Folds(count, together, "stratified", why, twins)
+    torn = "" if twins is None else ", copies in any: kept in one they would spoil the folds"
     strata = _strata(y, task, len(y) // count, random)
     of_row = _deal(strata, count, random)
     if strata.max() == 0:
-        return Folds(count, of_row, "random", f"{count} random folds: the answers are too few or too equal to balance")
-    return Folds(count, of_row, "stratified", f"{count} folds with equal shares of {_shares(task)}")
+        return Folds(count, of_row, "random", f"at random, the answers are too few or too equal to balance{torn}")
+    return Folds(count, of_row, "stratified", f"equal shares of {_shares(task)}{torn}")
 
 
 def _shares(task: Task) -> str:
@@ -154,9 +172,10 @@ def _grouped(y: np.ndarray, task: Task, groups: np.ndarray, count: int, random: 
         raise InputError("group_column holds a single group, so nothing can be held out. Leave group_column out.")
     count = min(count, found)
     of_row = _whole(_strata(y, task, GROUP_BINS, random), groups, count, random)
-    return Folds(
-        count, of_row, "grouped", f"{count} folds of whole groups, {found:,} in all, about equal in rows", groups
-    )
+    firsts = np.unique(groups, return_index=True)[1]
+    order = np.argsort(-np.bincount(of_row[firsts], minlength=count), kind="stable")  # the first look tells most groups
+    place = np.argsort(order).astype(np.int16)
+    return Folds(count, place[of_row], "grouped", f"whole groups, {found:,} in all, about equal in rows", groups)
 
 
 def _whole(strata: np.ndarray, ids: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
@@ -189,7 +208,10 @@ def _whole(strata: np.ndarray, ids: np.ndarray, count: int, random: np.random.Ge
 
 
 def _forward(times: np.ndarray, count: int) -> Folds:
-    """Blocks in time: the first is only learnt from, each other is predicted from all before it; ties stay together."""
+    """Blocks in time: the oldest is only learnt from, each other is predicted from all before it; ties stay together.
+
+    The newest is fold 0, which is looked at first and by all trials: it is most like what comes.
+    """
     moments, moment_of, sizes = np.unique(times, return_inverse=True, return_counts=True)
     if len(moments) < 2:
         raise InputError("time_column holds a single time, so there is no later row to predict. Leave time_column out.")
@@ -198,9 +220,9 @@ def _forward(times: np.ndarray, count: int) -> Folds:
     block = np.maximum(block, 0)
     block[0], block[-1] = 0, max(1, block[-1])
     filled, dense = np.unique(block, return_inverse=True)  # a moment with very many rows may swallow a block
-    of_row = (dense[moment_of] - 1).astype(np.int16)
     made = len(filled) - 1
-    why = f"{made} folds forward in time: each is predicted from earlier rows only, the oldest are only learnt from"
+    of_row = np.where(dense > 0, made - dense, -1)[moment_of].astype(np.int16)
+    why = "forward in time, the newest first, each predicted from earlier rows only; the oldest are only learnt from"
     within = np.floor(share * BLOCKS * made / (1 - START_SHARE)).astype(np.int64)
     _, blocks = np.unique(dense * (within.max() + 1) + within, return_inverse=True)
     return Folds(made, of_row, "forward", why, blocks[moment_of])

@@ -16,7 +16,7 @@ from automl.prepare import Prepared, prepare
 from automl.profiler import examine
 from automl.reading import load
 from automl.records import Fold, Plan, Trial, TrialStatus
-from automl.split import make_folds
+from automl.split import Bags, make_folds
 
 ACCURACY = metrics.get("accuracy")
 
@@ -114,11 +114,11 @@ def test_stretches_of_time_follow_one_another_inside_of_each_fold():
         assert len(np.unique(np.column_stack([blocks, when]), axis=0)) == len(np.unique(when))
 
 
-def ready(data: pd.DataFrame, **options) -> Prepared:
+def ready(data: pd.DataFrame, core_s: float = float("inf"), bags: Bags | None = None, **options) -> Prepared:
     """What a search would start from."""
     given = Options(target="y", budget="2 trials", **options)
     dataset = load(data, given)
-    return prepare(dataset, examine(dataset, given)[0], given, core_s=float("inf"))
+    return prepare(dataset, examine(dataset, given)[0], given, core_s=core_s, bags=bags)
 
 
 @pytest.mark.parametrize("column", ["group_column", "time_column"])
@@ -136,3 +136,23 @@ def test_the_arena_knows_what_belongs_together(column):
             rows = np.concatenate([folds.held(k) for k in arena.folds])
             pairs = np.unique(np.column_stack([data["who"].to_numpy()[rows], arena.blocks]), axis=0)
             assert len(pairs) == len(np.unique(data["who"].to_numpy()[rows]))  # no group, no moment in two blocks
+
+
+@pytest.mark.parametrize("column", ["group_column", "time_column"])
+def test_where_few_fits_are_affordable_one_fold_of_groups_or_times_may_do(column):
+    """As without them; a run that goes on with these folds finds the same ones, also where some could not be filled."""
+    random = np.random.default_rng(0)
+    data = pd.DataFrame({"x": random.normal(size=400), "y": random.normal(size=400), "who": np.arange(400) // 4})
+    start = ready(data, core_s=0.1, **{column: "who"})
+    assert start.bags.goal == 1 < start.shared.folds.count
+    held, train = (data["who"].to_numpy()[rows] for rows in (start.shared.folds.held(0), start.shared.folds.train(0)))
+    assert not set(held) & set(train)
+    assert len(set(held)) >= 5
+    assert column == "group_column" or (train.max() < held.min() and held.max() == 99)
+    assert ready(data, bags=start.bags, **{column: "who"}).shared.key == start.shared.key
+    data["who"] = np.minimum(data["who"], 45) // 9  # six values, the last of more than half of the rows
+    few = ready(data, **{column: "who"})
+    assert few.bags.goal == few.shared.folds.count < few.bags.count
+    assert f"{few.bags.goal} could be filled" in few.told
+    again = ready(data, bags=few.bags, **{column: "who"})
+    assert (again.shared.key, again.bags) == (few.shared.key, few.bags)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.errors import InputError, OptionError
-from automl.split import choose_bags, make_folds
+from automl.split import choose_bags, make_folds, suited
 
 COUNTS = st.integers(2, 10)
 SEEDS = st.integers(0, 99)
@@ -120,7 +120,7 @@ def test_twins_stay_together_in_otherwise_stratified_folds(y, count, seed):
     folds = make_folds(y, "multiclass", count=count, seed=seed, twins=twins)
     partition(folds, len(y))
     assert folds.kind in ("stratified", "random")
-    if "same features" in folds.why:
+    if "copies in one fold" in folds.why:
         assert all(len(np.unique(folds.of_row[twins == twin])) == 1 for twin in np.unique(twins))
         assert np.bincount(folds.of_row).max() <= 1.5 * len(y) / folds.count
     else:
@@ -133,7 +133,7 @@ def test_twins_are_honoured_where_there_is_room():
     twins = np.arange(1_000)
     twins[:60] = twins[:60] // 2
     folds = make_folds(y, "multiclass", count=5, seed=0, twins=twins)
-    assert "same features" in folds.why
+    assert "copies in one fold" in folds.why
     assert all(np.ptp(np.bincount(folds.of_row[y == label], minlength=5)) <= 3 for label in range(3))
 
 
@@ -143,7 +143,8 @@ def test_twins_are_let_go_where_they_would_spoil_the_folds(twins):
     y = np.repeat([0, 1], 20)
     folds = make_folds(y, "binary", count=4, seed=0, twins=twins)
     partition(folds, 40)
-    assert "same features" not in folds.why
+    assert "copies in one fold" not in folds.why
+    assert "would spoil the folds" in folds.why
 
 
 @given(st.lists(st.integers(0, 40), min_size=2, max_size=150).filter(lambda t: len(set(t)) > 1), COUNTS)
@@ -158,8 +159,9 @@ def test_forward_folds_learn_only_from_the_past(moments, count):
         assert times[train].max() < times[held].min()
         assert not set(times[held]) & set(np.delete(times, held))
     never = np.flatnonzero(folds.of_row == -1)
-    assert np.array_equal(never, folds.train(0))
-    assert len(folds.train(folds.count - 1)) + len(folds.held(folds.count - 1)) == len(times)
+    assert np.array_equal(never, folds.train(folds.count - 1))
+    assert len(folds.train(0)) + len(folds.held(0)) == len(times)
+    assert times[folds.held(0)].max() == times.max()
 
 
 def test_forward_folds_start_with_enough_to_learn_and_are_even():
@@ -167,7 +169,8 @@ def test_forward_folds_start_with_enough_to_learn_and_are_even():
     times = np.random.default_rng(0).permutation(1_000).astype(float)
     folds = make_folds(times, "regression", count=6, seed=0, times=times)
     assert [len(folds.held(k)) for k in range(6)] == [100] * 6
-    assert times[folds.train(0)].max() == 399
+    assert times[folds.train(5)].max() == 399
+    assert times[folds.held(0)].min() == 900
 
 
 def test_rows_without_a_time_come_first():
@@ -223,3 +226,29 @@ def test_folds_are_as_many_as_rows_and_time_allow(rows, fits, count, goal):
     bags = choose_bags(rows, fits)
     assert (bags.count, bags.goal) == (count, goal)
     assert f"{rows:,} rows" in bags.why
+
+
+def test_one_fold_of_large_groups_or_times_may_do():
+    """Where few fits are affordable: the newest tenth of the rows, or groups enough to tell of others."""
+    bags = choose_bags(100_000, 10)
+    newest = suited(bags, None, is_forward=True)
+    times = np.arange(100_000.0)
+    held = make_folds(times, "regression", count=newest.count, seed=0, times=times).held(0)
+    assert newest.goal == 1
+    assert held.min() == 90_000
+    assert "the newest 10% of the rows" in newest.why
+    for groups, count in ((1_000, 10), (30, 6), (7, 2)):
+        given = suited(bags, np.arange(100_000) % groups, is_forward=False)
+        assert (given.count, given.goal) == (count, 1)
+        assert f"one group in {count} held out" in given.why
+    assert suited(bags, None, is_forward=False) == bags
+    many = choose_bags(2_000, 400)
+    assert suited(many, np.arange(2_000) % 7, is_forward=True) == many
+
+
+def test_the_first_fold_of_groups_holds_most_of_them():
+    """A fold of one giant group would tell of that group alone: it is looked at last."""
+    groups = np.concatenate([np.zeros(500, dtype=int), 1 + np.arange(500) // 5])
+    folds = make_folds(np.arange(1_000) % 2, "binary", count=2, seed=0, groups=groups)
+    partition(folds, 1_000)
+    assert len(np.unique(groups[folds.held(0)])) >= 99
