@@ -214,7 +214,7 @@ def _rank(
     order = [int(k) for k in np.argsort(errors, kind="stable") if math.isfinite(errors[k])]
     if not order:
         return [], 0
-    if len(rows) == len(y):
+    if len(rows) == len(y) or time.monotonic() >= until:
         return order, order[0]
     finalists = {k: metric.error(y, predictions[k], weight) for k in order[:FINALISTS]}
     return order, min(finalists, key=lambda k: finalists[k])

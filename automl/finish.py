@@ -20,7 +20,7 @@ from automl.errors import RunError
 from automl.frontier import EVERYDAY, Limits, Pick, choose, mark
 from automl.measure import ROW_REPEATS, Probe, Used, clocked
 from automl.options import Options
-from automl.prepare import Prepared
+from automl.prepare import Prepared, alike
 from automl.readout import decided
 from automl.records import Candidate, Dataset, Profile, Score, Trial
 from automl.refit import Member, Refitter, as_bags, lean, sum_ms
@@ -95,7 +95,7 @@ def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
     measured = {"row_ms": used.row_ms, "batch_ms": used.batch_ms, "size_mb": size}
     if math.isnan(used.row_ms):  # no time was left to try it: the sum of its parts
         measured |= {"row_ms": found.candidate.row_ms + overhead_ms, "batch_ms": found.candidate.batch_ms}
-    test = _test(used, found.candidate, bench)
+    test = _test(used, found.candidate, bench, options)
     for trial in bench.trials:
         if not any(trial.plan.number in c.weights for c in marked):
             bench.site.folder.drop_trial(trial.plan.number)
@@ -128,13 +128,14 @@ def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
     metric, arena, until = bench.ready.metric, bench.arena, bench.site.clock.until - WRITE_S
     best = min(field, key=lambda c: -c.score.value if metric.higher_is_better else c.score.value)
     ours = mixture(best, arena)
+    error = metric.error(arena.y, ours, arena.weight)
     ties = set()
     for other in field:
         if other is best:
             continue
         theirs = mixture(other, arena)
         low, _ = metrics.paired_interval(
-            metric, arena.y, theirs, ours, weight=arena.weight, blocks=arena.blocks, until=until
+            metric, arena.y, theirs, ours, weight=arena.weight, blocks=arena.blocks, until=until, known=error
         )
         if low <= 0:
             ties.add((best.name, other.name))
@@ -212,7 +213,7 @@ def _encoding_ms(bench: Bench) -> float:
     return min(clocked(lambda: bench.ready.schema.encode(one)) for _ in range(ROW_REPEATS))
 
 
-def _test(used: Used, chosen: Candidate, bench: Bench) -> Score | None:
+def _test(used: Used, chosen: Candidate, bench: Bench, options: Options) -> Score | None:
     """The saved model's score on the held-out data the user gave."""
     if bench.held is None or bench.held.target is None or used.test is None:
         return None
@@ -220,5 +221,6 @@ def _test(used: Used, chosen: Candidate, bench: Bench) -> Score | None:
     y = encode_target(bench.held.target, bench.profile)
     told = decided(used.test, chosen.readout)
     value = metric.score(y, told, bench.held.weight)
-    low, high = metrics.interval(metric, y, told, weight=bench.held.weight)
+    blocks, until = alike(bench.held, bench.profile, options), bench.site.clock.until - WRITE_S
+    low, high = metrics.interval(metric, y, told, weight=bench.held.weight, blocks=blocks, until=until)
     return Score(metric.name, value, low, high, metric.higher_is_better)

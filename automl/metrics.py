@@ -201,9 +201,13 @@ def paired_interval(
     seed: int = 0,
     blocks: np.ndarray | None = None,
     until: float = math.inf,
+    known: float | None = None,
 ) -> tuple[float, float]:
-    """Where error(a) - error(b) may lie, both on the same redrawn rows: (low, high); all above zero: b is better."""
-    first, second = metric.error(y, a, weight), metric.error(y, b, weight)
+    """Where error(a) - error(b) may lie, both on the same redrawn rows: (low, high); all above zero: b is better.
+
+    `known`: the error of b, where it was asked for before.
+    """
+    first, second = metric.error(y, a, weight), metric.error(y, b, weight) if known is None else known
     if math.isinf(first) or math.isinf(second):
         return (-math.inf, math.inf) if first == second else (first - second, first - second)
     redrawn = Redrawing(y, weight, blocks, rounds, seed, until)

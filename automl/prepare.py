@@ -17,7 +17,7 @@ from automl.modalities.table.repeats import Repeats, Way, judge
 from automl.options import Options
 from automl.own_metric import Trial, metric_of
 from automl.records import Dataset, Kind, Profile
-from automl.split import Bags, Folds, choose_bags, choose_media_bags, make_folds, suited
+from automl.split import Bags, Folds, choose_bags, choose_media_bags, make_folds, stretches, suited
 from automl.target import encode_target
 from search_spaces.spec import Size, Task
 
@@ -143,6 +143,16 @@ def _repeats(raw: Raw, y: np.ndarray, dataset: Dataset, way: Way) -> Repeats:
 
 def _few(folds: Folds, asked: Bags) -> str:
     return f"{folds.count} could be filled" if folds.count < asked.count else ""
+
+
+def alike(dataset: Dataset, profile: Profile, options: Options) -> np.ndarray | None:
+    """A number per row of other data, equal for those that err alike: of one group, or of one stretch of time."""
+    if options.group_column in dataset.frame:
+        return _groups(dataset, options.group_column)
+    if options.time_column not in dataset.frame:
+        return None
+    times = _times(dataset, profile, options.time_column)
+    return None if times is None else stretches(times)
 
 
 def _groups(dataset: Dataset, column: str | None) -> np.ndarray | None:

@@ -207,6 +207,13 @@ def _whole(strata: np.ndarray, ids: np.ndarray, count: int, random: np.random.Ge
     return fold_of[id_of]
 
 
+def stretches(times: np.ndarray) -> np.ndarray:
+    """A number per row, equal for rows that follow one another: equally many rows in each, equal times in one."""
+    _, moment_of, sizes = np.unique(times, return_inverse=True, return_counts=True)
+    share = (np.cumsum(sizes) - sizes / 2) / len(times)
+    return np.asarray(np.floor(share * BLOCKS).astype(np.int64)[moment_of])
+
+
 def _forward(times: np.ndarray, count: int) -> Folds:
     """Blocks in time: the oldest is only learnt from, each other is predicted from all before it; ties stay together.
 

@@ -12,7 +12,7 @@ from automl import metrics
 from automl.candidates import enter
 from automl.ensemble import deal, honest_error
 from automl.options import Options
-from automl.prepare import Prepared, prepare
+from automl.prepare import Prepared, alike, prepare
 from automl.profiler import examine
 from automl.reading import load
 from automl.records import Fold, Plan, Trial, TrialStatus
@@ -156,3 +156,19 @@ def test_where_few_fits_are_affordable_one_fold_of_groups_or_times_may_do(column
     assert f"{few.bags.goal} could be filled" in few.told
     again = ready(data, bags=few.bags, **{column: "who"})
     assert (again.shared.key, again.bags) == (few.shared.key, few.bags)
+
+
+def test_rows_kept_apart_are_redrawn_in_their_groups_and_times_too():
+    """Their groups, or about thirty stretches of their time; without such a column, as they are."""
+    random = np.random.default_rng(0)
+    data = pd.DataFrame({"x": random.normal(size=400), "y": random.normal(size=400), "who": np.arange(400) // 4})
+    for column, least, most in (("group_column", 100, 100), ("time_column", 25, 30)):
+        given = Options(target="y", budget="2 trials", **{column: "who"})
+        dataset = load(data, given)
+        profile = examine(dataset, given)[0]
+        blocks = alike(dataset, profile, given)
+        assert blocks is not None
+        assert least <= len(np.unique(blocks)) <= most
+        assert len(np.unique(np.column_stack([blocks, data["who"]]), axis=0)) == 100
+        assert alike(load(data.drop(columns="who"), Options(target="y")), profile, given) is None
+        assert alike(dataset, profile, Options(target="y")) is None
