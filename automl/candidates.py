@@ -79,6 +79,8 @@ def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
     goal = tuple(range(ready.bags.goal))
     if ready.shared.raw.media is not None and ready.bags.goal == 1:
         return _folds_of_leaders(rivals) or goal
+    if ready.is_rough and (shared := _folds_of_best(rivals)):
+        return shared
     sets = {tuple(k for k in goal if k in t.folds) for t in rivals} - {()}
     for wanted in sorted(sets, key=lambda s: (-len(s), s)):
         inside = [t for t in rivals if set(wanted) <= set(t.folds)]
@@ -96,6 +98,16 @@ def _folds_of_leaders(rivals: Sequence[Trial]) -> tuple[int, ...]:
         leaders.setdefault(search_spaces.get(trial.plan.family).route, trial)
     shared = set.intersection(*(set(trial.folds) for trial in leaders.values())) if leaders else set()
     return tuple(sorted(shared))
+
+
+def _folds_of_best(rivals: Sequence[Trial]) -> tuple[int, ...]:
+    """More folds than one that the best by the first of them all did, of three or else of two; none without."""
+    looked = sorted((t for t in rivals if 0 in t.folds), key=lambda t: t.folds[0].error)
+    for count in (3, 2):
+        folds = set.intersection(*(set(t.folds) for t in looked[:count])) if len(looked) >= count else set()
+        if len(folds) > 1:
+            return tuple(sorted(folds))
+    return ()
 
 
 def _is_far_ahead(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -> bool:

@@ -16,6 +16,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -188,7 +189,7 @@ class RunFolder:
         held = io.BytesIO()
         np.save(held, fold.predictions, allow_pickle=False)
         write_whole(folder / "held.npy", held.getvalue())
-        facts = {name: value for name, value in as_json(fold).items() if name != "predictions"}
+        facts = as_json({f.name: getattr(fold, f.name) for f in fields(fold) if f.name != "predictions"})
         write_whole(folder / "fold.json", json.dumps(facts).encode())
 
     def read_folds(self, number: int) -> dict[int, Fold]:

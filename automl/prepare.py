@@ -10,10 +10,11 @@ import numpy as np
 
 import search_spaces
 from automl import metrics
+from automl.counted import find_same, share_of_distinct
 from automl.metrics import Metric
 from automl.modalities.table.encode import Raw, Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
-from automl.modalities.table.repeats import Repeats, Way, judge
+from automl.modalities.table.repeats import Repeats, Way, judge, row_ids
 from automl.options import Options
 from automl.own_metric import Trial, metric_of
 from automl.records import Dataset, Kind, Profile
@@ -21,6 +22,7 @@ from automl.split import Bags, Folds, choose_bags, choose_media_bags, make_folds
 from automl.target import encode_target
 from search_spaces.spec import Size, Task
 
+ROUGH_ROWS = 5_000  # held-out rows of a holdout below which a handful of them decides among good models
 CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
 TEXT_WIDTH = 10  # a text column costs as much as so many numbers
 YARDSTICKS = ("lightgbm", "mlp")  # how many fits of the cheaper one the budget allows decides how many folds there are
@@ -41,6 +43,7 @@ class Shared:
     size: Size
     levels: tuple[float, ...] = ()  # of the quantiles to predict
     key: str = ""  # the same for the same data in the same folds
+    same_rows: np.ndarray | None = None  # equal for rows with the same features and answer, where many repeat others
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class Prepared:
         """Whether one fold holds out so few rows that it would only tell who was lucky."""
         return self.bags.goal > 1 and len(self.shared.folds.held(0)) < CAREFUL_ROWS
 
+    @property
+    def is_rough(self) -> bool:
+        """Whether a table's one fold that all models get holds out so few rows that leaders are due more folds."""
+        held = len(self.shared.folds.held(0))
+        return self.shared.raw.media is None and self.bags.goal == 1 < self.bags.count and held < ROUGH_ROWS
+
 
 def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float, bags: Bags | None = None) -> Prepared:
     """Encode the data set and decide its folds; `core_s`: seconds of all workers together, infinite if not counted.
@@ -73,7 +82,12 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float,
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
-    asked = bags or suited(_bags(size, core_s, is_media=sensed is not None), groups, is_forward=times is not None)
+    is_plain = sensed is None and not raw.texts  # texts and files seldom repeat, and would be read once more for it
+    same_rows = find_same(row_ids(raw), y) if is_plain else None
+    price_s = min(_price_s(name, size, same_rows) for name in YARDSTICKS)
+    asked = bags or suited(
+        _bags(len(y), core_s, price_s, is_media=sensed is not None), groups, is_forward=times is not None
+    )
     repeats = Repeats(None)
     if groups is None and times is None:
         repeats = _repeats(raw, y, dataset, options.repeats)
@@ -85,9 +99,16 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float,
     weight = dataset.weight
     shared = Shared(
         raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size, profile.levels,
-        fingerprint(raw, y, weight, folds),
+        fingerprint(raw, y, weight, folds), same_rows,
     )  # fmt: skip
     return Prepared(schema, shared, asked, _metric(shared, profile, options), told)
+
+
+def _price_s(name: str, size: Size, same_rows: np.ndarray | None) -> float:
+    """Predicted seconds of a family's default fit."""
+    family = search_spaces.get(name)
+    share = share_of_distinct(same_rows) if family.counts_weights else 1.0
+    return family.price.fit_s(replace(size, rows=max(1, round(share * size.rows))))
 
 
 def _encoded(dataset: Dataset, schema: Schema) -> Raw:
@@ -125,11 +146,11 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
     return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
 
 
-def _bags(size: Size, core_s: float, *, is_media: bool) -> Bags:
+def _bags(rows: int, core_s: float, price_s: float, *, is_media: bool) -> Bags:
     """As many folds as the time pays for."""
     if is_media:
-        return choose_media_bags(size.rows, is_timed=core_s < float("inf"))
-    return choose_bags(size.rows, core_s / min(search_spaces.get(name).price.fit_s(size) for name in YARDSTICKS))
+        return choose_media_bags(rows, is_timed=core_s < float("inf"))
+    return choose_bags(rows, core_s / price_s)
 
 
 def _repeats(raw: Raw, y: np.ndarray, dataset: Dataset, way: Way) -> Repeats:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from automl import finish, invoice, samples, several, summary
+from automl import counted, finish, invoice, samples, several, summary
 from automl.bundle import BundleResult
 from automl.candidates import candidates, enter
 from automl.earlier import Beginning, Earlier, Wish, on_disk, open_earlier, options_of, source_of, whereabouts
@@ -253,6 +253,8 @@ def _introduce(dataset: Dataset, profile: Profile, audit: Audit, ready: Prepared
     listener.say(f"task: {profile.task} ({profile.task_rule})")
     listener.say(f"metric: {profile.metric} ({profile.metric_rule})")
     listener.say(f"folds: {ready.told}")
+    if ready.shared.same_rows is not None:
+        listener.say(f"note: {counted.told(ready.shared.same_rows)}")
     for finding in audit.findings:
         if finding.severity == "danger":
             listener.say(f"danger: {finding.message}")

@@ -171,6 +171,7 @@ class Rows:
     X: Matrix
     y: np.ndarray
     weight: np.ndarray | None = None
+    stands_for: int = 0  # rows that were counted once into these, with weights; 0: none were
 
     def __len__(self) -> int:
         return len(self.X)
@@ -275,6 +276,7 @@ class Family:
     price: Price = Price()
     # ways to present a table, by automl's names, in the order of their trial
     recipes: tuple[str, ...] = ("plain", "patches", "means", "rich", "log", "rich log")
+    counts_weights: bool = False  # to it a row of weight two is the same as that row twice
     is_threaded: bool = True  # whether one fit makes good use of several threads
     cost: Callable[[Params, Shape], Cost] | None = None  # of a network: what cannot be afforded is then never trained
     imports: tuple[str, ...] = ()  # what a fit loads the first time in a process: seconds that are not the fit's

@@ -164,6 +164,30 @@ def test_neural_models_stay_within_their_share_unless_the_blend_wants_them() -> 
     assert race.allocator.next(1000.0).family.name == "net"
 
 
+def test_where_a_handful_of_rows_decides_leaders_get_more_folds_before_more_is_tried() -> None:
+    """After the first looks: two more folds of those near the best, none of one far behind, and no look meanwhile."""
+    race = Race([family(name) for name in "abcd"], folds=10, goal=1, is_rough=True)
+    for error in (1.0, 1.2, 1.1, 4.0):
+        race.look(race.allocator.next(100.0), error, weight=0.25)
+    given = []
+    while isinstance(step := race.allocator.next(100.0), Continue):
+        given.append((step.number, step.fold))
+        race.attempts[step.number].folds[step.fold] = fold(step.fold, 1.0)
+    assert sorted(given) == [(number, k) for number in (1, 2, 3) for k in (1, 2)]
+    assert isinstance(step, Start)
+    race.look(step, 0.9, weight=0.5)
+    assert race.allocator.next(100.0) == Continue(5, 1), "a new leader has to show it too"
+
+
+def test_further_folds_that_cannot_be_paid_are_not_begun() -> None:
+    """Half of the time left pays the second fold of three leaders or none; a large holdout needs no second one."""
+    for load, left_s in (({"is_rough": True}, 20.0), ({}, 1000.0)):
+        race = Race([family(name) for name in "abc"], folds=10, goal=1, **load)
+        for _ in range(3):
+            race.look(race.allocator.next(1000.0), 1.0, weight=0.3, fit_s=9.0)
+        assert race.allocator._doubt(left_s) is None
+
+
 def test_a_trial_in_trouble_gets_nothing_more() -> None:
     """A failed fold ends its trial."""
     race = Race([family("a")])

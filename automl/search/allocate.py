@@ -16,6 +16,8 @@ from automl.modalities.table.recipes import PLAIN
 from automl.search.steps import Attempt, Continue, Load, Start
 from search_spaces.spec import Family, Float
 
+LEADERS, RIVAL = 3, 1.5  # trials that get further folds where one tells little, with at most so many times the error
+DOUBT_FOLDS, DOUBT_SHARE = 3, 0.5  # how many folds then, and of the time left at most for those that are missing
 DEBT = 0.7  # of the time left may be owed to unfinished bags before looking further stops
 CURIOSITY = 0.03  # weight of a family that the blend does not want, as a share of the whole
 CHEAP_S = 0.5  # folds below it count as this long: being cheap alone is no reason to be asked again and again
@@ -54,6 +56,7 @@ class Allocator:
             self._quick(left_s)
             or self._probe(left_s)
             or self._first_look(left_s)
+            or self._doubt(left_s)
             or self._pay(left_s, self._load.goal, only_when_due=not self._load.is_careful)
             or (None if self.is_done_looking else self._look(left_s))
             or self._pay(left_s, self._load.goal)
@@ -73,14 +76,14 @@ class Allocator:
         unseen = [family for family in self._families if not self._of(family)]
         if unseen:
             return self._config(unseen[0], "first look at the family")
-        return self._config(self._wanted(self._families, lambda family: family.price.fit_s(self._load.size)), "")
+        return self._config(self._wanted(self._families, self._load.price_s), "")
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def _quick(self, left_s: float) -> Start | None:
         """Where a fair fit takes long, quick ones of the first family: a model in seconds, and a hint at the recipe."""
         first, tried = self._families[0], self._mine()
-        if not first.quick or first.price.fit_s(self._load.size) < LONG_FOLD_S or left_s <= 0:
+        if not first.quick or self._load.price_s(first) < LONG_FOLD_S or left_s <= 0:
             return None
         unseen = [recipe for recipe in self._able(first) if recipe not in map(_recipe, tried)]
         is_cheap = max((a.fold_s for a in tried), default=0.0) < HINT_SHARE * left_s * self._load.slots
@@ -127,6 +130,19 @@ class Allocator:
             is_fair = needed_s <= fair_s and share >= LEAST_SHARE and self._wall_s(family, needed_s) * 1.2 < left_s
             if is_fair or family is self._families[0]:
                 return self._config(family, "first look at the family", left_s, share)
+        return None
+
+    def _doubt(self, left_s: float) -> Continue | None:
+        """Further folds for the leaders where one holds out too few rows: more configurations would only be luckier."""
+        if not self._load.is_rough:
+            return None
+        able = sorted((a for a in self._mine() if 0 in a.folds and not a.trouble), key=lambda a: a.folds[0].error)
+        near = [a for a in able[:LEADERS] if a.folds[0].error <= RIVAL * able[0].folds[0].error]
+        for folds in range(2, DOUBT_FOLDS + 1):
+            owed = [a for a in near if a.missing(folds)]
+            if owed and self._debt_s(owed, folds) * 1.1 < DOUBT_SHARE * left_s:
+                first = min(owed, key=lambda a: (len(a.folds) + len(a.running), a.fold_s))
+                return Continue(first.plan.number, first.missing(folds)[0])
         return None
 
     def _fair_s(self, left_s: float) -> float:
@@ -261,7 +277,7 @@ class Allocator:
         seen = [_default_s(a, family) for a in self._of(family) if a.folds and not a.plan.is_quick]
         if seen:
             return median(seen)
-        priors = {f.name: f.price.fit_s(self._load.size) for f in self._families}
+        priors = {f.name: self._load.price_s(f) for f in self._families}
         fair = [(a, f) for f in self._families for a in self._of(f) if a.folds and not a.plan.is_quick]
         ratios = [_default_s(a, f) / priors[f.name] for a, f in fair]
         return priors[family.name] * (median(ratios) if ratios else 1.0)

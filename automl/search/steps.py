@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -99,3 +99,10 @@ class Load:
     room_mb: float = math.inf  # memory for one fit
     widest: int = 0  # threads that one fit may have, on the largest machine; 0: all
     gpus: float = 0.0
+    is_rough: bool = False  # the one fold that all get holds out so few rows that leaders are due more
+    distinct: float = 1.0  # share of the rows that is left where those that repeat others are counted once
+
+    def price_s(self, family: Family) -> float:
+        """Predicted seconds of a default fit, before a run has measured one."""
+        share = self.distinct if family.counts_weights else 1.0
+        return family.price.fit_s(replace(self.size, rows=max(1, round(share * self.size.rows))))

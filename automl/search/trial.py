@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import search_spaces
+from automl.counted import counted_once
 from automl.metrics import sample_rows
 from automl.modalities.table.features import Features, Lesson, learn_features
 from automl.modalities.table.recipes import PLAIN, RECIPES
@@ -104,7 +105,8 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
     """The fold's matrices; kept, since many configurations ask for the same fold."""
     recipe = _recipe(job)
     made = json.dumps([asdict(replace(RECIPES[recipe], bend="")), job.features.get("share", 1.0)])
-    key = (shared.key, job.fold, made)
+    is_once = shared.same_rows is not None and search_spaces.get(job.family).counts_weights
+    key = (shared.key, job.fold, made + (" once" if is_once else ""))
     if key in _cache:
         _cache.move_to_end(key)
         return _cache[key]
@@ -116,8 +118,9 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
     weight = _some(shared.weight, train)
     lesson = Lesson(shared.raw.take(train), shared.y[train], shared.outputs, shared.labels, weight, seed=job.fold + 1)
     features, matrix = learn_features(lesson, recipe)
+    rows = Rows(matrix, lesson.y, weight)
     encoded = Encoded(
-        Rows(matrix, lesson.y, weight),
+        counted_once(rows, shared.same_rows[train]) if is_once and shared.same_rows is not None else rows,
         Rows(features.transform(shared.raw.take(held)), shared.y[held], _some(shared.weight, held)),
         features,
     )

@@ -72,8 +72,11 @@ class Answers:
 
 
 def unit_weight(rows: Rows) -> np.ndarray | None:
-    """Row weights with mean one, so that limits on a leaf's weight keep their meaning."""
-    return None if rows.weight is None else rows.weight / rows.weight.mean()
+    """Weights with mean one for each row that was there, so that limits on a leaf's weight keep their meaning."""
+    if rows.weight is None:
+        return None
+    unit: np.ndarray = rows.weight / (rows.weight.sum() / (rows.stands_for or len(rows)))
+    return unit
 
 
 def joined(X: Matrix) -> np.ndarray:

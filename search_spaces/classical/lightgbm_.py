@@ -214,5 +214,6 @@ FAMILY = Family(
     portfolio=PORTFOLIO,
     quick=QUICK,
     price=Price(0.15, 5.0, 0.95),
+    counts_weights=True,
     imports=("lightgbm",),
 )

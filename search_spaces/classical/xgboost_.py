@@ -176,5 +176,6 @@ FAMILY = Family(
     needs=Needs(tasks=WITH_QUANTILES, rows=(20, 20_000_000), columns=(1, 20_000), classes=200, package="xgboost"),
     portfolio=PORTFOLIO,
     price=Price(0.15, 6.0, 0.95),
+    counts_weights=True,
     imports=("xgboost",),
 )

@@ -37,6 +37,11 @@ class Repeats:
     why: str = ""  # empty where no row repeats another
 
 
+def row_ids(raw: Raw) -> np.ndarray:
+    """A number per row, from zero, equal for rows with equal features."""
+    return _ids(_hashes(raw))
+
+
 def judge(raw: Raw, y: np.ndarray, way: Way) -> Repeats:
     """What is to be done with rows of equal features."""
     columns = _hashes(raw)
