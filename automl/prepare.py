@@ -65,7 +65,7 @@ class Prepared:
     def is_rough(self) -> bool:
         """Whether a table's one fold that all models get holds out so few rows that leaders are due more folds."""
         held = len(self.shared.folds.held(0))
-        return self.shared.raw.media is None and self.bags.goal == 1 < self.bags.count and held < ROUGH_ROWS
+        return self.shared.raw.media is None and self.bags.goal == 1 < self.shared.folds.count and held < ROUGH_ROWS
 
 
 def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float, bags: Bags | None = None) -> Prepared:

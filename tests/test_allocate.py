@@ -179,6 +179,15 @@ def test_where_a_handful_of_rows_decides_leaders_get_more_folds_before_more_is_t
     assert race.allocator.next(100.0) == Continue(5, 1), "a new leader has to show it too"
 
 
+def test_no_fold_is_asked_for_that_there_is_not() -> None:
+    """Few groups make two folds: the second tells more of a leader, and then there is none left."""
+    race = Race([family("a")], folds=2, goal=1, is_rough=True)
+    race.look(race.allocator.next(100.0), 1.0, weight=1.0)
+    assert race.allocator._doubt(100.0) == Continue(1, 1)
+    race.attempts[1].folds[1] = fold(1, 1.0)
+    assert race.allocator._doubt(100.0) is None
+
+
 def test_further_folds_that_cannot_be_paid_are_not_begun() -> None:
     """Half of the time left pays the second fold of three leaders or none; a large holdout needs no second one."""
     for load, left_s in (({"is_rough": True}, 20.0), ({}, 1000.0)):

@@ -150,7 +150,7 @@ def test_where_few_fits_are_affordable_one_fold_of_groups_or_times_may_do(column
     assert len(set(held)) >= 5
     assert column == "group_column" or (train.max() < held.min() and held.max() == 99)
     assert ready(data, bags=start.bags, **{column: "who"}).shared.key == start.shared.key
-    data["who"] = np.minimum(data["who"], 45) // 9  # six values, the last of more than half of the rows
+    data["who"] = np.repeat(np.arange(6), [100, 100, 50, 50, 50, 50])  # blocks of eight that would be others of four
     few = ready(data, **{column: "who"})
     assert few.bags.goal == few.shared.folds.count < few.bags.count
     assert f"{few.bags.goal} could be filled" in few.told

@@ -138,7 +138,7 @@ class Allocator:
             return None
         able = sorted((a for a in self._mine() if 0 in a.folds and not a.trouble), key=lambda a: a.folds[0].error)
         near = [a for a in able[:LEADERS] if a.folds[0].error <= RIVAL * able[0].folds[0].error]
-        for folds in range(2, DOUBT_FOLDS + 1):
+        for folds in range(2, min(DOUBT_FOLDS, self._load.folds) + 1):
             owed = [a for a in near if a.missing(folds)]
             if owed and self._debt_s(owed, folds) * 1.1 < DOUBT_SHARE * left_s:
                 first = min(owed, key=lambda a: (len(a.folds) + len(a.running), a.fold_s))
