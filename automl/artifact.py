@@ -83,6 +83,7 @@ def describe(profile: Profile, schema: Schema, dataset: Dataset) -> dict[str, An
         "weight": dataset.weight_name,
         "has_decimal_comma": bool(profile.facts.get(COMMA_FACT)),
         "classes": list(profile.classes),
+        "positive": profile.positive,
         "levels": list(profile.levels),
         "metric": profile.metric,
         "schema": schema.as_json(),

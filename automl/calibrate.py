@@ -18,15 +18,17 @@ from automl.losses import FLOOR
 from automl.metrics import Metric, sample_rows
 from automl.readout import calibrated, decided
 from automl.records import Readout
+from automl.split import make_folds
 
 CLEAR = 1.0  # standard errors by which a gain must exceed zero; two let more gains go than losses they spared
 PRIOR = 5.0  # rows' worth of belief that nothing needs to change: few rows move little
 FIT_ROWS, FIT_CELLS = 4_000, 100_000  # learned on so many rows, fewer where there are many classes
 NEWTON_STEPS = 20
 STEEP = (0.1, 10.0)  # slopes that can be believed
-LEVELS = 32  # thresholds that are compared, twice: evenly over the rows, and over the rows of the second class
+LEVELS = 32  # thresholds that are compared, twice: evenly over the rows, and over the rows of the rarer class
 OWN_LEVELS = 4  # the same at least where each look asks a user's function
 POWERS = np.linspace(0.0, 1.2, 13)  # of several classes, the label weights are the classes' shares to minus these
+TUNED_PARTS, TUNED_ROWS = 3, 3_000  # of a fold, to learn its rule for labels: a few milliseconds
 ROUNDS = 60  # redrawings that tell what chance leaves of a gain in labels
 RANKINGS = ("roc_auc", "average_precision")  # no calibration of two classes changes them
 
@@ -84,6 +86,33 @@ def tune(metric: Metric, y: np.ndarray, chosen: Chosen, weight: np.ndarray | Non
         return kept, best
     rule = _label_weights(metric, calibrated(whole, kept), calibrated(whole, final), _of(weight, everything))
     return replace(kept, label_weights=rule, label_gain=gain), told
+
+
+def tuned_error(metric: Metric, y: np.ndarray, p: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """The error with the rule for labels that these rows teach, each row told by a rule learned on others.
+
+    What a search is to compare: with one row in a hundred positive, half is a threshold that no good model passes.
+    """
+    told = tuned(metric, y, p, weight)
+    plain = metric.error(y, p, weight)
+    return plain if told is p else min(plain, metric.error(y, told, weight))
+
+
+def tuned(metric: Metric, y: np.ndarray, p: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Probabilities moved by such a rule; as they are where no labels are scored, or looking would take too long."""
+    is_slow = metric.own is not None and not metric.own.is_quick
+    if metric.needs != "label" or is_slow or len(y) < 2 or not np.isfinite(p).all():
+        return p
+    folds = make_folds(y, "multiclass", count=TUNED_PARTS, seed=0)  # a threshold cannot know a group by heart
+    chosen = Chosen([p], np.ones(1), [Part(folds.held(k), np.ones(1)) for k in range(folds.count)])
+    rules = []
+    for part in chosen.parts:
+        rows = np.delete(np.arange(len(y)), part.held)
+        rows = rows[sample_rows(y[rows], TUNED_ROWS)]
+        some = _of(weight, rows)
+        rules.append(_label_weights(metric, p[rows], calibrated(p[rows], _learn(y[rows], p[rows], some)), some))
+    moved = chosen.pooled(lambda k, found: decided(found, Readout(label_weights=rules[k])))
+    return np.asarray(moved / moved.sum(axis=1, keepdims=True))
 
 
 def _sample(y: np.ndarray, rows: np.ndarray, classes: int) -> np.ndarray:
@@ -170,23 +199,21 @@ def _label_weights(metric: Metric, shown: np.ndarray, chances: np.ndarray, weigh
 def _by_threshold(
     shown: np.ndarray, chances: np.ndarray, weight: np.ndarray, levels: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Thresholds between neighbouring probabilities, and for each the expected table of answers by labels."""
+    """Thresholds between probabilities and beyond all of them, each with the expected table of answers by labels."""
     order = np.argsort(shown, kind="stable")
     shown, found = shown[order], (weight * chances)[order]
-    below, hits = np.cumsum(weight[order]), np.cumsum(found)
+    misses, hits = np.cumsum(weight[order] - found), np.cumsum(found)
     shares = (np.arange(levels) + 0.5) / levels
-    places = np.concatenate([np.searchsorted(sums, shares * sums[-1]) for sums in (below, hits)])
+    rarer = hits if hits[-1] <= misses[-1] else misses
+    places = np.concatenate([np.searchsorted(sums, shares * sums[-1]) for sums in (misses + hits, rarer)])
     places = np.unique(np.minimum(places, len(shown) - 2))
-    places = places[shown[places] < shown[places + 1]]
-    if not len(places):
-        places = np.array([np.searchsorted(shown, 0.5)]).clip(0, len(shown) - 1)
-        return np.array([0.5]), [np.array([[below[places[0]], 0.0], [0.0, hits[-1]]])]
-    thresholds = (shown[places] + shown[places + 1]) / 2
-    misses = below - hits
-    tables = [
-        np.array([[misses[k], misses[-1] - misses[k]], [hits[k], hits[-1] - hits[k]]]) for k in places
-    ]  # of each class the rows below and above
-    return thresholds, tables
+    places = places[shown[places] < shown[places + 1]] if len(shown) > 1 else places[:0]
+    thresholds = [shown[0] / 2, *((shown[places] + shown[places + 1]) / 2), (shown[-1] + 1) / 2]
+    below = np.column_stack([misses, hits])
+    cuts = np.concatenate([np.zeros((1, 2)), below[places], below[-1:]])
+    tables = [np.column_stack([cut, below[-1] - cut]) for cut in cuts]  # of each class the rows below and above
+    inside = [k for k, threshold in enumerate(thresholds) if 0 < threshold < 1]
+    return np.array(thresholds)[inside], [tables[k] for k in inside]
 
 
 def _table(chances: np.ndarray, told: np.ndarray) -> np.ndarray:

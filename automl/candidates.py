@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 import search_spaces
 from automl import metrics
-from automl.calibrate import Chosen, tune
+from automl.calibrate import Chosen, tune, tuned, tuned_error
 from automl.ensemble import Choose, blend, deal, honest_error, mix, single_best
 from automl.frontier import EVERYDAY, Limits, trim
 from automl.metrics import Metric
@@ -149,7 +149,12 @@ def _leader(arena: Arena, rivals: Sequence[Trial], until: float) -> tuple[Chosen
     predictions = [arena.predictions[t.plan.number] for t in rivals]
     first = np.zeros(len(rivals))
     first[0] = 1.0
-    return _chosen(arena, predictions, first, single_best, until)
+    told = list(predictions)  # compared as their folds were: each by its own rule for labels
+    for k in range(min(LISTED, len(told))):
+        if time.monotonic() < until:
+            told[k] = tuned(arena.metric, arena.y, told[k], arena.weight)
+    chosen, optimism = _chosen(arena, told, first, single_best, until)
+    return replace(chosen, predictions=predictions), optimism
 
 
 def _chosen(
@@ -159,9 +164,10 @@ def _chosen(
     honest = honest_error(
         arena.metric, arena.y, predictions, weight=arena.weight, blocks=arena.blocks, until=until, choose=choose
     )
-    naive = arena.metric.error(arena.y, mix(weights, predictions), arena.weight)
+    naive = tuned_error(arena.metric, arena.y, mix(weights, predictions), arena.weight)
+    found = tuned_error(arena.metric, arena.y, honest.predictions, arena.weight)
     parts = honest.parts or deal(arena.metric, arena.y, weights, blocks=arena.blocks)
-    return Chosen(predictions, weights, parts), max(0.0, honest.error - naive)
+    return Chosen(predictions, weights, parts), max(0.0, found - naive)
 
 
 def _ladder(arena: Arena, rivals: Sequence[Trial], limits: Limits, until: float) -> list[Candidate]:

@@ -75,7 +75,7 @@ def evaluate(model: Predictor, data: Any) -> Evaluation:
     y = encode_target(dataset.target, profile)
     told = model.predict_proba(dataset.frame) if profile.classes else model.predict(dataset.frame)
     predictions = np.asarray(told)
-    known = [metrics.get(name, profile.levels) for name in metrics.names(profile.task)]
+    known = [metrics.get(name, profile.levels, profile.positive) for name in metrics.names(profile.task)]
     known.sort(key=lambda metric: metric.name != profile.metric)
     notes = dataset.notes
     if profile.metric not in [metric.name for metric in known]:
@@ -95,7 +95,8 @@ def _profile(manifest: Mapping[str, Any]) -> Profile:
     """What reading the answers needs to know of the data that was learned from."""
     return Profile(
         "table", 0, (), manifest["task"], "", manifest["metric"], "", tuple(manifest["classes"]),
-        levels=tuple(manifest.get("levels", ())), facts={COMMA_FACT: float(manifest.get("has_decimal_comma", False))},
+        levels=tuple(manifest.get("levels", ())), positive=manifest.get("positive", 1),
+        facts={COMMA_FACT: float(manifest.get("has_decimal_comma", False))},
     )  # fmt: skip
 
 

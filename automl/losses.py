@@ -155,6 +155,11 @@ def f1s(table: np.ndarray) -> np.ndarray:
     return each
 
 
+def f1_of(positive: int) -> Rule:
+    """1 - F1 of this class."""
+    return table_of(lambda table: float(f1s(table)[positive]))
+
+
 def f1_macro(table: np.ndarray) -> float:
     """The mean over the classes that occur among answers or predictions."""
     return float(f1s(table)[(table.sum(axis=0) + table.sum(axis=1)) > 0].mean())
@@ -210,13 +215,17 @@ def misranked(y: np.ndarray, p: np.ndarray) -> Errors:
     return error
 
 
-def imprecision(y: np.ndarray, p: np.ndarray) -> Errors:
-    """1 - average precision; without a positive row nothing can be found: one."""
-    counts = _counts_of(y == 1, p[:, 1])
+def imprecision_of(positive: int) -> Rule:
+    """1 - average precision of this class; without a row of it nothing can be found: one."""
 
-    def error(w: np.ndarray) -> float:
-        hits, misses = counts(w)
-        precision = hits / np.maximum(hits + misses, 1e-300)
-        return max(0.0, 1.0 - _dot(np.diff(hits, prepend=0.0), precision) / hits[-1]) if hits[-1] > 0 else 1.0
+    def rule(y: np.ndarray, p: np.ndarray) -> Errors:
+        counts = _counts_of(y == positive, p[:, positive])
 
-    return error
+        def error(w: np.ndarray) -> float:
+            hits, misses = counts(w)
+            precision = hits / np.maximum(hits + misses, 1e-300)
+            return max(0.0, 1.0 - _dot(np.diff(hits, prepend=0.0), precision) / hits[-1]) if hits[-1] > 0 else 1.0
+
+        return error
+
+    return rule

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import NormalDist
@@ -40,6 +40,7 @@ class Own:
     proxy: Metric  # the named one that the weights of a blend are chosen by, since that takes thousands of looks
     rounds: int  # times that rows are redrawn for an interval, at most
     wait_s: float  # what comparing the candidates takes, about
+    is_quick: bool = True  # whether every fold can afford some more looks
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,10 @@ _ALL = (
     Metric("log_loss", _CLASSES, False, "probability", losses.mean_of(losses.log_loss)),
     Metric("accuracy", _CLASSES, True, "label", losses.table_of(lambda t: float(np.trace(t)))),
     Metric("balanced_accuracy", _CLASSES, True, "label", losses.table_of(losses.balanced)),
-    Metric("f1", _BINARY, True, "label", losses.table_of(lambda t: float(losses.f1s(t)[1]))),
+    Metric("f1", _BINARY, True, "label", losses.f1_of(1)),
     Metric("f1_macro", _CLASSES, True, "label", losses.table_of(losses.f1_macro)),
     Metric("f1_weighted", _CLASSES, True, "label", losses.table_of(lambda t: float(losses.f1s(t) @ t.sum(axis=1)))),
-    Metric("average_precision", _BINARY, True, "probability", losses.imprecision),
+    Metric("average_precision", _BINARY, True, "probability", losses.imprecision_of(1)),
     Metric("mcc", _CLASSES, True, "label", losses.table_of(losses.mcc)),
     Metric("brier", _CLASSES, False, "probability", losses.mean_of(losses.brier)),
     Metric("rmse", _NUMBER, False, "value", losses.root_of(losses.squared)),
@@ -130,6 +131,7 @@ _ALL = (
     Metric("pinball", _QUANTILES, False, "quantiles", losses.mean_of(losses.pinball_of((0.5,)))),  # see `get`
 )
 _BY_NAME = {metric.name: metric for metric in _ALL}
+OF_POSITIVE: Mapping[str, Callable[[int], Rule]] = {"f1": losses.f1_of, "average_precision": losses.imprecision_of}
 
 _DEFAULTS: dict[Task, tuple[str, str]] = {
     "binary": ("roc_auc", "metric= not given, two classes: how well rows are ranked, whatever the threshold"),
@@ -139,11 +141,13 @@ _DEFAULTS: dict[Task, tuple[str, str]] = {
 }
 
 
-def get(name: str, levels: tuple[float, ...] = ()) -> Metric:
-    """The metric of this name; that of quantiles scores these levels."""
+def get(name: str, levels: tuple[float, ...] = (), positive: int = 1) -> Metric:
+    """The metric of this name; that of quantiles scores these levels, one that looks for a class looks for this one."""
     if name not in _BY_NAME:
         raise OptionError(f"metric={name!r} is not known.{near(name, _BY_NAME)} Choose from {', '.join(_BY_NAME)}.")
     found = _BY_NAME[name]
+    if name in OF_POSITIVE:
+        return replace(found, rule=OF_POSITIVE[name](positive))
     return replace(found, rule=losses.mean_of(losses.pinball_of(levels))) if levels else found
 
 

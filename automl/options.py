@@ -113,6 +113,9 @@ class Options:
         "10m", "what the run may use, all included: '90s', '10m', '2h', 60 (seconds), '50 trials', '$1.50' or '0.2kWh'"
     )
     metric: str | Callable[..., Any] | None = _knob(None, "score to optimise; chosen by task when not given")
+    positive: Any = _knob(
+        None, "of two classes the label that f1 and average_precision look for; the rarer one when not given"
+    )
     task: str | None = _knob(
         None, "kind of problem; inferred when not given", choices=("binary", "multiclass", "regression")
     )
@@ -169,6 +172,7 @@ class Options:
                 value = tuple(part.strip() for part in value.split(",") if part.strip())
             object.__setattr__(self, name, tuple(value))
         object.__setattr__(self, "quantiles", _levels(self.quantiles))
+        object.__setattr__(self, "positive", self.positive.item() if hasattr(self.positive, "item") else self.positive)
         if self.quantiles and self.task not in (None, "regression"):
             raise OptionError(
                 f"quantiles are of numbers, but task={self.task!r} was given. Leave out task, or quantiles."

@@ -100,7 +100,8 @@ def metric_of(function: Callable[..., Any], profile: Profile, trial: Trial) -> M
             f"{way} is said to be better. Set {facts.name}.greater_is_better = {other}."
         )
     proxy = metrics.get("log_loss" if profile.classes else metrics.default(profile.task)[0], profile.levels)
-    own = Own(perfect, proxy, *_effort(facts, took_s, trial.budget_s))
+    rounds, wait_s = _effort(facts, took_s, trial.budget_s)
+    own = Own(perfect, proxy, rounds, wait_s, is_quick=rounds == max(ROUNDS))
     needs: Any = "quantiles" if profile.levels else facts.needs
     return Metric(facts.name, (profile.task,), facts.higher_is_better, needs, asked.rule(perfect), own)
 
@@ -205,7 +206,7 @@ class _Asked:
             return predictions
         if self.facts.needs == "label":
             return np.asarray(_labels(self.profile)[predictions.argmax(axis=1)])
-        return predictions[:, 1] if len(self.profile.classes) == 2 else predictions
+        return predictions[:, self.profile.positive] if len(self.profile.classes) == 2 else predictions
 
     def _shown(self, predictions: np.ndarray) -> str:
         given = self._given(predictions[:1])

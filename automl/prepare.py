@@ -123,7 +123,9 @@ def _encoded(dataset: Dataset, schema: Schema) -> Raw:
 def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
     """The metric of this run: a named one, or the user's function, tried on these answers."""
     if not callable(options.metric):
-        return metrics.get(profile.metric, profile.levels)
+        return metrics.get(profile.metric, profile.levels, profile.positive)
+    if options.positive is None:  # functions expect what scikit-learn hands them: the second class
+        profile = replace(profile, positive=1)
     trial = Trial(shared.y, shared.weight, shared.folds, options.budget.time_s or float("inf"))
     return metric_of(options.metric, profile, trial)
 

@@ -47,6 +47,7 @@ def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
             metric_rule=metric_rule,
             classes=answers.classes,
             class_counts=answers.counts,
+            positive=answers.positive,
             levels=options.quantiles,
             facts=_facts(dataset, columns, answers),
         )
@@ -69,12 +70,15 @@ def _columns(dataset: Dataset, options: Options) -> tuple[Column, ...]:
 
 def decide(dataset: Dataset, options: Options) -> tuple[Answers, str, str]:
     """What the answers are, the metric that scores them, and why this one."""
-    answers = infer(_target(dataset), dataset.target_name, "regression" if options.quantiles else options.task)
+    task = "regression" if options.quantiles else options.task
+    answers = infer(_target(dataset), dataset.target_name, task, options.positive)
     if options.quantiles:
         shown = ", ".join(f"{level:g}" for level in options.quantiles)
         rule = f"quantiles={shown} were given; {answers.rule.partition('; ')[2]}"
         answers = replace(answers, task="quantile", rule=rule)
     metric, why = _metric(answers.task, options.metric)
+    if metric in metrics.OF_POSITIVE:
+        why = f"{why}, of the class {answers.classes[answers.positive]!r}; override with positive="
     return answers, metric, why
 
 

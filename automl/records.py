@@ -126,6 +126,7 @@ class Profile:
     metric_rule: str
     classes: tuple[Any, ...] = ()  # the labels as users spell them, in code order; empty for regression
     class_counts: tuple[int, ...] = ()
+    positive: int = 1  # of two classes the place of the one that metrics such as f1 look for
     levels: tuple[float, ...] = ()  # of the quantiles to predict, rising; empty for other tasks
     duplicates: int = 0  # rows whose features repeat an earlier row
     facts: Mapping[str, float] = field(default_factory=dict)  # further measured numbers for the router
@@ -236,7 +237,7 @@ class Fold:
 
     fold: int
     predictions: np.ndarray  # of the fold's held-out rows, in their order
-    error: float  # metric, lower is better
+    error: float  # metric, lower is better; of labels, by the rule that these rows teach
     is_cut: bool  # stopped by its deadline
     fit_s: float
     batch_s: float  # predicting 1,000 rows at once

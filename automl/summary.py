@@ -142,6 +142,7 @@ def _data(dataset: Dataset, profile: Profile) -> dict[str, Any]:
         "metric_rule": profile.metric_rule,
         "classes": as_json(profile.classes),
         "class_counts": list(profile.class_counts),
+        "positive": profile.positive,
         "levels": list(profile.levels),
         "kinds": dict(Counter(column.kind.value for column in profile.columns)),
         "notes": list(dataset.notes),

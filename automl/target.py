@@ -1,7 +1,7 @@
 """The answers: which task they make, their classes, and answers as numbers.
 
 The rule looks at the values only; the option that overrides it stands in the rule's text. Classes keep the user's
-spelling, sorted, so the second of two is the positive one.
+spelling and are sorted, as scikit-learn's are; which of two is the positive one is told apart from their order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from automl.errors import InputError, OptionError
 from automl.modalities.table.kinds import percent
-from automl.modalities.table.parse import is_date, is_numeric, native_numbers, parse_numbers, spell
+from automl.modalities.table.parse import WORD_PAIRS, is_date, is_numeric, native_numbers, parse_numbers, spell
 from automl.records import Profile
 from search_spaces.spec import OF_NUMBERS, Task
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CLASSES = 1_000
+TRUTH = (*WORD_PAIRS, ("-1", "1"), ("negative", "positive"), ("neg", "pos"))  # not so, so: whatever is rarer
 COMMA_FACT = "target_decimal_comma"  # in Profile.facts: how a regression target that came as text is read
 
 
@@ -33,6 +34,7 @@ class Answers:
     classes: tuple[Any, ...]
     counts: tuple[int, ...]
     has_decimal_comma: bool = False
+    positive: int = 1  # of two classes, the place of the one to be found
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class _Read:
         return float(self.counts[np.isfinite(self.numbers)].sum()) >= 0.95 * self.rows
 
 
-def infer(target: pd.Series, name: str, task: str | None = None) -> Answers:
-    """The task that the answers make, or check the given one against them."""
+def infer(target: pd.Series, name: str, task: str | None = None, positive: Any = None) -> Answers:
+    """The task that the answers make, or check the given one against them; `positive`: the label to be found."""
     read = _read(target, name)
     if len(read.labels) == 1:
         raise InputError(
@@ -72,6 +74,7 @@ def infer(target: pd.Series, name: str, task: str | None = None) -> Answers:
     inferred, rule = _guess(read)
     if task == "regression" or (task is None and inferred == "regression"):
         _refuse_unreadable(read)
+        _refuse_positive(positive, f"target {name!r} is read as a number")
         return Answers("regression", _given(task, rule), (), (), read.has_decimal_comma)
     _refuse_many(read)
     found: Task = "binary" if len(read.labels) == 2 else "multiclass"
@@ -83,9 +86,13 @@ def infer(target: pd.Series, name: str, task: str | None = None) -> Answers:
     classes = tuple(read.labels[index] for index in order)
     if task is not None and inferred == "regression":
         rule = f"{len(classes):,} distinct values in {read.rows:,} rows;"
-    if found == "binary":
-        rule = rule.replace(";", f", {classes[1]!r} being the positive class;", 1)
-    return Answers(found, _given(task, rule), classes, tuple(int(read.counts[index]) for index in order))
+    counts = tuple(int(read.counts[index]) for index in order)
+    if found != "binary":
+        _refuse_positive(positive, f"target {name!r} has {len(classes):,} classes")
+        return Answers(found, _given(task, rule), classes, counts)
+    place, why = _positive(classes, counts, positive)
+    rule = rule.replace(";", f", {classes[place]!r} being the positive class{why};", 1)
+    return Answers(found, _given(task, rule), classes, counts, positive=place)
 
 
 def encode_target(target: pd.Series, profile: Profile) -> np.ndarray:
@@ -190,6 +197,38 @@ def _guess(read: _Read) -> tuple[Task, str]:
 
 def _given(task: str | None, rule: str) -> str:
     return rule if task is None else f"task={task!r} was given; {rule.partition(';')[0]}"
+
+
+def _positive(classes: tuple[Any, ...], counts: tuple[int, ...], given: Any) -> tuple[int, str]:
+    """The place of the positive class and why: the one given, the one that says yes, else the rarer one."""
+    if given is not None:
+        for spelled in (_key, _word):
+            places = [place for place, label in enumerate(classes) if spelled(label) == spelled(given)]
+            if len(places) == 1:
+                return places[0], ", as given"
+        shown = " and ".join(map(repr, classes))
+        raise OptionError(f"positive={given!r} is no label of the target, whose labels are {shown}. Give one of them.")
+    words = [_word(label) for label in classes]
+    for pair in TRUTH:
+        if set(pair) == set(words):
+            return words.index(pair[1]), ""
+    if counts[0] == counts[1]:
+        return 1, ", both being as frequent"
+    return int(counts[1] < counts[0]), ", the rarer one"
+
+
+def _word(label: Any) -> str:
+    """A label without what makes no difference: blanks round it, capital letters, digits after the point."""
+    text = _key(label).strip().casefold()
+    try:
+        return spell(float(text))
+    except ValueError:
+        return text
+
+
+def _refuse_positive(given: Any, seen: str) -> None:
+    if given is not None:
+        raise OptionError(f"positive={given!r} is for two classes, but {seen}. Leave positive out.")
 
 
 def _refuse_unreadable(read: _Read) -> None:

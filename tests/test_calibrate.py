@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
 from automl import metrics
-from automl.calibrate import Chosen, tune
+from automl.calibrate import Chosen, tune, tuned, tuned_error
 from automl.ensemble import blend, deal, honest_error
 from automl.readout import calibrated, decided
 from automl.records import Readout
@@ -195,3 +195,61 @@ def test_any_small_data_has_a_finite_readout(rows, classes, seed, metric):
     assert all(map(math.isfinite, (readout.slope, readout.shift, *readout.label_weights)))
     assert np.isfinite(promised).all()
     np.testing.assert_allclose(calibrated(p, readout).sum(axis=1), 1.0)
+
+
+def rare(rows: int, share: float, signal: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Answers of which few are positive, and probabilities that know that much about them."""
+    random = np.random.default_rng(seed)
+    y = (random.random(rows) < share).astype(int)
+    logit = np.log(share / (1 - share)) - signal**2 / 2 + signal * (signal * y + random.normal(size=rows))
+    p = 1 / (1 + np.exp(-logit))
+    return y, np.column_stack([1 - p, p])
+
+
+@pytest.mark.parametrize("metric", ["f1", "balanced_accuracy", "f1_macro", "mcc"])
+def test_a_search_sees_the_better_model_where_positives_are_rare(metric):
+    """One row in a hundred: at half as threshold, good and bad models tell next to none, and look alike."""
+    scored, right, blind = metrics.get(metric), 0, 0
+    for seed in range(10):
+        good, bad = rare(4_000, 0.01, 1.4, seed), rare(4_000, 0.01, 0.6, seed)
+        right += tuned_error(scored, *good) < tuned_error(scored, *bad) - 0.02
+        blind += scored.error(*good) > scored.error(*bad) - 0.02
+    assert right >= 8
+    assert blind >= 8
+
+
+def test_a_model_that_knows_nothing_gains_nothing_by_its_rule():
+    """Each row is told by what other rows taught: trying thresholds does not make noise look good."""
+    for metric in ("balanced_accuracy", "mcc"):
+        scored, found = metrics.get(metric), []
+        for seed in range(20):
+            y, _ = rare(1_000, 0.05, 1.0, seed)
+            p = np.random.default_rng(seed).beta(1, 19, 1_000)
+            found.append(scored.error(y, tuned(scored, y, np.column_stack([1 - p, p]))))
+        assert np.mean(found) == pytest.approx(scored.error(y, np.eye(2)[np.zeros(1_000, dtype=int)]), abs=0.02)
+
+
+def test_the_rule_follows_the_class_that_is_rare_and_the_one_to_be_found():
+    """Classes swapped, and the positive one with them: all is as before."""
+    y, p = rare(4_000, 0.01, 2.0, 0)
+    for metric in ("f1", "balanced_accuracy"):
+        first, second = metrics.get(metric, positive=0), metrics.get(metric, positive=1)
+        assert tuned_error(first, 1 - y, p[:, ::-1]) == pytest.approx(tuned_error(second, y, p), abs=0.02)
+        assert tuned_error(second, y, p) < second.error(y, p) - 0.05
+
+
+def test_a_baseline_of_f1_says_yes_to_all_where_that_is_best():
+    """One answer for every row: nothing lies between its probabilities, yet its best rule has to be beaten."""
+    y = np.arange(300) % 10 < 4
+    p = np.repeat([[0.6, 0.4]], 300, axis=0)
+    assert tuned_error(metrics.get("f1"), y.astype(int), p) == pytest.approx(1 - 0.8 / 1.4, abs=1e-3)
+    assert tuned_error(metrics.get("accuracy"), y.astype(int), p) == pytest.approx(0.4)
+
+
+def test_errors_without_labels_are_left_alone():
+    """Probabilities, numbers and predictions that are not finite are scored as ever."""
+    y, p = rare(300, 0.2, 1.0, 0)
+    for metric in ("log_loss", "roc_auc", "average_precision"):
+        assert tuned_error(metrics.get(metric), y, p) == metrics.get(metric).error(y, p)
+    assert tuned_error(metrics.get("rmse"), y.astype(float), p[:, 1]) == metrics.get("rmse").error(y, p[:, 1])
+    assert tuned_error(metrics.get("f1"), y, np.full((300, 2), np.nan)) == math.inf

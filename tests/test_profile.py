@@ -247,6 +247,51 @@ def test_the_rule_names_the_option_that_overrides_it() -> None:
     assert "override with task='multiclass'" in profile_of(np.linspace(0, 1, ROWS)).task_rule
 
 
+POSITIVE = {
+    "the rarer": (["legit"] * 9 + ["fraud"], "fraud", ", the rarer one"),
+    "the rarer, second": (["good"] * 9 + ["ok"], "ok", ", the rarer one"),
+    "as frequent": (["a"] * 5 + ["b"] * 5, "b", ", both being as frequent"),
+    "yes": (["yes"] * 9 + ["no"], "yes", ""),
+    "Yes beside no": (["Yes"] * 9 + ["no"], "Yes", ""),
+    "one": ([1] * 9 + [0], 1, ""),
+    "one as text": (["1.0"] * 9 + ["0.0"], "1.0", ""),
+    "plus one": ([1] * 9 + [-1], 1, ""),
+    "true": ([True] * 9 + [False], True, ""),
+    "TRUE as text": (["TRUE"] * 9 + ["FALSE"], "TRUE", ""),
+    "numbers that are names": ([2] * 9 + [1], 1, ", the rarer one"),
+}
+
+
+@pytest.mark.parametrize("case", POSITIVE)
+def test_of_two_classes_the_one_to_be_found_is_told(case: str) -> None:
+    """What says yes, else the rarer one; the order of the classes stays that of scikit-learn."""
+    values, label, why = POSITIVE[case]
+    profile = profile_of(values * 20, metric="f1")
+    assert profile.classes[profile.positive] == label
+    assert profile.classes == tuple(sorted(profile.classes))
+    assert f"{label!r} being the positive class{why};" in profile.task_rule
+    assert profile.metric_rule == f"metric='f1' was given, of the class {label!r}; override with positive="
+    assert "positive" not in profile_of(values * 20, metric="mcc").metric_rule
+
+
+def test_the_class_to_be_found_can_be_given() -> None:
+    """By its label, also as the command line spells it; what is no label, or not one of two, is refused."""
+    values = ["legit"] * 180 + ["fraud"] * 20
+    for told, label in (("legit", "legit"), ("fraud", "fraud"), ("Fraud", "fraud")):
+        profile = profile_of(values, metric="f1", positive=told)
+        assert profile.classes == ("fraud", "legit")
+        assert profile.classes[profile.positive] == label
+        assert f"{label!r} being the positive class, as given" in profile.task_rule
+    assert profile_of([0, 1] * 100, positive="0").positive == 0
+    assert profile_of([False, True] * 100, positive=np.bool_(False)).positive == 0
+    with pytest.raises(OptionError, match="'theft' is no label of the target, whose labels are 'fraud' and 'legit'"):
+        profile_of(values, positive="theft")
+    with pytest.raises(OptionError, match="has 3 classes"):
+        profile_of(["a", "b", "c"] * 60, positive="a")
+    with pytest.raises(OptionError, match="read as a number"):
+        profile_of(np.linspace(0, 1, ROWS), positive=1)
+
+
 def test_a_given_task_is_obeyed_or_refused() -> None:
     """An override wins where the answers allow it; otherwise the message names the task that fits."""
     assert profile_of(spread([1, 2, 3]), task="regression").task == "regression"

@@ -61,7 +61,7 @@ def sample() -> dict:
         "data": {
             "name": "churn", "rows": 12345, "columns": 9, "target": "churn", "task": "binary",
             "task_rule": "2 distinct values; override with task=", "metric": "roc_auc", "metric_rule": "default",
-            "classes": ["no", "yes"], "class_counts": [9000, 3345], "levels": [0.1, 0.9],
+            "classes": ["no", "yes"], "class_counts": [9000, 3345], "positive": 1, "levels": [0.1, 0.9],
             "kinds": {"number": 6, "category": 3},
             "notes": ["'?' was read as missing"],
         },

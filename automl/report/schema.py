@@ -78,6 +78,7 @@ class DataJson(TypedDict, total=False):
     metric_rule: str
     classes: list[Any]
     class_counts: list[int]
+    positive: int  # of two classes the place of the one that f1 and average_precision look for
     levels: list[float]  # of the quantiles to predict; empty for other tasks
     kinds: dict[str, int]
     notes: list[str]

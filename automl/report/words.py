@@ -41,7 +41,7 @@ def fixed(value: Any, decimals: int | None) -> str:
 def decimals(score: Any) -> int | None:
     """The decimals worth showing: three significant digits of half the interval, the rest being chance."""
     low, high = ends(score)
-    if low is None or high is None or high <= low:
+    if low is None or high is None or (high - low) / 2 <= 0:  # half of the least number is zero
         return None
     return min(6, max(0, 2 - math.floor(math.log10((high - low) / 2))))
 
@@ -168,8 +168,10 @@ def readout(report: Any) -> str:
     classes, metric = part(report, "data", "classes"), short(part(report, "verdict", "score", "metric") or "score")
     gain = f"that gains {number(part(found, 'label_gain'), 2)} {metric} on rows it was not chosen on"
     if isinstance(weights, list) and len(weights) == 2 and None not in map(finite, weights) and sum(weights) > 0:
-        label = f"'{short(classes[1])}'" if isinstance(classes, list) and len(classes) == 2 else "the second class"
-        threshold = number(weights[0] / sum(weights), 2)
+        place = 0 if part(report, "data", "positive") == 0 else 1
+        is_named = isinstance(classes, list) and len(classes) == 2
+        label = f"'{short(classes[place])}'" if is_named else ("the first class", "the second class")[place]
+        threshold = number(weights[1 - place] / sum(weights), 2)
         told.append(f"A row is labelled {label} above a probability of {threshold} instead of 0.5; {gain}.")
     elif isinstance(weights, list) and weights:
         told.append(f"Labels favour some classes: each probability is weighted before the largest wins; {gain}.")

@@ -15,6 +15,7 @@ import numpy as np
 
 import search_spaces
 from automl import frontier
+from automl.calibrate import tuned_error
 from automl.counted import share_of_distinct
 from automl.ensemble import blend, mix
 from automl.modalities.table.recipes import useful
@@ -137,7 +138,7 @@ class Search:
             given = [np.concatenate([a.folds[k].predictions for k in self._judges]) for a in ranked]
             found = blend(self._metric, self.shared.y[rows], given, weight=weight)
             self._weights = key, {a.plan.number: float(w) for a, w in zip(ranked, found, strict=True)}
-            self._errors.append(self._metric.error(self.shared.y[rows], mix(found, given), weight))
+            self._errors.append(tuned_error(self._metric, self.shared.y[rows], mix(found, given), weight))
         return self._weights[1]
 
     # --- the two ways to search ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import search_spaces
+from automl.calibrate import tuned_error
 from automl.prepare import Prepared
 from automl.records import Fold, Spent
 from automl.search.site import Site
@@ -114,7 +115,7 @@ class Runner:
         size = self._folder.save_parts(number, result.fold, {"learner": result.parts, "features": result.features})
         held = shared.folds.held(result.fold)
         weight = None if shared.weight is None else shared.weight[held]
-        error = self._ready.metric.error(shared.y[held], result.predictions, weight)
+        error = tuned_error(self._ready.metric, shared.y[held], result.predictions, weight)
         attempt.folds[result.fold] = fold = Fold(
             result.fold, result.predictions, error, result.is_cut, result.fit_s,
             result.batch_s, result.row_s, size, result.rounds,
