@@ -175,6 +175,10 @@ class BundleResult:
         """Every metric of each target's task on rows with their answers, each with its 95 % interval."""
         return self.model.evaluate(data)
 
+    def feature_importance(self, data: Any = None) -> pd.DataFrame:
+        """`Result.feature_importance` of each target's model; a first column names the target."""
+        return stacked({target: result.feature_importance(data) for target, result in self.results.items()})
+
     @property
     def scores(self) -> dict[str, Score]:
         """The score to expect of each target's model on new data."""

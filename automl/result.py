@@ -14,6 +14,7 @@ from automl import artifact
 from automl.errors import InputError, OptionError
 from automl.folder import RunFolder
 from automl.frontier import Limits, choose
+from automl.permutation import places
 from automl.records import Candidate, Fold, Plan, Readout, Score, Trial, TrialStatus
 from automl.refit import as_bags, lean
 
@@ -161,6 +162,32 @@ class Result:
         """The models that no other one beats in both score and time to predict."""
         board = self.leaderboard()
         return board[board["on_frontier"]].drop(columns="on_frontier").reset_index(drop=True)
+
+    def feature_importance(self, data: Any = None) -> pd.DataFrame:
+        """By how much the metric gets worse when a column's cells are shuffled among held-out rows; the most first.
+
+        Each row is asked of the fold models that did not learn from it; the interval is over rows and repeats. What the
+        report does not hold is measured now, on the run's data: `data` gives it again where it came from memory.
+        """
+        import pandas as pd
+
+        found = self.importance(data)
+        told = pd.DataFrame(found["columns"], columns=["column", "importance", "low", "high"])
+        told.attrs = {name: found[name] for name in ("metric", "rows", "repeats", "notes")}
+        return told
+
+    def importance(self, data: Any = None) -> dict[str, Any]:
+        """What `feature_importance` tells, as the report holds it."""
+        from automl.importance import LATER, again
+
+        held = self._report.get("importance")
+        if data is None and (self.folder / LATER).is_file():
+            return dict(self._folder.read_json(LATER))
+        if data is None and held and (not held["missing"] or not places(self.model.schema)):
+            return dict(held)
+        chosen = next(one for one in self._candidates if one.name == self.best)
+        self._folder.write_json(LATER, again(self._folder, self._report, chosen, self.model, data))
+        return dict(self._folder.read_json(LATER))
 
     def report(self, path: str | Path | None = None) -> Path:
         """The report as one HTML file: the run's own, or a copy at `path`."""

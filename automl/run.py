@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from automl import counted, finish, invoice, samples, several, summary
+from automl import counted, finish, importance, invoice, samples, several, summary
 from automl.bundle import BundleResult
 from automl.candidates import candidates, enter
 from automl.earlier import Beginning, Earlier, Wish, on_disk, open_earlier, options_of, source_of, whereabouts
@@ -106,12 +106,14 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
             bench = finish.Bench(task.dataset, task.held, task.profile, task.ready, trials, arena, site)
             end = finish.finish(bench, field, options)
             shown = _show(bench, end, clock, listener, journal)
+            _enter(clock, listener, "importance", journal)
+            weighed = importance.gather(bench, end.chosen)
             _enter(clock, listener, "report", journal)
             site.read_meter()
             bill = invoice.of(folder.events(), clock.elapsed, rates)
             facts = summary.Story(
                 options, task.dataset, task.profile, task.audit, task.decision, trials, arena, end, moment,
-                interrupt.asked, task.source, bill, shown,
+                interrupt.asked, task.source, bill, shown, weighed,
             )  # fmt: skip
             write(summary.report(facts, clock, folder), folder.path)
             journal.write(CLOSED, {})

@@ -17,6 +17,7 @@ from automl.artifact import versions
 from automl.candidates import BASELINE, Arena, mixture
 from automl.finish import End
 from automl.folder import RunFolder
+from automl.importance import Importance
 from automl.invoice import Invoice
 from automl.metrics import Metric
 from automl.mistakes import confusion, held_out
@@ -45,6 +46,7 @@ class Story:
     source: str | None  # the file the data came from; None: from memory
     bill: Invoice
     samples: Samples | None = None  # of images and sounds
+    importance: Importance | None = None  # of the columns
 
     @property
     def baseline(self) -> Candidate:
@@ -74,6 +76,7 @@ def report(story: Story, clock: Clock, folder: RunFolder) -> dict[str, Any]:
         "leaderboard": [_candidate(c, story.trials) for c in sorted(story.end.candidates, key=_rank)],
         "confusion": _confusion(story),
         "samples": as_json(story.samples),
+        "importance": as_json(story.importance),
         "arena": {"folds": list(story.arena.folds), "tied": as_json(story.end.tied)},
         "trials": [_trial(trial, story.arena.metric) for trial in story.trials],
         "cost": {**_cost(story.trials, clock), "invoice": as_json(story.bill)},

@@ -133,6 +133,14 @@ def test_several_targets_are_scored_too(several: BundleResult) -> None:
     assert both.loc[both["is_of_run"], "metric"].tolist() == ["log_loss", "rmse"]
 
 
+def test_the_columns_of_each_target_are_weighed(several: BundleResult) -> None:
+    """A first column names the target; what each answer was made of leads."""
+    found = several.feature_importance()
+    first = found.groupby("target")["column"].first()
+    assert first["number"] == "x"
+    assert first["three"] in ("x", "z")
+
+
 def test_a_metric_of_ones_own_is_named_as_missing() -> None:
     """The function is not in the saved model; the named metrics are told, and none is said to be the run's."""
     found = evaluate(Oracle(3, "closeness"), pd.DataFrame({"x": range(30), "y": [0, 1, 2] * 10}))

@@ -257,6 +257,9 @@ def test_a_run_on_pictures_shows_what_it_gets_wrong(tmp_path: Path, cache: Path)
     page = Page((tmp_path / "run" / "report.html").read_text())
     assert sum(tag == "img" for tag, _ in page.tags) == 24
     assert Page(result.report(tmp_path / "copy.html").read_text()).tags == page.tags
+    columns = result.feature_importance()
+    assert columns.empty
+    assert "no column beside the images" in columns.attrs["notes"][0]
     maps = result.model.explain(data)
     assert [one.shape for one in maps] == [(24, 24)] * 30
     of_class = result.model.explain(data, label="lying")

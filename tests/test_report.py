@@ -114,6 +114,14 @@ def sample() -> dict:
                  "answer_probability": 0.51, "seconds": 1.2, "picture": None, "heat": None},
             ],
         },
+        "importance": {
+            "metric": "roc_auc", "higher_is_better": True, "rows": 2000, "repeats": 5, "missing": 1,
+            "columns": [
+                {"column": "plan", "importance": 0.081, "low": 0.07, "high": 0.092},
+                {"column": "note", "importance": -0.001, "low": -0.004, "high": 0.002},
+            ],
+            "notes": ["time was left for 2 of 3 columns"],
+        },
         "versions": {"python": "3.11.9", "automl": "0.1.0"},
         "reproduce": "automl.fit('churn.csv', target='churn', budget='7 trials', seed=0)",
     }  # fmt: skip
@@ -173,9 +181,20 @@ def paths(tree, base=()):
 
 
 def test_the_page_holds_its_parts_in_order():
-    """Verdict first, then frontier, mistakes, decision, models, cost, data, trials and how to go on."""
+    """Verdict first, then frontier, mistakes, columns, decision, models, cost, data, trials and how to go on."""
     page = Page(draw(sample()))
-    parts = ["verdict", "frontier", "mistakes", "decision", "leaderboard", "cost", "data", "trials", "environment"]
+    parts = [
+        "verdict",
+        "frontier",
+        "mistakes",
+        "columns",
+        "decision",
+        "leaderboard",
+        "cost",
+        "data",
+        "trials",
+        "environment",
+    ]
     assert [attrs["id"] for tag, attrs in page.tags if tag in ("header", "section")] == parts
     assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == [f"#{part}" for part in parts[1:]]
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
@@ -214,6 +233,8 @@ def test_the_sample_has_every_key_that_the_schema_names():
     assert set(report["confusion"]) == set(schema.ConfusionJson.__annotations__)
     assert set(report["samples"]) == set(schema.SamplesJson.__annotations__)
     assert all(set(file) == set(schema.SampleJson.__annotations__) for file in report["samples"]["files"])
+    assert set(report["importance"]) == set(schema.ImportanceJson.__annotations__)
+    assert all(set(one) == set(schema.ColumnJson.__annotations__) for one in report["importance"]["columns"])
     assert set(report["leaderboard"][0]) == set(schema.CandidateJson.__annotations__)
     assert set(report["leaderboard"][0]["readout"]) == set(schema.ReadoutJson.__annotations__)
     assert set(report["leaderboard"][0]) - {"families"} == set(records.Candidate.__dataclass_fields__) - {"weights"}

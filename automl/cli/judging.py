@@ -1,4 +1,4 @@
-"""What `automl evaluate` does: the scores of a model on rows with answers, for people or for machines."""
+"""What `automl evaluate` and `automl importance` do: a model's scores and its columns, for people or for machines."""
 
 from __future__ import annotations
 
@@ -33,6 +33,35 @@ def evaluate(given: Namespace) -> int:
         print(f"note: {note}", file=sys.stderr)
     print("\n\n".join(_table(one, promised.get(one.target)) for one in found.values()))
     return 0
+
+
+def importance(given: Namespace) -> int:
+    """Show which columns the model of a run rests on, or those of several targets."""
+    from automl.bundle import BundleResult, open_run
+
+    run = open_run(given.run)
+    results = run.results if isinstance(run, BundleResult) else {"": run}
+    found = {target: result.importance(given.data) for target, result in results.items()}
+    if given.json:
+        print_json({"targets": found} if isinstance(run, BundleResult) else found[""])
+        return 0
+    print("\n\n".join(_columns(target, told) for target, told in found.items()))
+    return 0
+
+
+def _columns(target: str, told: dict[str, Any]) -> str:
+    """Columns with what they are worth, for people."""
+    from automl.report.words import decimals, fixed
+
+    lines = [f"{target}: " if target else ""]
+    lines[0] += f"how much worse {told['metric']} is when a column is shuffled, on {told['rows']:,} held-out rows"
+    width = max((len(row["column"]) for row in told["columns"]), default=0)
+    least = min((row["high"] - row["low"] for row in told["columns"] if row["high"] > row["low"]), default=0.0)
+    places = decimals({"low": 0.0, "high": least})
+    for row in told["columns"]:
+        value, low, high = (fixed(row[name], places) for name in ("importance", "low", "high"))
+        lines.append(f"  {row['column']:<{width}}  {value:>8}  {low} to {high}")
+    return "\n".join([*(lines if told["columns"] else []), *(f"note: {note}" for note in told["notes"])])
 
 
 def _promised(place: str) -> dict[str, Score]:

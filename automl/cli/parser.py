@@ -62,6 +62,7 @@ def build() -> OneLine:
     _fit(verbs)
     _predict(verbs)
     _evaluate(verbs)
+    _importance(verbs)
     _profile(verbs)
     _report(verbs)
     _resume(verbs)
@@ -131,6 +132,23 @@ def _evaluate(verbs: Any) -> None:
     evaluate.add_argument("model", help="a run folder, or a saved model")
     evaluate.add_argument("data", help=f"rows with their answers: {DATA}; - reads CSV from standard input")
     _add_json(evaluate)
+
+
+def _importance(verbs: Any) -> None:
+    importance = verbs.add_parser(
+        "importance",
+        help="see which columns a run's model rests on",
+        description="Show by how much the metric gets worse when a column's cells are shuffled among held-out rows, "
+        "with 95 % intervals. Each row is asked of fold models that did not learn from it. What the run had no time to "
+        "measure is measured now, on the data that the run learned from.",
+        epilog="examples:\n  automl importance runs/churn\n  automl importance runs/churn --data moved.csv --json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    importance.add_argument("run", help="a run folder")
+    importance.add_argument(
+        "--data", help="the run's data, if it was moved or came from memory; measures again in full"
+    )
+    _add_json(importance)
 
 
 def _profile(verbs: Any) -> None:

@@ -105,6 +105,11 @@ def evaluate(given: Namespace) -> int:
     return judging.evaluate(given)
 
 
+def importance(given: Namespace) -> int:
+    """Show which columns a run's model rests on."""
+    return judging.importance(given)
+
+
 def profile(given: Namespace) -> int:
     """Show how data is understood."""
     from automl.modalities.media.intake import take_in

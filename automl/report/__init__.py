@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.records import as_json
-from automl.report import pictures, samples, words
+from automl.report import columns, pictures, samples, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -82,6 +82,7 @@ def _drawings(report: Mapping[str, Any]) -> dict[str, Any]:
     stages, families = pictures.stage_bars(report), pictures.family_bars(report)
     return {
         "frontier": both(lambda width: pictures.frontier(report, width)),
+        "columns": both(lambda width: columns.bars(report, width)),
         "progress": both(lambda width: pictures.progress(report, width)),
         "stages": both(lambda width: pictures.bars(stages, width, "stages", "Seconds by stage")),
         "families": both(lambda width: pictures.bars(families, width, "families", "CPU seconds by family")),

@@ -162,6 +162,27 @@ class SamplesJson(TypedDict, total=False):
     notes: list[str]  # what could not be done, and why
 
 
+class ColumnJson(TypedDict, total=False):
+    """A column, and by how much the metric gets worse when its cells are shuffled among held-out rows."""
+
+    column: str
+    importance: float  # above zero: the model rests on it
+    low: float
+    high: float  # of the 95 % interval over rows and repeats
+
+
+class ImportanceJson(TypedDict, total=False):
+    """An `importance.Importance` of the chosen model."""
+
+    metric: str
+    higher_is_better: bool
+    rows: int  # held out
+    repeats: int
+    columns: list[ColumnJson]  # what the model rests on most comes first
+    missing: int  # columns that were not measured
+    notes: list[str]  # why
+
+
 class ReadoutJson(TypedDict, total=False):
     """A `records.Readout`: from mixed probabilities to those shown, and to labels."""
 
@@ -249,6 +270,7 @@ class Report(TypedDict, total=False):
     leaderboard: list[CandidateJson]  # best first
     confusion: ConfusionJson
     samples: SamplesJson
+    importance: ImportanceJson
     trials: list[TrialJson]  # by number
     cost: CostJson
     versions: dict[str, str]

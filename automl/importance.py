@@ -1,0 +1,215 @@
+"""Which columns the chosen model rests on: measured at the end of a run while there is time, or later on the same data.
+
+The rows are noted in the run's folder, so that what is asked later is asked of the same held-out ones. Nothing in here
+may end a run: what is not known becomes a note.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import numpy as np
+
+from automl import metrics
+from automl.errors import InputError
+from automl.finish import WRITE_S, Bench, wait_for
+from automl.folder import RunFolder
+from automl.metrics import sample_rows
+from automl.modalities.media.intake import take_in
+from automl.modalities.table.encode import Raw
+from automl.model import Model
+from automl.options import Options
+from automl.permutation import LEAST_ROWS, Ask, Effort, Ground, Measured, Member, Place, of_run, places, weigh
+from automl.prepare import fingerprint
+from automl.reading import load
+from automl.records import Candidate, Dataset, Profile
+from automl.split import Folds
+from automl.target import COMMA_FACT, encode_target
+from cluster.pool import Grant, Job, Status
+from search_spaces.spec import Task
+
+HELD = "held.json"  # in the run folder: the rows that are asked about, and the fold that held each out
+LATER = "importance.json"  # what was measured after the run
+FULL = Effort()
+MOST_PREDICTIONS = 40_000  # in a run that counts trials: ten columns of 800 rows in full, or of 2,000 with two repeats
+MEDIA_ROWS = 200  # of images or sounds: networks that see them again for each column take long
+NO_COLUMNS = "there is no column beside the images or sounds; Model.explain tells where in a file the model looks"
+LEAST_S = 0.3  # below it, no worker is asked
+SPARE_S = 0.2  # of what is left: for the worker to answer
+
+
+@dataclass
+class Importance:
+    """What report.json holds of it (report/schema.py: ImportanceJson)."""
+
+    metric: str
+    higher_is_better: bool
+    rows: int = 0
+    repeats: int = 0
+    columns: list[dict[str, Any]] = field(default_factory=list)  # what the model rests on most comes first
+    missing: int = 0  # columns that were not measured
+    notes: list[str] = field(default_factory=list)
+
+
+def gather(bench: Bench, chosen: Candidate) -> Importance:
+    """Measured on the chosen model's held-out rows by the promised return; counted in trials, the same whenever."""
+    metric = bench.ready.metric.own.proxy if bench.ready.metric.own else bench.ready.metric
+    found = Importance(metric.name, metric.higher_is_better)
+    if bench.ready.metric.own:
+        found.notes.append(f"measured by {metric.name}: {bench.ready.metric.name}, a function, stays with its driver")
+    shared, folder = bench.ready.shared, bench.site.folder
+    most = FULL.rows if bench.dataset.sensed is None else MEDIA_ROWS
+    (folder.path / LATER).unlink(missing_ok=True)  # of an earlier end of this run
+    rows = np.concatenate([shared.folds.held(k) for k in bench.arena.folds])
+    rows = rows[sample_rows(shared.y[rows], most)]
+    fold = shared.folds.of_row[rows]
+    key = _key(shared.raw.take(rows), shared.y[rows], None if shared.weight is None else shared.weight[rows], fold)
+    folder.write_json(HELD, {"rows": rows, "folds": fold, "key": key})
+    columns = places(bench.ready.schema)
+    found.missing = len(columns)
+    if not columns:
+        found.notes.append(NO_COLUMNS)
+        return found
+    effort, left = (
+        _effort(bench, len(rows), len(columns)),
+        bench.site.clock.until - time.monotonic() - WRITE_S - SPARE_S,
+    )
+    if bench.site.interrupt.asked or left < LEAST_S:
+        why = "the run was interrupted" if bench.site.interrupt.asked else "no time was left"
+        found.notes.append(f"{why}, so no column was shuffled; ask with automl importance, or feature_importance()")
+        return found
+    some = sample_rows(shared.y[rows], effort.rows)
+    names = {t.plan.number: t.plan.family for t in bench.trials}
+    members = tuple(Member(number, names[number], weight) for number, weight in chosen.weights.items())
+    ask = Ask(
+        str(folder.path), members, chosen.readout, metric.name, shared.levels, rows[some], fold[some], columns,
+        effort.repeats, bench.profile.positive,
+    )  # fmt: skip
+    told = _asked(bench, ask, left)
+    if isinstance(told, str):
+        found.notes.append(told)
+        return found
+    return _filled(found, told, columns)
+
+
+def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: Model, data: Any) -> Importance:
+    """Measured in full on the run's own data, read again; data that is not the same is refused."""
+    from threadpoolctl import threadpool_limits
+
+    score, columns = report["verdict"]["score"], places(model.schema)
+    name = score["metric"] if score["metric"] in metrics.names(cast(Task, model.task)) else _proxy(model)
+    metric = metrics.get(name, model.levels)
+    found = Importance(metric.name, metric.higher_is_better, missing=len(columns))
+    if metric.name != score["metric"]:
+        found.notes.append(f"measured by {metric.name}: {score['metric']} is a function that the run does not hold")
+    if not columns:
+        found.notes.append(NO_COLUMNS)
+        return found
+    held, dataset = _held(run), _data(run, model, data)
+    rows, fold = np.array(held["rows"]), np.array(held["folds"], dtype=np.int16)
+    ground = None if rows.max() >= len(dataset) else _ground(dataset, model, rows, fold)
+    if ground is None or _key(ground.raw, ground.y, ground.weight, fold) != held["key"]:
+        raise InputError(
+            f"the data is not that of the run in {str(run.path)!r}: a value, a row or a column changed. "
+            "Give the data that the run learned from."
+        )
+    names = {row["number"]: row["family"] for row in report["trials"]}
+    members = tuple(Member(number, names[number], weight) for number, weight in chosen.weights.items())
+    if not all(run.has_models(member.number) for member in members):
+        raise InputError(f"the fitted folds of the run are not in {str(run.path / 'trials')!r}. Copy the whole folder.")
+    ask = Ask(
+        str(run.path),
+        members,
+        chosen.readout,
+        metric.name,
+        model.levels,
+        rows,
+        fold,
+        columns,
+        FULL.repeats,
+        model.manifest.get("positive", 1),
+    )
+    with threadpool_limits(1):  # thousands of short calls, in which threads would wait for each other
+        return _filled(found, weigh(ask, ground, Grant(1, float("inf"))), columns)
+
+
+def _effort(bench: Bench, rows: int, columns: int) -> Effort:
+    """In full where the clock ends it; where trials are counted, as much as takes some seconds for most models."""
+    if bench.site.clock.is_timed:
+        return Effort(rows, FULL.repeats)
+    repeats = max(1, min(FULL.repeats, MOST_PREDICTIONS // (rows * columns)))
+    return Effort(max(LEAST_ROWS, min(rows, MOST_PREDICTIONS // (repeats * columns))), repeats)
+
+
+def _asked(bench: Bench, ask: Ask, left_s: float) -> Measured | str:
+    """What a worker measured, or why that is not known."""
+    job = Job(
+        "importance", f"{of_run.__module__}:{of_run.__name__}", ask, (bench.site.ref,),
+        soft_s=left_s, hard_s=left_s + SPARE_S,
+    )  # fmt: skip
+    bench.site.pool.submit(job)
+    outcome = wait_for(job, bench.site.pool)
+    if outcome.status is Status.DONE:
+        return cast(Measured, outcome.value)
+    if outcome.status is Status.LATE:
+        return "shuffling columns took too long; ask with automl importance, or feature_importance()"
+    return f"what the columns are worth is not known: {outcome.error or 'the worker died'}"
+
+
+def _filled(found: Importance, told: Measured, columns: Sequence[Place]) -> Importance:
+    """With what was measured, the columns that matter most first."""
+    found.rows, found.repeats = told.rows, told.repeats
+    ranked = sorted(told.columns, key=lambda one: -one.importance)
+    found.columns = [
+        {"column": one.column, "importance": one.importance, "low": one.low, "high": one.high} for one in ranked
+    ]
+    found.missing = len(columns) - len(ranked)
+    if found.missing:
+        found.notes.append(
+            f"time was left for {len(ranked)} of {len(columns)} columns; the others: automl importance, or "
+            "feature_importance()"
+        )
+    return found
+
+
+def _proxy(model: Model) -> str:
+    return "log_loss" if model.classes else "pinball" if model.levels else "rmse"
+
+
+def _key(raw: Raw, y: np.ndarray, weight: np.ndarray | None, fold: np.ndarray) -> str:
+    """Changes with any value of the rows; images and sounds, which need no shuffling, are left out."""
+    return fingerprint(replace(raw, media=None), y, weight, Folds(0, fold, "", ""))
+
+
+def _held(run: RunFolder) -> dict[str, Any]:
+    try:
+        return dict(run.read_json(HELD))
+    except OSError as error:
+        raise InputError(f"{HELD} is not in {str(run.path)!r}: the run was not finished. Resume it first.") from error
+
+
+def _data(run: RunFolder, model: Model, data: Any) -> Dataset:
+    """The run's data, as it read it."""
+    if data is None:
+        data = run.read_json("beginning.json")["source"]
+    if data is None:
+        raise InputError(
+            f"the run in {str(run.path)!r} had its data from memory. "
+            "Give it again: feature_importance(data), or --data."
+        )
+    options = Options(target=model.manifest["target"], weight=model.manifest.get("weight"))
+    return load(data, options, decode=take_in)
+
+
+def _ground(dataset: Dataset, model: Model, rows: np.ndarray, fold: np.ndarray) -> Ground:
+    """The noted rows as the run's models read them."""
+    assert dataset.target is not None
+    facts = {COMMA_FACT: float(model.manifest.get("has_decimal_comma", False))}
+    profile = Profile("table", 0, (), model.manifest["task"], "", "", "", tuple(model.classes), facts=facts)
+    y = encode_target(dataset.target, profile)[rows]
+    media = None if dataset.sensed is None else dataset.sensed.media.take(rows)
+    raw = model.schema.encode(dataset.frame.iloc[rows], media)
+    return Ground(raw, y, None if dataset.weight is None else dataset.weight[rows], fold)

@@ -1,0 +1,275 @@
+"""How much worse a model gets when the cells of one column are shuffled among the rows, with the interval of chance.
+
+Asked are the fitted folds of a run, each about the rows that it held out: nothing is measured on rows that a model has
+learned from. A column is shuffled as the user sees it: all that is made of a cell (the parts of a date, the words of a
+text, the code of a category) moves along with it. Runs in a worker, where libraries are warm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+
+import search_spaces
+from automl import metrics
+from automl.folder import RunFolder
+from automl.metrics import Metric, sample_rows
+from automl.modalities.table.encode import Raw, Schema
+from automl.modalities.table.features import Features, load_features
+from automl.prepare import Shared
+from automl.readout import calibrated, decided
+from automl.records import Kind, Readout
+from automl.training import learners
+from cluster.pool import Grant
+from search_spaces.spec import Learner, Matrix
+
+ROUNDS = 50  # redrawings of rows and repeats: their spread is read as that of a normal distribution, known to a tenth
+WIDE = NormalDist().inv_cdf(0.975)
+LEAST_ROWS = 200  # below it chance drowns most columns
+STACKED_CELLS = 20_000_000  # of the repeats that are predicted together, so that memory stays bounded
+SAFE = 0.8  # of the time that is left is planned with
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How carefully it is measured."""
+
+    rows: int = 2_000
+    repeats: int = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a column of the user's table lies among the encoded ones."""
+
+    name: str
+    numbers: tuple[int, ...] = ()
+    code: int | None = None
+    text: int | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial whose fitted folds are asked, and its weight."""
+
+    number: int
+    family: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is measured: of which models, on which rows, for which columns."""
+
+    path: str  # of the run
+    members: tuple[Member, ...]
+    readout: Readout
+    metric: str
+    levels: tuple[float, ...]
+    rows: np.ndarray  # of the data set
+    fold: np.ndarray  # that held each of them out
+    places: tuple[Place, ...]
+    repeats: int
+    positive: int = 1  # of two classes, the one to be found
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A column, and by how much the metric gets worse without it."""
+
+    column: str
+    importance: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The columns that there was time for, and on how much they were measured."""
+
+    columns: tuple[Weighed, ...]
+    rows: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The encoded rows, their answers, and the fold that held each out."""
+
+    raw: Raw
+    y: np.ndarray
+    weight: np.ndarray | None
+    fold: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Ground:
+        """The given ones."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Ground(self.raw.take(rows), self.y[rows], weight, self.fold[rows])
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Ones where there were no weights."""
+        return np.ones(len(self.y)) if self.weight is None else self.weight
+
+
+def places(schema: Schema) -> tuple[Place, ...]:
+    """The columns that can be shuffled, in the order of the table: all but those of images and sounds."""
+    found, numbers, codes, texts = [], 0, 0, 0
+    for coding in schema.codings:
+        name, kind = coding.column.name, coding.column.kind
+        if coding.sense is not None:
+            continue
+        if kind is Kind.CATEGORY:
+            found.append(Place(name, code=codes))
+            codes += 1
+        elif kind is Kind.TEXT:
+            found.append(Place(name, text=texts))
+            texts += 1
+        else:
+            width = len(coding.names)
+            found.append(Place(name, numbers=tuple(range(numbers, numbers + width))))
+            numbers += width
+    return tuple(found)
+
+
+def shuffled(raw: Raw, place: Place, order: np.ndarray) -> Raw:
+    """The rows with one column's cells in another order: as if the frame's had been shuffled before encoding."""
+    if place.numbers:
+        numbers, among = raw.numbers.copy(), np.array(place.numbers)
+        numbers[:, among] = raw.numbers[np.ix_(order, among)]
+        return replace(raw, numbers=numbers)
+    if place.text is not None:
+        texts = list(raw.texts)
+        texts[place.text] = texts[place.text][order]
+        return replace(raw, texts=tuple(texts))
+    codes = raw.codes.copy()
+    codes[:, place.code] = codes[order, place.code]
+    unseen = tuple(u.take(order, len(raw)) if u.column == place.code else u for u in raw.unseen)
+    return replace(raw, codes=codes, unseen=tuple(u for u in unseen if len(u.rows)))
+
+
+def of_run(grant: Grant, ask: Ask, shared: Shared) -> Measured:
+    """Measured on rows of the data that all workers see, as far as the grant's time goes."""
+    weight = None if shared.weight is None else shared.weight[ask.rows]
+    return weigh(ask, Ground(shared.raw.take(ask.rows), shared.y[ask.rows], weight, ask.fold), grant)
+
+
+def weigh(ask: Ask, ground: Ground, grant: Grant) -> Measured:
+    """Every column in turn; where time is short with fewer repeats, then fewer rows, then not all columns."""
+    panel, metric = Panel(ask, grant.threads), metrics.get(ask.metric, ask.levels, ask.positive)
+    started = time.monotonic()
+    told = panel.predict(ground.raw, ground.fold)
+    predict_s = time.monotonic() - started
+    errors, started = metric.errors(ground.y, told), time.monotonic()
+    errors(ground.weights)
+    error_s = ROUNDS * (time.monotonic() - started)
+    cost = _Cost(len(ask.places), predict_s, error_s)
+    left_s = SAFE * (grant.until - time.monotonic())
+    repeats = next((r for r in range(ask.repeats, 1, -1) if cost.of(r) <= left_s), 1)
+    share = 1.0 if math.isinf(left_s) else max(0.0, left_s) / max(cost.of(repeats), 1e-9)
+    if share < 1 and len(ground.y) > LEAST_ROWS:
+        some = sample_rows(ground.y, max(LEAST_ROWS, int(share * len(ground.y))))
+        ground, told = ground.take(some), told[some]
+    judge = _Judge(metric, ground, told, repeats)
+    column_s, found = cost.of(repeats) * min(1.0, share) / max(1, len(ask.places)), []
+    for at, place in enumerate(ask.places):
+        if time.monotonic() + column_s > grant.until:
+            break
+        started, random = time.monotonic(), np.random.default_rng((1, at))
+        found.append(judge.weighed(place.name, _repeated(panel, ground, place, repeats, random), random))
+        column_s = max(column_s, time.monotonic() - started)
+    return Measured(tuple(found), len(ground.y), repeats)
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """Seconds that all columns take."""
+
+    columns: int
+    predict_s: float  # all rows once
+    error_s: float  # the rounds of one repeat
+
+    def of(self, repeats: int) -> float:
+        return self.columns * repeats * (self.predict_s + self.error_s)
+
+
+class Panel:
+    """The fitted folds of a run's trials: together a model that no row has taught that it is asked about."""
+
+    def __init__(self, ask: Ask, threads: int) -> None:
+        self._readout, self._threads = ask.readout, threads
+        self._features: dict[str, Features] = {}
+        self._parts: dict[int, list[tuple[str, Learner, float]]] = {}
+        folder = RunFolder(Path(ask.path))
+        for fold in np.unique(ask.fold).tolist():
+            self._parts[fold] = [self._part(folder, member, fold) for member in ask.members]
+
+    def _part(self, folder: RunFolder, member: Member, fold: int) -> tuple[str, Learner, float]:
+        """A fitted fold; trials that present the table alike share what they learned of it."""
+        files = folder.read_parts(member.number, fold, "features")
+        key = hashlib.sha256(b"".join(name.encode() + content for name, content in files.items())).hexdigest()
+        if key not in self._features:
+            self._features[key] = load_features(files)
+        learner = learners.load(search_spaces.get(member.family), folder.read_parts(member.number, fold, "learner"))
+        return key, learner, member.weight
+
+    def predict(self, raw: Raw, fold: np.ndarray) -> np.ndarray:
+        """What is said of each row by the models that its fold's training rows made, as it is scored."""
+        rows = [np.flatnonzero(fold == k) for k in self._parts]
+        said = [self._mixed(raw.take(own), parts) for own, parts in zip(rows, self._parts.values(), strict=True)]
+        order = np.concatenate(rows)
+        mixed = np.empty((len(raw), *said[0].shape[1:]))
+        mixed[order] = np.concatenate(said)
+        return decided(calibrated(mixed, self._readout), self._readout)
+
+    def _mixed(self, raw: Raw, parts: Sequence[tuple[str, Learner, float]]) -> np.ndarray:
+        matrices: Mapping[str, Matrix] = {
+            key: self._features[key].transform(raw) for key in dict.fromkeys(key for key, _, _ in parts)
+        }
+        return np.asarray(sum(weight * learner.predict(matrices[key], self._threads) for key, learner, weight in parts))
+
+
+def _repeated(
+    panel: Panel, ground: Ground, place: Place, repeats: int, random: np.random.Generator
+) -> list[np.ndarray]:
+    """What is said when the column is shuffled, as often as asked; several at once, since each call has its price."""
+    rows = len(ground.y)
+    at_once = max(1, min(repeats, STACKED_CELLS // max(1, rows * ground.raw.numbers.shape[1])))
+    said: list[np.ndarray] = []
+    while len(said) < repeats:
+        count = min(at_once, repeats - len(said))
+        order = np.concatenate([k * rows + random.permutation(rows) for k in range(count)])
+        stacked = ground.raw.take(np.tile(np.arange(rows), count))
+        told = panel.predict(shuffled(stacked, place, order), np.tile(ground.fold, count))
+        said += np.split(told, count)
+    return said
+
+
+class _Judge:
+    """Compares what is said of shuffled rows with what is said of the true ones, on the same redrawn rows."""
+
+    def __init__(self, metric: Metric, ground: Ground, told: np.ndarray, repeats: int) -> None:
+        rows, random = len(ground.y), np.random.default_rng(0)
+        counts = (np.bincount(random.integers(0, rows, rows), minlength=rows) for _ in range(ROUNDS))
+        self._metric, self._y, self._repeats = metric, ground.y, repeats
+        self._weights = [ground.weights, *(ground.weights * count for count in counts)]
+        errors = metric.errors(ground.y, told)
+        self._true = np.array([errors(weight) for weight in self._weights])
+
+    def weighed(self, column: str, said: Sequence[np.ndarray], random: np.random.Generator) -> Weighed:
+        """The mean over the repeats; rows and repeats are redrawn for its interval."""
+        each = [self._metric.errors(self._y, one) for one in said]
+        errors = np.array([[error(weight) for error in each] for weight in self._weights])
+        mean = float(errors[0].mean() - self._true[0])
+        drawn = random.integers(0, self._repeats, (ROUNDS, self._repeats))
+        with np.errstate(invalid="ignore"):  # two infinite errors have no difference
+            moved = np.take_along_axis(errors[1:], drawn, axis=1).mean(axis=1) - self._true[1:]
+            half = WIDE * float(moved.std(ddof=1))
+        return Weighed(column, mean, mean - half, mean + half)
