@@ -1,6 +1,7 @@
 """What is done to mixed probabilities before anybody sees them: learned on held-out rows, kept only where it pays.
 
-Calibration makes a model as sure as it is right: a slope on log-probabilities, for two classes a shift besides.
+Calibration makes a model as sure as it is right: a slope on log-probabilities, for two classes a shift besides, and a
+floor under all of them, since a few rows that were thought impossible can cost more than all others together.
 For metrics of labels the threshold is the one that calibrated probabilities themselves expect to score best: it varies
 far less than the one that happened to score best on the rows seen. Both are judged on rows they were not learned on.
 """
@@ -23,7 +24,11 @@ from automl.split import make_folds
 CLEAR = 1.0  # standard errors by which a gain must exceed zero; two let more gains go than losses they spared
 PRIOR = 5.0  # rows' worth of belief that nothing needs to change: few rows move little
 FIT_ROWS, FIT_CELLS = 4_000, 100_000  # learned on so many rows, fewer where there are many classes
+WORST_SHARE = 0.25  # of these rows are those told worst, which decide the floor; the others stand for more each
 NEWTON_STEPS = 20
+ROUNDS_OF_TRUST = 8  # between the floor and the slope of the rows that it does not explain
+FIRST_FLOOR = 0.01
+SURPRISES = 0.5  # rows' worth of belief that something thought impossible happens
 STEEP = (0.1, 10.0)  # slopes that can be believed
 LEVELS = 32  # thresholds that are compared, twice: evenly over the rows, and over the rows of the rarer class
 OWN_LEVELS = 4  # the same at least where each look asks a user's function
@@ -60,12 +65,13 @@ def tune(metric: Metric, y: np.ndarray, chosen: Chosen, weight: np.ndarray | Non
     raw = chosen.pooled()
     if not metric.is_of_classes or not np.isfinite(raw).all():
         return Readout(), raw
-    rows = [_sample(y, np.delete(np.arange(len(y)), part.held), raw.shape[1]) for part in chosen.parts]
-    seen = [chosen.on(some, part.weights) for some, part in zip(rows, chosen.parts, strict=True)]
-    learned = [_learn(y[some], p, _of(weight, some)) for some, p in zip(rows, seen, strict=True)]
-    everything = _sample(y, np.arange(len(y)), raw.shape[1])
-    whole = chosen.on(everything)
-    final = _learn(y[everything], whole, _of(weight, everything))
+    everything = np.arange(len(y))
+    rows = [_sample(y, raw, np.delete(everything, part.held), weight) for part in chosen.parts]
+    seen = [chosen.on(some.rows, part.weights) for some, part in zip(rows, chosen.parts, strict=True)]
+    learned = [_learn(y[some.rows], p, some.weight) for some, p in zip(rows, seen, strict=True)]
+    all_rows = _sample(y, raw, everything, weight)
+    whole = chosen.on(all_rows.rows)
+    final = _learn(y[all_rows.rows], whole, all_rows.weight)
     sure, best = chosen.pooled(lambda k, p: calibrated(p, learned[k])), raw
     gain, noise = _gain(y, raw, sure, weight)
     kept = Readout()
@@ -77,14 +83,14 @@ def tune(metric: Metric, y: np.ndarray, chosen: Chosen, weight: np.ndarray | Non
     rules = []
     for some, p, read in zip(rows, seen, learned, strict=True):
         shown = calibrated(p, read) if kept.log_loss_gain else p
-        rules.append(_label_weights(metric, shown, calibrated(p, read), _of(weight, some)))
+        rules.append(_label_weights(metric, shown, calibrated(p, read), some.weight))
     told = chosen.pooled(
         lambda k, p: decided(calibrated(p, learned[k]) if kept.log_loss_gain else p, Readout(label_weights=rules[k]))
     )
     gain, noise = _label_gain(metric, y, best, told, weight)
     if gain <= CLEAR * noise:
         return kept, best
-    rule = _label_weights(metric, calibrated(whole, kept), calibrated(whole, final), _of(weight, everything))
+    rule = _label_weights(metric, calibrated(whole, kept), calibrated(whole, final), all_rows.weight)
     return replace(kept, label_weights=rule, label_gain=gain), told
 
 
@@ -115,8 +121,27 @@ def tuned(metric: Metric, y: np.ndarray, p: np.ndarray, weight: np.ndarray | Non
     return np.asarray(moved / moved.sum(axis=1, keepdims=True))
 
 
-def _sample(y: np.ndarray, rows: np.ndarray, classes: int) -> np.ndarray:
-    return np.asarray(rows[sample_rows(y[rows], min(FIT_ROWS, max(1_000, FIT_CELLS // classes)))])
+@dataclass(frozen=True)
+class _Sample:
+    """Rows to learn from, and how many each stands for, one on average."""
+
+    rows: np.ndarray
+    weight: np.ndarray
+
+
+def _sample(y: np.ndarray, p: np.ndarray, rows: np.ndarray, weight: np.ndarray | None) -> _Sample:
+    """All rows where they are few; else those told worst, and of the others an even part that stands for them."""
+    most = min(FIT_ROWS, max(1_000, FIT_CELLS // p.shape[1]))
+    stands_for = np.ones(len(rows))
+    if len(rows) > most:
+        worst = round(WORST_SHARE * most)
+        order = np.argsort(p[rows, y[rows]], kind="stable")
+        bad, rest = rows[np.sort(order[:worst])], rows[np.sort(order[worst:])]
+        some = rest[sample_rows(y[rest], most - worst)]
+        rows = np.concatenate([bad, some])
+        stands_for = np.concatenate([np.ones(len(bad)), np.full(len(some), len(rest) / len(some))])
+    given = stands_for if weight is None else stands_for * np.asarray(weight, dtype=np.float64)[rows]
+    return _Sample(rows, _of(given, np.arange(len(rows))))
 
 
 def _of(weight: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
@@ -129,15 +154,29 @@ def _of(weight: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
 
 
 def _learn(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Readout:
-    """Slope and shift with the least log loss, by Newton's method; few rows leave them near one and zero."""
+    """Slope, shift and floor with the least log loss: in turn, rows that the floor explains teach no slope.
+
+    Few rows leave them near one, zero and zero.
+    """
     logs = np.log(np.maximum(p, FLOOR, dtype=np.float64))
-    is_binary = p.shape[1] == 2
-    at, truth = np.array([1.0, 0.0]), logs[np.arange(len(y)), y]
+    shares = np.bincount(y, weight, minlength=p.shape[1]) + 1.0 / p.shape[1]
+    shares /= shares.sum()
+    at, floor, trust = np.array([1.0, 0.0]), FIRST_FLOOR, np.ones(len(y))
+    for _ in range(ROUNDS_OF_TRUST):
+        at, told = _sharpen(logs, y, weight * trust, at)
+        before, known = floor, (1.0 - floor) * told
+        trust = known / (known + floor * shares[y])
+        floor = float((weight * (1.0 - trust)).sum() + SURPRISES) / (float(weight.sum()) + SURPRISES + PRIOR)
+        if abs(floor - before) < 0.01 * floor:
+            break
+    return Readout(float(at[0]), float(at[1]), floor, tuple(float(share) for share in shares))
+
+
+def _sharpen(logs: np.ndarray, y: np.ndarray, weight: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and shift with the least log loss, by Newton's method, and the probabilities of the answers under them."""
+    is_binary, truth = logs.shape[1] == 2, logs[np.arange(len(y)), y]
     for _ in range(NEWTON_STEPS):
-        raised = at[0] * logs
-        raised[:, -1] += at[1]
-        raised = np.exp(raised - raised.max(axis=1, keepdims=True))
-        q = raised / raised.sum(axis=1, keepdims=True)
+        q = _raised(logs, at)
         mean = (q * logs).sum(axis=1)
         slope = (weight * (mean - truth)).sum() + PRIOR * (at[0] - 1.0)
         bend = (weight * ((q * logs * logs).sum(axis=1) - mean * mean)).sum() + PRIOR
@@ -152,7 +191,14 @@ def _learn(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Readout:
         at[0] = min(max(at[0], STEEP[0]), STEEP[1])
         if np.abs(step).max() < 1e-4:
             break
-    return Readout(slope=float(at[0]), shift=float(at[1]))
+    return at, _raised(logs, at)[np.arange(len(y)), y]
+
+
+def _raised(logs: np.ndarray, at: np.ndarray) -> np.ndarray:
+    raised = at[0] * logs
+    raised[:, -1] += at[1]
+    raised = np.exp(raised - raised.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
 def _losses(y: np.ndarray, p: np.ndarray) -> np.ndarray:

@@ -16,12 +16,13 @@ from functools import partial
 import numpy as np
 
 import search_spaces
-from automl import metrics
+from automl import promise
 from automl.calibrate import Chosen, tune, tuned, tuned_error
-from automl.ensemble import Choose, blend, deal, honest_error, mix, single_best
+from automl.ensemble import Choose, blend, by_rank, deal, honest_error
 from automl.frontier import EVERYDAY, Limits, trim
-from automl.metrics import Metric
+from automl.metrics import Metric, Redrawing
 from automl.prepare import Prepared
+from automl.promise import in_order
 from automl.readout import calibrated, decided
 from automl.records import Candidate, Readout, Score, Trial
 
@@ -84,8 +85,9 @@ def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
     sets = {tuple(k for k in goal if k in t.folds) for t in rivals} - {()}
     for wanted in sorted(sets, key=lambda s: (-len(s), s)):
         inside = [t for t in rivals if set(wanted) <= set(t.folds)]
-        outside = [t for t in rivals if t not in inside]
-        if ready.is_careful or not any(_is_far_ahead(t, inside, wanted) for t in outside):
+        least = len(wanted) / 2 if ready.is_careful else 1  # where a fold says little, being ahead on a few is luck
+        outside = [t for t in rivals if t not in inside and sum(k in t.folds for k in wanted) >= least]
+        if not any(_is_far_ahead(t, inside, wanted) for t in outside):
             return wanted
     return tuple(rivals[0].folds)
 
@@ -117,14 +119,37 @@ def _is_far_ahead(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -
 
 def candidates(arena: Arena, limits: Limits, until: float) -> list[Candidate]:
     """The baseline, the best single trials and blends of them, each with its score and its costs."""
-    made = []
+    baselines = [trial for trial in arena.trials if trial.plan.family == BASELINE]
+    made = [
+        _candidate(BASELINE, {t.plan.number: 1.0}, arena, *_read(arena, _alone(arena, t), until)) for t in baselines
+    ]
     rivals = arena.rivals
-    for trial in [t for t in arena.trials if t.plan.family == BASELINE] + _listed(rivals):
-        is_leader = len(rivals) > 1 and trial is rivals[0]  # the best of many looks better than it is
-        name = BASELINE if trial.plan.family == BASELINE else f"{trial.plan.family} #{trial.plan.number}"
-        chosen, optimism = _leader(arena, rivals, until) if is_leader else (_alone(arena, trial), 0.0)
-        made.append(_candidate(name, {trial.plan.number: 1.0}, arena, *_read(arena, chosen, optimism, until)))
-    return made + _ladder(arena, rivals, limits, until)
+    return made + _singles(arena, rivals, until) + _ladder(arena, rivals, limits, until)
+
+
+def _singles(arena: Arena, rivals: Sequence[Trial], until: float) -> list[Candidate]:
+    """The best single trials, each scored as choosing the one with its rank on some rows shows it on the others."""
+    listed = _listed(rivals)
+    if not listed:
+        return []
+    predictions = [arena.predictions[t.plan.number] for t in rivals]
+    told = list(predictions)  # compared as their folds were: each by its own rule for labels
+    for k in range(min(LISTED, len(told))):
+        if time.monotonic() < until:
+            told[k] = tuned(arena.metric, arena.y, told[k], arena.weight)
+    places = by_rank(arena.metric, arena.y, told, weight=arena.weight, blocks=arena.blocks, until=until)
+    read: list[tuple[Readout, np.ndarray, float]] = []
+    for trial in listed:
+        place = rivals.index(trial)
+        alone = np.zeros(len(rivals))
+        alone[place] = 1.0
+        read.append(_tuned(arena, Chosen(predictions, alone, places[place]), until))
+    errors = in_order([arena.metric.error(arena.y, pooled, arena.weight) for _, pooled, _ in read])
+    made = []
+    for trial, (readout, pooled, optimism), error in zip(listed, read, errors, strict=True):
+        name, weights = f"{trial.plan.family} #{trial.plan.number}", {trial.plan.number: 1.0}
+        made.append(_candidate(name, weights, arena, readout, _score(arena, pooled, error, optimism, until)))
+    return made
 
 
 def _listed(rivals: Sequence[Trial]) -> list[Trial]:
@@ -142,32 +167,6 @@ def _alone(arena: Arena, trial: Trial) -> Chosen:
     """A trial that was not chosen by looking at the rows."""
     parts = deal(arena.metric, arena.y, np.ones(1), blocks=arena.blocks)
     return Chosen([arena.predictions[trial.plan.number]], np.ones(1), parts)
-
-
-def _leader(arena: Arena, rivals: Sequence[Trial], until: float) -> tuple[Chosen, float]:
-    """The best trial, as choosing the best on some rows and scoring it on the others shows it."""
-    predictions = [arena.predictions[t.plan.number] for t in rivals]
-    first = np.zeros(len(rivals))
-    first[0] = 1.0
-    told = list(predictions)  # compared as their folds were: each by its own rule for labels
-    for k in range(min(LISTED, len(told))):
-        if time.monotonic() < until:
-            told[k] = tuned(arena.metric, arena.y, told[k], arena.weight)
-    chosen, optimism = _chosen(arena, told, first, single_best, until)
-    return replace(chosen, predictions=predictions), optimism
-
-
-def _chosen(
-    arena: Arena, predictions: Sequence[np.ndarray], weights: np.ndarray, choose: Choose, until: float
-) -> tuple[Chosen, float]:
-    """What was chosen, with what would have been without each part of the rows, and by how much that is worse."""
-    honest = honest_error(
-        arena.metric, arena.y, predictions, weight=arena.weight, blocks=arena.blocks, until=until, choose=choose
-    )
-    naive = tuned_error(arena.metric, arena.y, mix(weights, predictions), arena.weight)
-    found = tuned_error(arena.metric, arena.y, honest.predictions, arena.weight)
-    parts = honest.parts or deal(arena.metric, arena.y, weights, blocks=arena.blocks)
-    return Chosen(predictions, weights, parts), max(0.0, found - naive)
 
 
 def _ladder(arena: Arena, rivals: Sequence[Trial], limits: Limits, until: float) -> list[Candidate]:
@@ -191,9 +190,12 @@ def _ladder(arena: Arena, rivals: Sequence[Trial], limits: Limits, until: float)
         spent = prices[weights > 0].sum(axis=0)
         if made and (len(members) == 1 or members == made[-1].weights):
             continue
-        chosen, optimism = _chosen(arena, predictions, weights, choose, until)
+        honest = honest_error(
+            arena.metric, arena.y, predictions, weight=arena.weight, blocks=arena.blocks, until=until, choose=choose
+        )
+        parts = honest.parts or deal(arena.metric, arena.y, weights, blocks=arena.blocks)
         name = BLEND if math.isinf(rung.row_ms) else f"{BLEND} under {rung.row_ms:.3g} ms"
-        readout, score = _read(arena, chosen, optimism, until)
+        readout, score = _read(arena, Chosen(predictions, weights, parts), until)
         made.append(_candidate(name, members, arena, readout, score, rung))
     return made
 
@@ -204,19 +206,29 @@ def _cost(trial: Trial) -> tuple[float, float]:
     return 1e3 * sum(fold.row_s for fold in folds), sum(fold.size_mb for fold in folds)
 
 
-def _read(arena: Arena, chosen: Chosen, optimism: float, until: float) -> tuple[Readout, Score]:
+def _read(arena: Arena, chosen: Chosen, until: float) -> tuple[Readout, Score]:
     """The readout that pays, and the score with it."""
+    readout, told, optimism = _tuned(arena, chosen, until)
+    return readout, _score(arena, told, arena.metric.error(arena.y, told, arena.weight), optimism, until)
+
+
+def _tuned(arena: Arena, chosen: Chosen, until: float) -> tuple[Readout, np.ndarray, float]:
+    """The readout that pays, predictions to score, and by how much choosing on the same rows would flatter."""
+    metric, y, weight = arena.metric, arena.y, arena.weight
+    naive = tuned_error(metric, y, chosen.on(np.arange(len(y))), weight)
+    optimism = max(0.0, tuned_error(metric, y, chosen.pooled(), weight) - naive)
     if time.monotonic() >= until:
-        return Readout(), _score(arena, chosen.pooled(), optimism, until)
-    readout, predictions = tune(arena.metric, arena.y, chosen, arena.weight)
-    return readout, _score(arena, predictions, optimism, until)
+        return Readout(), chosen.pooled(), optimism
+    return *tune(metric, y, chosen, weight), optimism
 
 
-def _score(arena: Arena, predictions: np.ndarray, optimism: float, until: float) -> Score:
+def _score(arena: Arena, predictions: np.ndarray, error: float, optimism: float, until: float) -> Score:
+    """What is promised; `error` may be known better than from these predictions alone."""
     metric = arena.metric
-    value = metric.score(arena.y, predictions, arena.weight)
-    low, high = metrics.interval(metric, arena.y, predictions, weight=arena.weight, blocks=arena.blocks, until=until)
-    return Score(metric.name, value, low, high, metric.higher_is_better, optimism=optimism)
+    low, high = promise.interval(
+        metric, predictions, Redrawing(arena.y, arena.weight, arena.blocks, until=until), error=error
+    )
+    return Score(metric.name, metric.to_score(error), low, high, metric.higher_is_better, optimism=optimism)
 
 
 def _candidate(

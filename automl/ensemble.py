@@ -109,19 +109,6 @@ def watched(metric: Metric) -> Metric:
     return metrics.get("log_loss") if metric.needs == "label" else metric
 
 
-def single_best(
-    metric: Metric,
-    y: np.ndarray,
-    predictions: Sequence[np.ndarray],
-    *,
-    weight: np.ndarray | None = None,
-    until: float = math.inf,
-) -> np.ndarray:
-    """All weight on the model with the least error; the first of equals."""
-    rows = sample_rows(y, _select_rows(predictions))
-    return _only(_rank(metric, y, predictions, weight=weight, rows=rows, until=until)[1], len(predictions))
-
-
 def mix(weights: np.ndarray, predictions: Sequence[np.ndarray]) -> np.ndarray:
     """The weighted sum of predictions; models without weight are not looked at."""
     total = np.zeros(predictions[0].shape)
@@ -163,6 +150,37 @@ def honest_error(
         pooled[held] = mix(weights, [p[held] for p in predictions])
         parts.append(Part(held, weights))
     return Honest(metric.error(y, pooled, weight), pooled, tuple(parts))
+
+
+def by_rank(
+    metric: Metric,
+    y: np.ndarray,
+    predictions: Sequence[np.ndarray],
+    *,
+    weight: np.ndarray | None = None,
+    blocks: np.ndarray | None = None,
+    until: float = math.inf,
+    seed: int = 0,
+) -> list[tuple[Part, ...]]:
+    """For each place in a ranking of the models: of each part of the rows, the one that has it on all other rows.
+
+    The second and the twelfth of many look better than they are, too; so whoever may be chosen is scored like this.
+    Where time is over a model is not looked at, and has the place that it was given in.
+    """
+    predictions = [p if np.isfinite(p).all() else np.full(p.shape, np.nan) for p in predictions]
+    count = len(predictions)
+    folds = _parts(metric, y, seed, blocks)
+    places: list[list[Part]] = [[] for _ in predictions]
+    for k in range(folds.count):
+        seen, held = folds.train(k), folds.held(k)
+        rows = sample_rows(y[seen], _select_rows(predictions))
+        some = None if weight is None else weight[seen]
+        order, best = _rank(metric, y[seen], [p[seen] for p in predictions], weight=some, rows=rows, until=until)
+        order = [best, *(k for k in order if k != best)]
+        order += [k for k in range(count) if k not in order]
+        for place, number in zip(places, order, strict=True):
+            place.append(Part(held, _only(number, count)))
+    return [tuple(place) for place in places]
 
 
 def most_candidates(rows: int) -> int:

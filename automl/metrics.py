@@ -65,6 +65,13 @@ class Metric:
         return self.needs in ("probability", "label")
 
     @property
+    def worst(self) -> float:
+        """The largest error there is."""
+        if not (self.higher_is_better and self.is_of_classes) or self.own:
+            return math.inf
+        return 2.0 if self.name == "mcc" else 1.0
+
+    @property
     def wait_s(self) -> float:
         """What comparing the candidates takes, where it is worth counting."""
         return self.own.wait_s if self.own else 0.0
@@ -266,7 +273,7 @@ class Redrawing:
 
     def ends(self, metric: Metric, middle: float, moves: np.ndarray, level: float) -> tuple[float, float]:
         """The interval, stretched where the bootstrap's own bias would leave the middle outside."""
-        wider = self._wider(level)
+        wider = self.wider(level)
         if metric.own or len(moves) < MANY_ROUNDS:
             known = moves[np.isfinite(moves)]
             wide = _student(level, len(known) - 1) * float(known.std(ddof=1)) if len(known) > 1 else math.inf
@@ -300,7 +307,7 @@ class Redrawing:
         found, number = np.unique(self.blocks, return_inverse=True)
         return number if len(found) > 1 else None
 
-    def _wider(self, level: float) -> float:
+    def wider(self, level: float) -> float:
         """How much wider the interval must be where a few blocks tell the spread between all that there might be."""
         numbers = self._blocks
         if numbers is None:

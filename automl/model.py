@@ -65,7 +65,7 @@ class Model:
     def readout(self) -> Readout:
         """How its probabilities are calibrated and labels read off them, as learned on held-out rows."""
         saved = dict(self.manifest.get("readout") or {})
-        return Readout(**{**saved, "label_weights": tuple(saved.get("label_weights", ()))})
+        return Readout(**{**saved, **{name: tuple(saved.get(name, ())) for name in ("label_weights", "shares")}})
 
     def predict(self, data: Any) -> pd.Series | pd.DataFrame:
         """One prediction per row, in the user's own labels and with the index of the rows given.

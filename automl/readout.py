@@ -13,13 +13,14 @@ from automl.records import Readout
 
 def calibrated(probabilities: np.ndarray, readout: Readout) -> np.ndarray:
     """The probabilities as users see them; each row sums to one."""
-    if readout.slope == 1.0 and readout.shift == 0.0:
+    if readout.slope == 1.0 and readout.shift == 0.0 and readout.floor == 0.0:
         return probabilities
     raised = readout.slope * np.log(np.maximum(probabilities, FLOOR, dtype=np.float64))
     if readout.shift:
         raised[:, 1] += readout.shift
     raised = np.exp(raised - raised.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+    sure = np.asarray(raised / raised.sum(axis=1, keepdims=True))
+    return (1.0 - readout.floor) * sure + readout.floor * np.array(readout.shares) if readout.floor else sure
 
 
 def decided(probabilities: np.ndarray, readout: Readout) -> np.ndarray:

@@ -308,6 +308,8 @@ class Readout:
 
     slope: float = 1.0  # times the logarithm of every probability; below one: less sure
     shift: float = 0.0  # added to the log-odds of the second of two classes
+    floor: float = 0.0  # share of the class shares that is mixed in: nothing is impossible
+    shares: tuple[float, ...] = ()  # of the classes, where there is a floor
     label_weights: tuple[float, ...] = ()  # the label has the largest probability times weight; empty: the likeliest
     log_loss_gain: float = 0.0  # what slope and shift took off the log loss of rows they were not learned on
     label_gain: float = 0.0  # what the weights added to the metric, on rows they were not learned on

@@ -60,7 +60,8 @@ def test_probabilities_that_are_too_sure_or_not_sure_enough_are_mended(name, met
     before, after = scored.error(y_new, new), scored.error(y_new, mended)
     assert after < 0.95 * before
     assert abs(scored.error(y, promised) - after) < 0.6 * abs(before - after) + 0.02
-    assert (mended.argmax(axis=1) == new.argmax(axis=1)).all() or name == "surest"  # two classes may also shift
+    likeliest = new[np.arange(len(new)), mended.argmax(axis=1)] == new.max(axis=1)  # of equals the more frequent class
+    assert likeliest.all() or name == "surest"  # two classes may also shift
 
 
 def test_probabilities_that_are_right_stay_as_they_are():
@@ -104,7 +105,7 @@ def test_labels_of_rare_classes_are_told_where_it_pays(name, metric):
     if name == "rare of three" and metric == "f1":
         pytest.skip("f1 is for two classes")
     scored, gains, gaps = metrics.get(metric), [], []
-    for seed in range(4):
+    for seed in range(8):
         y, held_out, y_new, new = problem(name, seed)
         readout, promised = tune(scored, y, alone(metric, y, held_out))
         shown = calibrated(new, readout)
