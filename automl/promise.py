@@ -55,8 +55,9 @@ def _spread(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, missed:
     return float(np.quantile(np.abs(logs[:, None] - logs[None, :]), LEVEL))
 
 
-def _knowing_nothing(metric: Metric, y: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+def _knowing_nothing(metric: Metric, predictions: np.ndarray, redrawn: Redrawing) -> np.ndarray:
     """The same answer for all rows: the class shares, the mean, or the quantiles."""
+    y, weight = redrawn.y, redrawn.weight
     share = np.ones(len(y)) if weight is None or not weight.any() else weight
     if metric.is_of_classes:
         told = np.bincount(y, share, minlength=predictions.shape[1]) / share.sum()

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl import metrics
-from automl.ensemble import blend, honest_error, mix, most_candidates, single_best, watched
+from automl.calibrate import Chosen
+from automl.ensemble import blend, by_rank, honest_error, mix, most_candidates, watched
 
 ROWS = 1_000
 EVERY = [(task, name) for task in ("binary", "multiclass", "regression") for name in metrics.names(task)]
@@ -103,10 +104,13 @@ def test_row_weights_decide_what_is_best():
     metric = metrics.get("accuracy")
     assert blend(metric, y, predictions).argmax() == 0
     assert blend(metric, y, predictions, weight=weight).argmax() == 1
-    assert single_best(metric, y, predictions).tolist() == [1.0, 0.0]
-    assert single_best(metric, y, predictions, weight=weight).tolist() == [0.0, 1.0]
-    honest = honest_error(metric, y, predictions, weight=weight, choose=single_best)
-    assert honest.error == pytest.approx(900 / 10_900)
+    best, second = by_rank(metric, y, predictions)
+    assert all(part.weights.tolist() == [1.0, 0.0] for part in best)
+    assert all(part.weights.tolist() == [0.0, 1.0] for part in second)
+    heavy_best = by_rank(metric, y, predictions, weight=weight)[0]
+    assert all(part.weights.tolist() == [0.0, 1.0] for part in heavy_best)
+    pooled = Chosen(predictions, np.array([0.0, 1.0]), heavy_best).pooled()
+    assert metric.error(y, pooled, weight) == pytest.approx(900 / 10_900)
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
@@ -203,21 +207,27 @@ def test_any_small_data_has_a_blend_and_an_honest_error(rows, models, which, see
     assert np.isfinite(honest.predictions).all()
 
 
-@pytest.mark.parametrize("choose", [blend, single_best])
-def test_many_models_that_know_nothing_look_better_than_chance_but_not_honestly(choose):
-    """Of 60 random models on 120 rows the choice seems to rank well; cross-fitted, it is worth what it is: 0.5."""
+def test_many_models_that_know_nothing_look_better_than_chance_but_not_honestly():
+    """Of 60 random models on 120 rows a blend seems to rank well; cross-fitted, it is worth what it is: 0.5.
+
+    So are the best, the second and the twelfth of them.
+    """
     metric = metrics.get("roc_auc")
-    naive, honest = [], []
+    naive, honest = [], {name: [] for name in ("blend", 0, 1, 11)}
     for seed in range(30):
         random = np.random.default_rng(seed)
         y = random.permutation(np.arange(120) % 2)
         predictions = [np.column_stack([1 - p, p]) for p in random.random((60, 120))]
-        weights = choose(metric, y, predictions, weight=None, until=math.inf)
-        naive.append(metric.error(y, mix(weights, predictions)))
-        honest.append(honest_error(metric, y, predictions, seed=seed, choose=choose).error)
+        naive.append(metric.error(y, mix(blend(metric, y, predictions), predictions)))
+        honest["blend"].append(honest_error(metric, y, predictions, seed=seed).error)
+        places = by_rank(metric, y, predictions, seed=seed)
+        for place in (0, 1, 11):
+            pooled = Chosen(predictions, np.ones(60), places[place]).pooled()
+            honest[place].append(metric.error(y, pooled))
     assert np.mean(naive) < 0.42
-    assert abs(np.mean(honest) - 0.5) < 3 * np.std(honest) / math.sqrt(len(honest))
-    assert np.std(honest) < 0.1
+    for errors in honest.values():
+        assert abs(np.mean(errors) - 0.5) < 3 * np.std(errors) / math.sqrt(len(errors))
+        assert np.std(errors) < 0.1
 
 
 def test_honest_errors_of_good_models_are_close_to_new_rows():

@@ -30,7 +30,7 @@ def trial(number: int, predictions: np.ndarray, error: float, family: str = "lin
 def arena(metric: Metric, y: np.ndarray, predictions: list[np.ndarray]) -> Arena:
     """Trials that did one fold, and the baseline."""
     shares = np.broadcast_to(np.bincount(y) / len(y), (len(y), 2))
-    told = {0: shares, **{k: p for k, p in enumerate(predictions, start=1)}}
+    told = {0: shares, **dict(enumerate(predictions, start=1))}
     trials = [trial(k, p, metric.error(y, p), "constant" if k == 0 else "linear") for k, p in told.items()]
     return Arena(tuple(trials), metric, (0,), y, None, told)
 
