@@ -44,7 +44,7 @@ def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer 
     skipped: list[Skip] = []
     able: list[Family] = []
     for family in _in_order(FIRST_LOOKS if profile.modality == "table" else FIRST_LOOKS_OF_MEDIA):
-        reason = _why_not(family, profile, options) or _why_not_on(family, profile, transfer)
+        reason = _why_not(family, profile, options) or _why_not_on(family, profile, options, transfer)
         if reason:
             skipped.append(Skip(family.name, reason))
         else:
@@ -81,6 +81,8 @@ def _transferred(transfer: Transfer, options: Options) -> Rule:
         return Rule("transfer", transfer.told, f"no transfer was tried; {hint}")
     if options.route == "neural":
         return Rule("transfer", transfer.told, "it is trained further, beside networks that begin anew")
+    if options.families and {search_spaces.get(name).eats for name in options.families} == {"media"}:
+        return Rule("transfer", transfer.told, "it is trained further, and nothing else was asked for")
     return Rule(
         "transfer", transfer.told, f"classical models read these; trained further it has part of {TRANSFER_SHARE:.0%}"
     )
@@ -130,13 +132,13 @@ def _check_names(options: Options) -> None:
                 )
 
 
-def _why_not_on(family: Family, profile: Profile, transfer: Transfer) -> str:
+def _why_not_on(family: Family, profile: Profile, options: Options, transfer: Transfer) -> str:
     """Why a family that goes on from a network trained before does not; empty for all others."""
     if family.eats != "media" or profile.modality == "table":
         return ""
     if transfer.encoder is None:
         return f"{transfer.told}: {WITH_WEIGHTS}" if transfer is NO_WEIGHTS else transfer.told
-    return transfer.why_not_tuned
+    return "" if family.name in options.families else transfer.why_not_tuned  # a guess: who asks for it has it tried
 
 
 def _can_read(family: Family, profile: Profile) -> bool:

@@ -1,18 +1,31 @@
 """What several test files share: the bundled table and one finished run on it."""
 
+import dataclasses
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pandas as pd
 import pytest
 
 import automl
+import search_spaces
 from automl import Result
 from cluster import contracts
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell: Ctrl-C is tested too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No outcome hangs on the clock: an example may take as long as a busy machine needs for it.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("suite")
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # what tests compute is small, and cores are shared with workers
+COURSE = 60  # steps
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
 
@@ -27,6 +40,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """One run on the bundled table, repeatable because it counts trials."""
     folder = tmp_path_factory.mktemp("runs") / "customers"
     return automl.fit(CUSTOMERS, target="churned", budget="6 trials", run_dir=folder, verbose=0)
+
+
+@pytest.fixture
+def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks on images and sounds are small and learn for a moment: enough for what tests make."""
+    for name in ("finetuned", "convnet", "soundnet"):
+        family = search_spaces.get(name)
+        small = family.quick if name != "finetuned" else {}  # which learns with all its layers
+        starts = {knob: dataclasses.replace(family.space[knob], start=value) for knob, value in small.items()}
+        starts["steps"] = dataclasses.replace(family.space["steps"], low=1, start=COURSE)
+        for knob, value in starts.items():
+            monkeypatch.setitem(family.space, knob, value)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from automl.errors import AutomlError, InputError, OptionError
 from automl.modalities.media import encoders
+from automl.modalities.media.encoders import embed as embedding
 from automl.modalities.media.encoders import fitting
 from automl.modalities.media.encoders.checkpoint import Checkpoint
 from automl.modalities.media.encoders.embed import embed
@@ -319,5 +320,23 @@ def test_all_rows_are_asked_and_none_where_it_takes_too_long(folders: dict[str, 
     assert found.row_s > 0
     assert seen[-1] == 80
     assert np.allclose(found.numbers[5], said_of(encoder, torch.from_numpy(store[74:75]))[0].numpy(), atol=1e-4)
-    assert embed(media, encoder, limit_s=1e-9).numbers is None
+    assert embed(media, encoder, limit_s=0.0).numbers is None
     assert embed(media.take(np.arange(0)), encoder).numbers.shape == (0, encoder.width)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("rows", [10, 80])
+def test_what_a_row_costs_is_measured_once_the_network_is_warm(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first call that sets up for a minute, and a batch while others held the cores, are no price of a row."""
+    now, calls = [0.0], []
+
+    def network(pixels: torch.Tensor) -> torch.Tensor:
+        calls.append(len(pixels))
+        now[0] += {1: 60.0, 3: 30.0}.get(len(calls), 0.01 * len(pixels))
+        return torch.zeros(len(pixels), 3)
+
+    monkeypatch.setattr(embedding, "_network", lambda *_: network)
+    monkeypatch.setattr(embedding.time, "monotonic", lambda: now[0])
+    media = Media("image", np.zeros((rows, 4, 4, 3), np.uint8), np.arange(rows))
+    found = embed(media, Checkpoint("own", "", "image", 3, 0, {}, ""), limit_s=2.0)
+    assert found.row_s == pytest.approx(0.01)
+    assert found.numbers is not None

@@ -15,7 +15,9 @@ import pytest
 import automl
 from automl.errors import InputError, OptionError
 from automl.modalities.media.encoders.transfer import NO_WEIGHTS, Transfer
+from automl.modalities.media.intake import take_in
 from automl.options import Options
+from automl.reading import load
 from automl.records import Column, Decision, Kind, Profile
 from automl.router import route
 
@@ -80,11 +82,11 @@ def test_frozen_weights_help_classical_models_and_the_model_needs_no_other_place
 
 @pytest.mark.slow
 def test_weights_are_trained_further_and_travel_with_the_model(
-    tmp_path: Path, vit: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, vit: Path, monkeypatch: pytest.MonkeyPatch, short_courses: None
 ) -> None:
     """`finetuned` runs by the one loop; its saved model reads without the weights, and says what it needs."""
     data, new = save(tmp_path / "data", 30, seed=15), save(tmp_path / "new", 60, seed=6)
-    automl.fit(data, budget="12s", families="finetuned", weights=vit, run_dir=tmp_path / "run", verbose=0)
+    automl.fit(data, budget="1 trials", families="finetuned", weights=vit, run_dir=tmp_path / "run", verbose=0)
     trials = report(tmp_path / "run")["trials"]
     assert [trial for trial in trials if trial["family"] == "finetuned" and trial["folds_done"]]
     model = automl.load(tmp_path / "run")
@@ -99,10 +101,12 @@ def test_weights_are_trained_further_and_travel_with_the_model(
 
 
 @pytest.mark.slow
-def test_a_model_of_an_earlier_run_is_weights_too_and_a_run_goes_on_with_what_it_kept(tmp_path: Path) -> None:
+def test_a_model_of_an_earlier_run_is_weights_too_and_a_run_goes_on_with_what_it_kept(
+    tmp_path: Path, short_courses: None
+) -> None:
     """No package is needed; what the run read is in its folder, so resuming needs nothing else."""
     data = save(tmp_path / "data", 20, seed=1)
-    network = {"budget": "8s", "families": ("convnet",), "verbose": 0}
+    network = {"budget": "1 trials", "families": ("convnet",), "verbose": 0}
     automl.fit(data, **network, run_dir=tmp_path / "first")
     options = {"budget": "1 trials", "families": ("linear",), "route": "hybrid", "verbose": 0}
     automl.fit(data, **options, run_dir=tmp_path / "second", weights=str(tmp_path / "first"))
@@ -179,6 +183,56 @@ def test_with_weights_all_compete_and_the_third_route_alone_leaves_out_what_begi
     assert "convnet" not in hybrid
     neural = decide(known, weights="x", route="neural").families
     assert set(neural) == {"finetuned", "convnet"}
-    slow = decide(Transfer(known.encoder, "a network", "no time to train it"), weights="x")
-    assert "finetuned" not in slow.families
-    assert "no time to train it" in [skip.because for skip in slow.skipped]
+
+
+def test_what_is_asked_for_by_name_is_tried_whatever_its_price_seems(vit: Path) -> None:
+    """That there is no time to train further is a guess: it counts where the choice is left to the run."""
+    from automl.modalities.media import encoders
+
+    slow = Transfer(encoders.read(str(vit)), "a network", "no time to train it")
+    decision = decide(slow, weights="x")
+    assert "finetuned" not in decision.families
+    assert "no time to train it" in [skip.because for skip in decision.skipped]
+    assert decide(slow, weights="x", families="finetuned").families == ("finetuned",)
+
+
+@pytest.mark.parametrize(
+    ("options", "limit_s"),
+    [
+        ({}, 35.0),
+        ({"families": "svm"}, 35.0),
+        ({"families": "svm,finetuned"}, 80.0),
+        ({"route": "hybrid"}, 80.0),
+        ({"families": "finetuned"}, None),
+        ({"families": "finetuned,convnet"}, None),
+        ({"route": "neural"}, None),
+    ],
+)
+def test_the_files_are_read_for_those_who_ask_what_the_network_says(
+    options: dict, limit_s: float | None, tmp_path: Path, vit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them may take its share of the time, a larger one where it was asked for; for networks alone none is."""
+    from automl.modalities.media import encoders
+    from automl.modalities.media.encoders import transfer
+    from automl.modalities.media.encoders.embed import Embedded
+
+    limits: list[float] = []
+
+    def too_slow(media: object, encoder: object, limit_s: float, report: object) -> Embedded:
+        limits.append(limit_s)
+        return Embedded(None, 1000.0)
+
+    monkeypatch.setattr(transfer, "embed", too_slow)
+    given = Options.of({"weights": str(vit), **options})
+    dataset = load(save(tmp_path / "data", 10, seed=1), given, decode=take_in)
+    encoder = encoders.read(str(vit))
+    if limit_s is None:
+        taken, told = transfer.take_over(dataset, encoder, given, 100.0)
+        assert (limits, told.encoder) == ([0.0], encoder)
+        assert taken.sensed.media.encoder is encoder
+    elif given.route == "hybrid":
+        with pytest.raises(OptionError, match="more than 80% of the 100 s left"):
+            transfer.take_over(dataset, encoder, given, 100.0)
+    else:
+        assert transfer.take_over(dataset, encoder, given, 100.0)[1].encoder is None
+    assert limits == [limit_s or 0.0]

@@ -1,7 +1,7 @@
 """What a trained network says of every image or sound, in numbers: asked once for a run, in batches.
 
-How long it takes is seen on the first batches; what would take too long is not begun. Predictions of a saved model
-come through here too.
+How long it takes is seen on the first batches, once the network is warm; what would take too long is not begun.
+Predictions of a saved model come through here too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 BATCH, BATCH_ON_GPU = 16, 128
-PROBED = 3  # batches after which the time of all is predicted; the first one also sets up
+PROBED = 3  # batches in which the time of all is predicted
+WARMING = 2  # rows asked about before the clock counts: the first call sets up, and that is no price of a row
 FEW = 256  # rows that are not worth a way to the GPU
 
 Report = Callable[[int, int], None]  # how many are done, of how many
@@ -47,25 +48,28 @@ def embed(media: Media, encoder: Checkpoint, limit_s: float = math.inf, report: 
     batch = BATCH_ON_GPU if is_far else BATCH
     network, before = _network(encoder, media.rate, device), torch.get_num_threads()
     torch.set_num_threads(cores())
-    started, done, row_s = time.monotonic(), 0, 0.0
+    row_s = math.inf
+
+    def ask(rows: slice) -> np.ndarray:
+        said: np.ndarray = network(torch.from_numpy(media.values(rows)).to(device)).float().cpu().numpy()
+        return said
+
     try:
         with torch.inference_mode():
+            if len(media):
+                ask(slice(0, WARMING))
             for number, at in enumerate(range(0, len(media), batch)):
-                rows = torch.from_numpy(media.values(slice(at, at + batch))).to(device)
-                said = network(rows).float().cpu().numpy()
+                began = time.monotonic()
+                said = ask(slice(at, at + batch))
                 numbers[at : at + batch] = said
-                if number == 0:
-                    row_s, began, first = (time.monotonic() - started) / len(said), time.monotonic(), len(said)
-                    continue
-                done = at + len(said)
-                row_s = (time.monotonic() - began) / (done - first)
-                if number <= PROBED and row_s * len(media) > limit_s:
+                row_s = min(row_s, (time.monotonic() - began) / len(said))  # what else the machine did costs no more
+                if 1 <= number <= PROBED and row_s * len(media) > limit_s:
                     return Embedded(None, row_s)
                 if report is not None:
-                    report(done, len(media))
+                    report(at + len(said), len(media))
     finally:
         torch.set_num_threads(before)
-    return Embedded(np.nan_to_num(numbers), row_s)
+    return Embedded(np.nan_to_num(numbers), row_s if len(media) else 0.0)
 
 
 @lru_cache(maxsize=2)

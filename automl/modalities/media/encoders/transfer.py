@@ -1,7 +1,7 @@
 """Whether a run goes on from weights that were trained before, and what that costs: the third route's evidence.
 
 Every file is read by the network once. Where even that takes too large a share of the budget, or where there is no
-time to train the network further, the decision says so.
+time to train the network further, the decision says so. These prices are guesses: what is asked for by name is tried.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+import search_spaces
 from automl.errors import OptionError
 from automl.folder import write_whole
 from automl.modalities.media import cache, encoders
@@ -21,8 +22,10 @@ from automl.modalities.media.encoders.embed import Report, embed
 from automl.modalities.media.sense import seeing_with
 from automl.options import Options
 from automl.records import Dataset
+from search_spaces.spec import Family
 
 EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
+ASKED_SHARE = 0.8  # the same where the user asks for what goes on from them: the rest holds a model of numbers
 LEAST_S = 2.0  # that may be taken however little is left
 TRAIN_COST = 3.0  # a row learned from, relative to a row read
 LEAST_EPOCHS, TUNE_SHARE = 3, 0.6  # fewer passes over the rows, in that share of the time left, would tune nothing
@@ -76,13 +79,13 @@ def take_over(
             f"weights={options.weights!r} read {encoder.media} files, but the data is {dataset.modality}. "
             "Give weights for such data, or leave them out."
         )
-    files = f"{len(dataset):,} {encoder.media} files"
-    is_read = options.route != "neural"  # then no one asks for what it says
-    numbers, row_s = _numbers(dataset, encoder, max(LEAST_S, EMBED_SHARE * left_s) if is_read else 0.0, report)
+    files, is_read = f"{len(dataset):,} {encoder.media} files", _is_read(options)
+    share = ASKED_SHARE if _is_asked_for(options) else EMBED_SHARE
+    numbers, row_s = _numbers(dataset, encoder, max(LEAST_S, share * left_s) if is_read else 0.0, report)
     whole_s = row_s * len(dataset)
     if numbers is None and is_read:
         told = (
-            f"to read {files} once with {encoder} takes about {whole_s:,.0f} s, more than {EMBED_SHARE:.0%} of the "
+            f"to read {files} once with {encoder} takes about {whole_s:,.0f} s, more than {share:.0%} of the "
             f"{max(0.0, left_s):,.0f} s left; give more time, or smaller weights"
         )
         if options.route == "hybrid":
@@ -96,6 +99,22 @@ def take_over(
         sensed = replace(sensed, sense=seeing_with(sensed.sense, encoder), numbers=numbers)
     told = f"{encoder} makes {encoder.width} numbers of each of {files}"
     return replace(dataset, sensed=sensed), Transfer(encoder, told, why_not)
+
+
+def _named(options: Options) -> list[Family]:
+    """The families that the user names; unknown ones are told elsewhere."""
+    known = search_spaces.names()
+    return [search_spaces.get(name) for name in options.families if name in known and name not in options.exclude]
+
+
+def _is_asked_for(options: Options) -> bool:
+    """Whether more than weights was given: the route or a family that goes on from them."""
+    return options.route == "hybrid" or any(family.eats == "media" for family in _named(options))
+
+
+def _is_read(options: Options) -> bool:
+    """Whether models of numbers take part: networks do not ask for what it says."""
+    return options.route != "neural" and {family.route for family in _named(options)} != {"neural"}
 
 
 def _numbers(
