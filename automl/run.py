@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
+import search_spaces
 from automl import counted, finish, importance, invoice, samples, several, summary
 from automl.bundle import BundleResult
 from automl.candidates import candidates, enter
@@ -39,8 +40,8 @@ from automl.terminal import watcher
 from automl.workplace import energy_meter, load_rates, open_pool, tariff
 from cluster.pool import Pool
 
-# What workers import while the data is still being read, in the order in which it is needed.
-PRELOAD = ("automl.search.trial", "lightgbm", "xgboost", "sklearn.ensemble", "torch")
+# What workers import while the data is still being read, in the order in which it is needed, as far as it is.
+PRELOAD = ("lightgbm", "xgboost", "sklearn.ensemble", "torch")
 LOOK_S, LOOK_SHARE = 0.8, 0.04  # kept back to see where a model looks at images or sounds; at most that share
 WRITE_S = 0.8  # from the last choice to the return: saving the model and the report
 
@@ -78,7 +79,7 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
     """The stages, in order; of an `earlier` run those that are left."""
     moment, rates = datetime.now(UTC).isoformat(timespec="seconds"), load_rates(options.rates)
     clock = earlier.clock(options, started) if earlier else Clock(options.budget, started)
-    pool, notes = open_pool(options, PRELOAD)  # workers warm up while the data is read
+    pool, notes = open_pool(options, preload(options))  # workers warm up while the data is read
     with pool:
         _say(listener, notes)
         clock.goodbye_s = pool.goodbye_s
@@ -146,6 +147,17 @@ def go_on(wish: Wish, listener: Watcher, started: float) -> Result | BundleResul
             folder.write_json("options.json", on_disk(options))
         listener.say(earlier.told())
         return run_one(source_of(folder, wish.data), options, listener, started, earlier)
+
+
+def preload(options: Options) -> tuple[str, ...]:
+    """The modules that the workers of this run need, without those of families that cannot take part."""
+    known = search_spaces.names()
+    families = [search_spaces.get(name) for name in options.families or known if name in known]
+    routes = (options.route,) if options.route in ("classical", "neural") else ("classical", "neural")
+    able = [family for family in families if family.name not in options.exclude and family.route in routes]
+    needed = list(dict.fromkeys(module for family in able for module in family.imports))
+    asked = [module for module in needed if options.families and module not in PRELOAD]
+    return ("automl.search.trial", *(module for module in PRELOAD if module in needed), *asked)
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,7 @@ FAMILY = Family(
     route="classical",
     space=SPACE,
     build=SupportVectors,
+    imports=("sklearn.svm",),
     load=load,
     needs=Needs(rows=(10, MOST_ROWS), columns=(1, 5_000), classes=100, package="sklearn"),
     portfolio=PORTFOLIO,
