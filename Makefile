@@ -1,6 +1,7 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both create .venv and install everything they need.
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 2  # tests side by side; those of a file stay together, for they share what the file makes
 RUN := $(VENV)/bin/
 
 .PHONY: help setup demo test test-ray test-long test-fast check format bench wheel clean
@@ -21,7 +22,7 @@ demo: setup  ## fit a model on the bundled customers table in half a minute
 	$(RUN)automl fit examples/customers.csv --target churned --budget 30s --out runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: setup  ## run all tests but those on Ray and the longest
-	$(RUN)python -m pytest -m "not ray and not long"
+	$(RUN)python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not ray and not long"
 
 test-ray: setup  ## run the tests on Ray: the same contract, machines that go, deployment files
 	$(RUN)python -m pytest -m ray

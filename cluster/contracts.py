@@ -20,7 +20,7 @@ from cluster.pool import Grant, Job, Outcome, Partial, Pool, Status
 
 OpenPool = Callable[[int], Pool]
 
-_PATIENCE_S = 30.0  # no check waits longer for anything, on however busy a machine
+_PATIENCE_S = 90.0  # no check waits longer for anything, on however busy a machine
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
@@ -78,6 +78,20 @@ def nap(grant: Grant, duration_s: float) -> tuple[float, float, int]:
     return started_s, time.monotonic(), grant.threads
 
 
+def meet(grant: Grant, notes: tuple[str, str]) -> tuple[float, float, int]:
+    """As `hold`, for one that runs at the same time; return when that began and ended, and the threads granted."""
+    started_s = time.monotonic()
+    hold(grant, notes)
+    return started_s, time.monotonic(), grant.threads
+
+
+def hold(_: Grant, notes: tuple[str, str]) -> None:
+    """Say in a file that it began, and go on until another file is there."""
+    began, end = map(Path, notes)
+    began.touch()
+    _await(end.exists)
+
+
 def lock(_: Grant, __: None) -> Any:
     """Return what no pickle holds."""
     return threading.Lock()
@@ -101,6 +115,13 @@ def gather(pool: Pool, count: int) -> dict[str, Outcome]:
             outcomes[outcome.job_id] = outcome
     assert len(outcomes) == count, f"{len(outcomes)} of {count} jobs ended: {sorted(outcomes)}"
     return outcomes
+
+
+def _await(happens: Callable[[], object], meanwhile: Callable[[], object] = lambda: time.sleep(0.02)) -> None:
+    ends_s = time.monotonic() + _PATIENCE_S
+    while not happens():
+        assert time.monotonic() < ends_s, "waited in vain"
+        meanwhile()
 
 
 def _one(pool: Pool, job: Job) -> Outcome:
@@ -186,10 +207,12 @@ def check_a_dead_worker_is_a_loss(open_pool: OpenPool) -> None:
 
 def check_cancelling(open_pool: OpenPool) -> None:
     """Running and queued jobs end as LATE when cancelled; an unknown id is ignored."""
-    with closing(open_pool(1)) as pool:
-        pool.submit(Job("running", "cluster.contracts:spin"))
+    with TemporaryDirectory() as folder, closing(open_pool(1)) as pool:
+        note = Path(folder, "pid")
+        pool.submit(Job("running", "cluster.contracts:spin", str(note)))
         pool.submit(Job("queued", "cluster.contracts:square", 2))
-        assert pool.wait(0.5) == []
+        _await(note.exists, lambda: pool.wait(0.1))
+        assert pool.wait(0.1) == []
         for key in ("queued", "running", "unknown"):
             pool.cancel(key)
         outcomes = gather(pool, 2)
@@ -211,15 +234,14 @@ def check_many_jobs_end_once(open_pool: OpenPool) -> None:
 
 def check_threads_are_slots(open_pool: OpenPool) -> None:
     """Narrow jobs run side by side, a wide one alone; one wider than the pool gets the pool."""
-    with closing(open_pool(2)) as pool:
-        for key, threads in (("a", 1), ("b", 1), ("wide", 5), ("c", 1)):
-            pool.submit(Job(key, "cluster.contracts:nap", 0.5, threads=threads))
-        naps = {key: outcome.value for key, outcome in gather(pool, 4).items()}
-    assert naps["a"][0] < naps["b"][1], naps
-    assert naps["b"][0] < naps["a"][1], naps
-    assert naps["wide"][0] >= max(naps["a"][1], naps["b"][1]), naps
-    assert naps["c"][0] >= naps["wide"][1], naps
-    assert [naps[key][2] for key in ("a", "b", "wide", "c")] == [1, 1, 2, 1]
+    with TemporaryDirectory() as folder, closing(open_pool(2)) as pool:
+        for key, threads, other in (("a", 1, "b"), ("b", 1, "a"), ("wide", 5, "wide"), ("c", 1, "c")):
+            meeting = str(Path(folder, key)), str(Path(folder, other))
+            pool.submit(Job(key, "cluster.contracts:meet", meeting, threads=threads))
+        met = {key: outcome.value for key, outcome in gather(pool, 4).items()}
+    assert met["wide"][0] >= max(met["a"][1], met["b"][1]), met
+    assert met["c"][0] >= met["wide"][1], met
+    assert [met[key][2] for key in ("a", "b", "wide", "c")] == [1, 1, 2, 1]
 
 
 def check_what_cannot_travel_fails(open_pool: OpenPool) -> None:
@@ -249,16 +271,11 @@ def check_closing(open_pool: OpenPool) -> None:
         note = Path(folder, "pid")
         pool = open_pool(2)
         pool.submit(Job("a", "cluster.contracts:spin", str(note)))
-        ends_s = time.monotonic() + _PATIENCE_S
-        while not (note.exists() and note.read_text()) and time.monotonic() < ends_s:
-            pool.wait(0.1)
+        _await(lambda: note.exists() and note.read_text(), lambda: pool.wait(0.1))
         worker = psutil.Process(int(note.read_text()))
         pool.close()
         pool.close()
-    ends_s = time.monotonic() + _PATIENCE_S
-    while _is_alive(worker) and time.monotonic() < ends_s:
-        time.sleep(0.02)
-    assert not _is_alive(worker), worker
+    _await(lambda: not _is_alive(worker))
 
 
 def check_machines_are_told(open_pool: OpenPool) -> None:
@@ -267,10 +284,13 @@ def check_machines_are_told(open_pool: OpenPool) -> None:
         assert pool.slots == 2
         assert sum(node.cpus for node in pool.nodes()) >= 2
         assert all(node.name and node.memory_mb > 0 for node in pool.nodes())
-        pool.submit(Job("a", "cluster.contracts:nap", 1.0, threads=2))
-        pool.wait(0.3)
-        assert sum(node.busy_cpus for node in pool.nodes()) == 2
-        gather(pool, 1)
+        with TemporaryDirectory() as folder:
+            began, end = Path(folder, "began"), Path(folder, "end")
+            pool.submit(Job("a", "cluster.contracts:hold", (str(began), str(end)), threads=2))
+            _await(began.exists, lambda: pool.wait(0.1))
+            assert sum(node.busy_cpus for node in pool.nodes()) == 2
+            end.touch()
+            gather(pool, 1)
         assert sum(node.busy_cpus for node in pool.nodes()) == 0
 
 
@@ -287,16 +307,19 @@ def check_interrupting_a_wait(open_pool: OpenPool) -> None:
     """Ctrl-C leaves `wait` as KeyboardInterrupt; the job in flight and the pool go on. Run it in the main thread."""
     main = threading.main_thread().ident
     assert main is not None
-    with closing(open_pool(1)) as pool:
-        pool.submit(Job("a", "cluster.contracts:nap", 1.0))
+    with TemporaryDirectory() as folder, closing(open_pool(1)) as pool:
+        began, end = Path(folder, "began"), Path(folder, "end")
+        pool.submit(Job("a", "cluster.contracts:hold", (str(began), str(end))))
+        _await(began.exists, lambda: pool.wait(0.1))
         timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))
-        timer.start()
         was_interrupted = False
         try:
+            timer.start()
             pool.wait(_PATIENCE_S)
         except KeyboardInterrupt:
             was_interrupted = True
         timer.join()
+        end.touch()
         assert was_interrupted
         assert gather(pool, 1)["a"].status is Status.DONE
         _check_goes_on(pool)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ import pandas as pd
 import psutil
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0  # nothing waits longer, on however busy a machine
 QUICK = ("--families", "linear,lightgbm", "--workers", "2", "--quiet")
 
 
@@ -36,9 +40,17 @@ def start(*words: str, **options: Any) -> subprocess.Popen[str]:
 def finish(*words: str, **options: Any) -> str:
     """Run `automl` to its end, which must be a good one; what it said on stderr."""
     process = start(*words, **options)
-    out, err = process.communicate(timeout=5 * PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, (out, err)
     return err
+
+
+def start_s() -> float:
+    """Seconds that a program with our libraries takes to start, here and now: long runs get multiples of it."""
+    for _ in range(2):  # the first time from the disk
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-c", "import automl.run, lightgbm, torch"], check=True)
+    return time.monotonic() - began
 
 
 def fit_words(data: Path, run: Path, budget: str, *more: str) -> Sequence[str]:
@@ -53,6 +65,26 @@ def until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = 
         if process is not None and process.poll() is not None:
             raise AssertionError(f"ended early with {process.returncode}: {process.communicate()}")
         time.sleep(0.02)
+
+
+@contextmanager
+def interrupted_when(condition: Callable[[], Any]) -> Iterator[None]:
+    """Ctrl-C for what runs here in the main thread, as soon as something is so."""
+    is_left = threading.Event()
+
+    def watch() -> None:
+        while not is_left.wait(0.05):
+            if condition():
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_left.set()
+        thread.join()
 
 
 def events(run: Path) -> list[dict[str, Any]]:

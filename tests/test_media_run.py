@@ -68,12 +68,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(("save", "families"), [(save_pictures, "svm,convnet"), (save_sounds, "svm,soundnet")])
 def test_a_folder_of_classes_is_learned_and_another_predicted(
-    save: Callable[..., Path], families: str, tmp_path: Path, cache: Path
+    save: Callable[..., Path], families: str, tmp_path: Path, cache: Path, short_courses: None
 ) -> None:
     """Classical models and networks take part; the model, read back, names the classes of new files."""
     data, new = save(tmp_path / "data", 30), save(tmp_path / "new", 8, seed=1)
     names = tuple(families.split(","))
-    automl.fit(data, budget="10s", families=names, run_dir=tmp_path / "run", seed=1, verbose=0)
+    automl.fit(data, budget="2 trials", families=names, run_dir=tmp_path / "run", seed=1, verbose=0)
     trials = json.loads((tmp_path / "run" / "report.json").read_text())["trials"]
     assert {trial["family"] for trial in trials if trial["folds_done"]} >= set(names)
     model = automl.load(tmp_path / "run")

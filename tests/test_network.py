@@ -1,9 +1,9 @@
 """Networks on tables, and the loop that trains them."""
 
+import itertools
 import math
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 import search_spaces
-from automl.training import learners
+from automl.training import learners, tabular
 from automl.training.answers import Answers
 from automl.training.network import Batch, Objective, Recipe, train
+from automl.training.tabular import watched
 from search_spaces.neural.blocks import Dropout
 from search_spaces.spec import Matrix, Rows, Run, Shape, starts
 
@@ -117,12 +118,13 @@ def test_numbers_that_hardly_differ_do_not_break_the_network() -> None:
     assert np.isfinite(learn(rows, None, REGRESSION, rounds=2).predict(rows.X)).all()
 
 
-def test_the_deadline_is_obeyed_and_leaves_a_usable_network() -> None:
+def test_the_deadline_is_obeyed_and_leaves_a_usable_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fit of minutes, given one second, ends soon after it, says that it was cut, and predicts."""
-    rows = waves(60_000)
-    started = time.monotonic()
-    learner = learn(rows, waves(2000, 1), Run("regression", 1, "rmse", 1, until=started + 1.0), width=512, depth=5)
-    assert time.monotonic() - started < 6.0  # a wide margin: the machine may be busy
+    looked = itertools.count()  # each look at the clock takes 10 ms
+    monkeypatch.setattr("automl.training.network.time.monotonic", lambda: 0.01 * next(looked))
+    rows = waves(3000)
+    learner = learn(rows, waves(200, 1), Run("regression", 1, "rmse", 1, until=1.0))
+    assert next(looked) < 150
     assert learner.is_cut
     assert np.isfinite(learner.predict(rows.X.take(np.arange(10)))).all()
 
@@ -206,13 +208,20 @@ def test_dropout_keeps_the_mean_and_the_share() -> None:
     assert torch.equal(dropout.eval()(ones), ones)
 
 
-def test_a_crowd_of_validation_rows_does_not_delay_the_end() -> None:
+def test_a_crowd_of_validation_rows_does_not_delay_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Early stopping looks at a sample when validation rows far outnumber the training rows."""
-    started = time.monotonic()
-    run = Run("regression", 1, "rmse", 1, until=started + 1.0)
-    learner = learn(waves(300), waves(400_000, 1), run, width=512, depth=5, bins=64)
-    assert time.monotonic() - started < 6.0  # looking once at all the rows takes several seconds
-    assert learner.rounds_ > 1
+    asked: list[int] = []
+
+    def spy(valid: Rows, learned: int, seed: int) -> Rows:
+        asked.append(len(watched(valid, learned, seed)))
+        return watched(valid, learned, seed)
+
+    monkeypatch.setattr(tabular, "watched", spy)
+    learner = learn(waves(300), waves(100_000, 1), REGRESSION, rounds=3)
+    assert asked == [tabular.LEAST_WATCHED]
+    assert learner.rounds_ == 3
+    few = waves(200, 1)
+    assert watched(few, 300, 0) is few
 
 
 class Line:

@@ -95,7 +95,7 @@ def test_a_run_lives_in_an_object_store(table: Path) -> None:
 def test_a_run_goes_on_from_the_copy_when_its_machine_is_gone(table: Path, tmp_path: Path, home: Path) -> None:
     """The driver is killed and its folder lost: whoever resumes the URL has what was copied by then."""
     url, copy = f"file://{tmp_path}/store/run", tmp_path / "store" / "run"
-    words = ["fit", str(table), "--target", "churned", "--budget", "60 trials", "--out", url, *QUICK]
+    words = ["fit", str(table), "--target", "churned", "--budget", "20 trials", "--out", url, *QUICK]
     driver = start(*words)
     until(lambda: count(copy, "finished") >= 10, driver)
     driver.kill()
