@@ -32,6 +32,7 @@ FAR = 1.1  # an error so many times smaller on the same folds is no luck: then f
 BLEND = "blend"
 RUNGS = 3  # blends below the unlimited one, each within a quarter of the milliseconds of the one before
 NO_LIMITS = Limits()
+BEHIND = 1.5  # an error so many times larger on the same few files: that network need not shorten the comparison
 FOLDS_KEPT = 3  # of each member: what a rung's limit must leave room for
 
 
@@ -42,10 +43,12 @@ class Arena:
     trials: tuple[Trial, ...]
     metric: Metric
     folds: tuple[int, ...]
+    rows: np.ndarray  # of the data set, in the order of the predictions
     y: np.ndarray
     weight: np.ndarray | None
     predictions: Mapping[int, np.ndarray]  # trial number -> held-out predictions of all rows here
     blocks: np.ndarray | None = None  # an id per row, equal for rows that are redrawn together; None: each by itself
+    later: tuple[int, ...] = ()  # folds of later deals of the same rows, which some have done as well
 
     @property
     def rivals(self) -> list[Trial]:
@@ -53,8 +56,8 @@ class Arena:
         return sorted((t for t in self.trials if t.plan.family != BASELINE), key=self.error)
 
     def error(self, trial: Trial) -> float:
-        """Mean error over the folds all have finished."""
-        return _mean_error(trial, self.folds)
+        """Mean error over the folds all have finished, and over other deals of the same rows."""
+        return _mean_error(trial, [*self.folds, *(k for k in self.later if k in trial.folds)])
 
 
 def _mean_error(trial: Trial, folds: Sequence[int]) -> float:
@@ -67,19 +70,25 @@ def enter(trials: Sequence[Trial], ready: Prepared) -> Arena:
     chosen = _common_folds([t for t in trials if t.folds and t.plan.family != BASELINE], ready)
     entered = tuple(t for t in trials if t.folds and all(k in t.folds for k in chosen))
     rows = np.concatenate([shared.folds.held(k) for k in chosen])
-    predictions = {t.plan.number: np.concatenate([t.folds[k].predictions for k in chosen]) for t in entered}
+    predictions = {t.plan.number: shared.folds.pooled(chosen, _predictions(t)) for t in entered}
     weight = None if shared.weight is None else shared.weight[rows]
     blocks = None if shared.folds.blocks is None else shared.folds.blocks[rows]
-    return Arena(entered, ready.metric, chosen, shared.y[rows], weight, predictions, blocks)
+    is_whole = len(chosen) == shared.folds.each
+    later = tuple(range(shared.folds.each, shared.folds.count)) if is_whole else ()
+    return Arena(entered, ready.metric, chosen, rows, shared.y[rows], weight, predictions, blocks, later)
+
+
+def _predictions(trial: Trial) -> dict[int, np.ndarray]:
+    return {k: fold.predictions for k, fold in trial.folds.items()}
 
 
 def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
     """Those of a finished bag, unless that shuts out a trial far better on what it did; else the most that any has."""
     if not rivals:
         return tuple(range(ready.shared.folds.count))
-    goal = tuple(range(ready.bags.goal))
-    if ready.shared.raw.media is not None and ready.bags.goal == 1:
-        return _folds_of_leaders(rivals) or goal
+    goal = tuple(range(min(ready.bags.goal, ready.shared.folds.each)))  # later deals are of the same rows
+    if ready.shared.raw.media is not None:
+        return (_folds_of_leaders(rivals) if ready.bags.goal == 1 else _folds_of_both(rivals, goal)) or goal
     if ready.is_rough and (shared := _folds_of_best(rivals)):
         return shared
     sets = {tuple(k for k in goal if k in t.folds) for t in rivals} - {()}
@@ -110,6 +119,25 @@ def _folds_of_best(rivals: Sequence[Trial]) -> tuple[int, ...]:
         if len(folds) > 1:
             return tuple(sorted(folds))
     return ()
+
+
+def _folds_of_both(rivals: Sequence[Trial], goal: Sequence[int]) -> tuple[int, ...]:
+    """Folds that the networks with most of them and the other models with most of them both did.
+
+    A network had as many as there was time for. One that is far behind on them does not decide: others keep all theirs.
+    """
+    mine = {t.plan.number: {k for k in goal if k in t.folds} for t in rivals}
+    looked = sorted((t for t in rivals if mine[t.plan.number]), key=lambda t: (-len(mine[t.plan.number]), t.error))
+    leaders: dict[bool, Trial] = {}
+    for trial in looked:
+        leaders.setdefault(search_spaces.get(trial.plan.family).eats == "table", trial)
+    if len(leaders) < 2:
+        return tuple(sorted(mine[looked[0].plan.number])) if looked else ()
+    network, other = leaders[False], leaders[True]
+    both = sorted(mine[network.plan.number] & mine[other.plan.number])
+    if both and _mean_error(network, both) > BEHIND * _mean_error(other, both):
+        return tuple(sorted(mine[other.plan.number]))
+    return tuple(both) or tuple(sorted(mine[looked[0].plan.number]))
 
 
 def _is_far_ahead(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -> bool:

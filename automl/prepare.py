@@ -18,13 +18,14 @@ from automl.modalities.table.repeats import Repeats, Way, judge, row_ids
 from automl.options import Options
 from automl.own_metric import Trial, metric_of
 from automl.records import Dataset, Kind, Profile
-from automl.split import Bags, Folds, choose_bags, choose_media_bags, make_folds, stretches, suited
+from automl.split import Bags, Folds, choose_bags, choose_media_bags, dealt_again, make_folds, stretches, suited
 from automl.target import encode_target
 from search_spaces.spec import Size, Task
 
 ROUGH_ROWS = 5_000  # held-out rows of a holdout below which a handful of them decides among good models
 CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
 TEXT_WIDTH = 10  # a text column costs as much as so many numbers
+ANOTHER_DEAL = 7_919  # added to the seed; far from those that users give one after another
 YARDSTICKS = ("lightgbm", "mlp")  # how many fits of the cheaper one the budget allows decides how many folds there are
 
 
@@ -85,14 +86,16 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float,
     is_plain = sensed is None and not raw.texts  # texts and files seldom repeat, and would be read once more for it
     same_rows = find_same(row_ids(raw), y) if is_plain else None
     price_s = min(_price_s(name, size, same_rows) for name in YARDSTICKS)
-    asked = bags or suited(
-        _bags(len(y), core_s, price_s, is_media=sensed is not None), groups, is_forward=times is not None
-    )
+    is_media, is_forward = sensed is not None, times is not None
+    chosen = _bags(len(y), core_s, price_s, is_media=is_media, is_forward=is_forward)
+    asked = bags or suited(chosen, groups, is_forward=is_forward)
     repeats = Repeats(None)
     if groups is None and times is None:
         repeats = _repeats(raw, y, dataset, options.repeats)
-    folds = make_folds(
-        y, profile.task, count=asked.count, seed=options.seed, groups=groups, times=times, twins=repeats.twins
+    each, twins = asked.count // asked.deals, repeats.twins
+    seeds = [options.seed + ANOTHER_DEAL * deal for deal in range(asked.deals)]
+    folds = dealt_again(
+        [make_folds(y, profile.task, count=each, seed=s, groups=groups, times=times, twins=twins) for s in seeds]
     )
     told = "; ".join(part for part in (asked.why, _few(folds, asked), folds.why, repeats.why) if part)
     asked = replace(asked, goal=folds.count if asked.goal == asked.count else min(asked.goal, folds.count))
@@ -134,7 +137,7 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
     """A short text that changes with any value of the encoded data, and with the folds."""
     sum_ = 0
     own = raw.numbers[:, : raw.numbers.shape[1] - raw.described]  # what follows from the media may differ by a rounding
-    for block in (own, raw.codes, y, folds.of_row, *(() if weight is None else (weight,))):
+    for block in (own, raw.codes, y, folds.of_row, *folds.again, *(() if weight is None else (weight,))):
         if block.size:
             sum_ = zlib.crc32(np.ascontiguousarray(block).data.cast("B"), sum_)
     for texts in raw.texts:
@@ -148,10 +151,10 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
     return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
 
 
-def _bags(rows: int, core_s: float, price_s: float, *, is_media: bool) -> Bags:
+def _bags(rows: int, core_s: float, price_s: float, *, is_media: bool, is_forward: bool) -> Bags:
     """As many folds as the time pays for."""
     if is_media:
-        return choose_media_bags(rows, is_timed=core_s < float("inf"))
+        return choose_media_bags(rows, is_timed=core_s < float("inf"), is_forward=is_forward)
     return choose_bags(rows, core_s / price_s)
 
 

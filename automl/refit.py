@@ -2,7 +2,8 @@
 
 A finished bag is kept: its fold models together have seen every row and average better than one refit. A trial that
 finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it; so is one whose
-folds look forward in time, since none of them has seen the newest rows.
+folds look forward in time, since none of them has seen the newest rows. Networks of two folds or more are kept: they
+average better than one on all rows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import search_spaces
 from automl.frontier import Limits, trim
 from automl.prepare import Shared
 from automl.records import Candidate, Plan, Trial
@@ -78,7 +80,9 @@ class Refitter:
         folds = self.shared.folds
         if member.folds == (ALL_ROWS,):
             return False
-        if folds.kind != "forward" and len(trial.folds) == folds.count:
+        is_network = search_spaces.get(trial.plan.family).eats != "table"
+        is_bag = all(k in trial.folds for k in range(folds.each)) or (is_network and len(trial.folds) > 1)
+        if folds.kind != "forward" and is_bag:
             return False
         if not self.site.clock.is_timed:
             return True

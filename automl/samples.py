@@ -50,8 +50,7 @@ def gather(bench: Bench, chosen: Candidate) -> Samples | None:
         return None
     held = held_out(chosen, bench.arena, len(bench.profile.classes))
     shown = examples(held)
-    rows = np.concatenate([bench.ready.shared.folds.held(k) for k in bench.arena.folds])
-    places = rows[[example.row for example in shown]]
+    places = bench.arena.rows[[example.row for example in shown]]
     media = _in_memory(sensed.media.take(places))
     samples = Samples(media.kind)
     folder = bench.site.folder.path / FOLDER

@@ -6,7 +6,8 @@ failing. Groups stay whole; with times, models only ever look forward.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +24,9 @@ HOLDOUT = 10  # folds of which only the first must be done where even three are 
 LEAST_GROUPS = 5  # that this fold holds, as far as there are: fewer tell of themselves only
 MEDIA_FOLDS = 3  # of images and sounds where only trials count: networks take long
 MEDIA_HELD, MEDIA_LEAST = 300, 25  # files to hold out where there is time for one fold; at least one in so many
+FEW_FILES = 3_000  # below it a tenth is too few to choose by, and all folds of a described model take seconds
+MEDIA_BAG = 5  # folds where every file is held out once
+FEWER_FILES, DEALS = 500, 2  # below it they are dealt anew for models that take milliseconds: who sat with whom is luck
 MANY_ROWS = 100_000
 BLOCKS = 30  # stretches of time in a fold, about: rows of one are close enough in time to err alike
 LOPSIDED = 1.5  # times its share that a fold may grow for the sake of twins
@@ -37,16 +41,39 @@ class Folds:
     kind: str  # "stratified" | "grouped" | "forward" | "random"
     why: str
     blocks: np.ndarray | None = None  # an id per row, equal for rows that tell the same twice; None: each for itself
+    again: tuple[np.ndarray, ...] = ()  # of later deals: the same rows in other folds, numbered on
+
+    @property
+    def each(self) -> int:
+        """Folds of one deal, after which every row was held out once."""
+        return self.count // (1 + len(self.again))
 
     def held(self, k: int) -> np.ndarray:
         """The rows that fold k predicts, rising."""
-        return np.flatnonzero(self.of_row == k)
+        return np.flatnonzero(self._deal_of(k) == k)
 
     def train(self, k: int) -> np.ndarray:
         """The rows that fold k learns from, rising: all others, or the earlier ones in forward folds, newest first."""
         if self.kind == "forward":
             return np.flatnonzero((self.of_row > k) | (self.of_row < 0))
-        return np.flatnonzero(self.of_row != k)
+        return np.flatnonzero(self._deal_of(k) != k)
+
+    def _deal_of(self, k: int) -> np.ndarray:
+        return (self.of_row, *self.again)[k // self.each]
+
+    def pooled(self, folds: Sequence[int], predictions: Mapping[int, np.ndarray]) -> np.ndarray:
+        """One prediction for each row that these folds hold out: the mean of all, of whatever deal, that were made."""
+        if not self.again:
+            return np.concatenate([predictions[k] for k in folds])
+        rows = np.concatenate([self.held(k) for k in folds])
+        first = next(iter(predictions.values()))
+        total, times = np.zeros((len(self.of_row), *first.shape[1:])), np.zeros(len(self.of_row))
+        for k, given in predictions.items():
+            held = self.held(k)
+            total[held] += given
+            times[held] += 1
+        shape = (-1, *[1] * (first.ndim - 1))
+        return np.asarray(total[rows] / times[rows].reshape(shape))
 
 
 @dataclass(frozen=True)
@@ -56,6 +83,7 @@ class Bags:
     count: int
     goal: int  # below `count`: the first fold is a holdout, and the others only run when time is left
     why: str
+    deals: int = 1  # of all rows into folds, one after another; `count` is the folds of all of them
 
 
 def choose_bags(rows: int, fits: float) -> Bags:
@@ -85,8 +113,16 @@ def suited(bags: Bags, groups: np.ndarray | None, *, is_forward: bool) -> Bags:
     return Bags(count, bags.goal, f"{told}: one group in {count} held out")
 
 
-def choose_media_bags(rows: int, *, is_timed: bool) -> Bags:
-    """A network is trained once, for as long as there is time: a holdout; where only trials count, some folds."""
+def choose_media_bags(rows: int, *, is_timed: bool, is_forward: bool = False) -> Bags:
+    """All folds where files are few; else a holdout, for networks take long; where only trials count, some folds.
+
+    Of all folds a network does as many as there is time for. Rows in time cannot be dealt anew.
+    """
+    if is_timed and rows < FEW_FILES:
+        each = max(2, min(MEDIA_BAG, rows // 2))
+        deals = DEALS if rows < FEWER_FILES and not is_forward else 1
+        told = f", dealt {deals} times for models of numbers" if deals > 1 else ""
+        return Bags(each * deals, each * deals, f"{rows:,} files: {each} folds{told}", deals)
     if is_timed:
         count = min(max(HOLDOUT, rows // MEDIA_HELD), MEDIA_LEAST)
         return Bags(count, 1, f"networks learn for as long as there is time: one file in {count} held out")
@@ -134,6 +170,16 @@ def make_folds(
     if strata.max() == 0:
         return Folds(count, of_row, "random", f"at random, the answers are too few or too equal to balance{torn}")
     return Folds(count, of_row, "stratified", f"equal shares of {_shares(task)}{torn}")
+
+
+def dealt_again(deals: Sequence[Folds]) -> Folds:
+    """Several deals of the same rows as one, with as many folds each."""
+    first, *others = deals
+    again = tuple(np.asarray(o.of_row + first.count * n, dtype=np.int16) for n, o in enumerate(others, 1))
+    if not again or any(o.count != first.count for o in others):
+        return first
+    count = first.count * len(deals)
+    return replace(first, count=count, again=again)
 
 
 def _shares(task: Task) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,31 +29,31 @@ def halves(rows: int, seed: int) -> Rows:
     return Rows(Matrix(nothing, nothing.astype(np.int32), (), Media("image", store, np.arange(rows))), y)
 
 
-@pytest.mark.parametrize("ema", [0.0, 1.0])
+@pytest.mark.parametrize(("ema", "held"), [(0.0, 250), (1.0, 250), (1.0, 50)])
 def test_a_training_that_died_goes_on_where_its_state_was_kept(
-    ema: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ema: float, held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second attempt counts on from the epochs of the first, and learns what there is to learn."""
+    """The second attempt counts on from the epochs of the first, also where so few are held out that no look counts."""
     monkeypatch.setattr(kept, "EVERY_S", 0.0)
-    looks, look = [0], network._Attempt._look
+    epochs, learn = [0], network._Attempt._epoch
 
-    def dying(self: network._Attempt, pace: network._Pace) -> float:
-        looks[0] += 1
-        if looks[0] == DIED_AFTER + 1:
+    def dying(self: network._Attempt, *given: Any) -> float:
+        epochs[0] += 1
+        if epochs[0] == DIED_AFTER + 1:
             raise KeyboardInterrupt
-        return look(self, pace)
+        return learn(self, *given)
 
     run = Run("binary", 2, "accuracy", 0, kept=str(tmp_path / "state.pt"))
-    monkeypatch.setattr(network._Attempt, "_look", dying)
+    monkeypatch.setattr(network._Attempt, "_epoch", dying)
     fit = {**starts(convnet.FAMILY.space), **SMALL, "rounds": ROUNDS, "ema": ema}
     learner = learners.make(convnet.FAMILY, fit)
     with pytest.raises(KeyboardInterrupt):
-        learner.fit(halves(150, 0), halves(50, 1), run)
+        learner.fit(halves(150, 0), halves(held, 1), run)
     assert (tmp_path / "state.pt").is_file()
-    looks[0] = -1000
-    learner.fit(halves(150, 0), halves(50, 1), run)
+    epochs[0] = -1000
+    learner.fit(halves(150, 0), halves(held, 1), run)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
-    assert state["epochs"][1] == DIED_AFTER + looks[0] + 1000
+    assert state["epochs"][1] == DIED_AFTER + epochs[0] + 1000
     assert state["epochs"][1] <= ROUNDS
     new = halves(100, 2)
     assert float((learner.predict(new.X).argmax(axis=1) == new.y).mean()) > 0.9

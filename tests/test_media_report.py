@@ -59,7 +59,7 @@ def test_labels_are_those_that_the_saved_model_gives() -> None:
 
     y = np.array([0, 1, 1])
     predictions = {3: np.array([[0.6, 0.4], [0.6, 0.4], [0.2, 0.8]])}
-    arena = Arena((), get("accuracy"), (0,), y, None, predictions)
+    arena = Arena((), get("accuracy"), (0,), np.arange(len(y)), y, None, predictions)
     score = Score("accuracy", 1.0, 1.0, 1.0, True)
     candidate = Candidate("one", {3: 1.0}, score, 0, 0, 0, 0, 0, 0, readout=Readout(label_weights=(0.3, 0.7)))
     held = held_out(candidate, arena, 2)

@@ -3,16 +3,20 @@
 A network is as good as its course is long, and at the end of it its learning rate must have come to rest; so a course
 is granted its seconds before it starts. Short ones tell which configuration is worth a long one; where they would have
 to be so short that they tell nothing, the default gets all the time. Models of described files come before.
+
+Of few files one fold says little. There models of numbers get all folds first, and few of them compete; a network gets
+one fold after another, as many as leave each enough epochs, before another configuration is begun.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from automl.search.allocate import Allocator, Weigh
+from automl.ensemble import most_candidates
+from automl.search.allocate import HOPELESS, Allocator, Weigh
 from automl.search.steps import Attempt, Continue, Course, Load, Start
 from search_spaces.spec import Family, Params
 
@@ -28,7 +32,14 @@ NUMBERS_SHARE = 0.08  # of all seconds at most for the first look at one family 
 WORTH_MORE = 0.15  # of the networks' seconds must be left for another long course
 LOOK_THREADS, LONG_THREADS = 4, 8  # at most; where there are more, courses run side by side
 LOOKS_ON_GPU = 4  # side by side on one
+LOOK_FILES = 150  # held out, below which a short course picks the lucky configuration, not the good one
+FEW_STEPS = 20_000  # over the number of files: of few files, whose epochs have few steps, more epochs are enough,
+MOST_ENOUGH = 120  # at most so many: below 200 files others do not help
+BEHIND = 1.3  # an error so many times another network's, on the same few files, earns no further folds
+MOST_BAGS = 3  # configurations of networks that get all folds before the best get a second deal of them
+COMPETE = 2  # times the models that a blend chooses from: more of described files would only find luckier ones
 
+_Idea = tuple[Family, dict[str, Any], str]  # what to try, and why
 EpochSeconds = Callable[[Family, Params, int], float]  # of a configuration on so many threads; 0: unknown
 
 
@@ -75,16 +86,14 @@ class Courses:
     def next(self, left_s: float) -> Start | Continue | None:
         """The next step with `left_s` seconds to go; None where nothing more can finish, or others must end first."""
         self.all_s = self.all_s or left_s
-        if (family := self._unseen_cheap(left_s)) is not None:
-            limit = Course(max(SHORTEST_S, NUMBERS_SHARE * self.all_s), threads=1)
-            return Start(family, family.configs()[0], "default: first look at the family", course=limit)
-        is_late = left_s <= SHORTEST_S or self._numbers_lead()
-        step, lanes = (None, self._lanes(1, 1)) if is_late else self._course(left_s)
-        if step is not None:
-            return step if self._is_free(lanes) else None
-        if any(attempt.running for attempt in self._mine()):
-            return None  # its threads are taken
-        return self.others.next(left_s) if self.families else None
+        if (step := self._numbers_first(left_s)) is not None:
+            return step
+        if self._numbers_lead() and (step := self._of_numbers(left_s)) is not None:
+            return step
+        course, lanes = (None, self._lanes(1, 1)) if left_s <= SHORTEST_S else self._course(left_s)
+        if course is not None:
+            return course if self._is_free(lanes) else None
+        return self._of_numbers(left_s)
 
     def threads(self, number: int, left_s: float) -> int:
         """Threads for the next fold of a model of numbers where no other runs."""
@@ -101,6 +110,42 @@ class Courses:
         return Start(self.networks[0], None, "search") if self.networks else self.others.whole_trial()
 
     # --- models of numbers --------------------------------------------------------------------------------------------
+
+    def _numbers_first(self, left_s: float) -> Start | Continue | None:
+        """What comes before the networks: a look at each family, and all folds of the good ones where files are few."""
+        if (family := self._unseen_cheap(left_s)) is not None:
+            limit = Course(max(SHORTEST_S, NUMBERS_SHARE * self.all_s), threads=1)
+            return Start(family, family.configs()[0], "default: first look at the family", course=limit)
+        return self._unpaid_cheap(left_s) if self._is_bagged else None
+
+    def _of_numbers(self, left_s: float) -> Start | Continue | None:
+        """The next step of a model of numbers, once networks have left the threads."""
+        if not self.families or any(attempt.running for attempt in self._mine()):
+            return None
+        is_done = self.others.is_done_looking
+        self.others.is_done_looking = is_done or self._has_seen_enough()
+        step = self.others.next(left_s)
+        self.others.is_done_looking = is_done
+        return step
+
+    def _has_seen_enough(self) -> bool:
+        """Whether so many configurations compete on few files that another one would win by chance."""
+        looked = sum(len(self._of(family)) for family in self.families)
+        return self._is_bagged and looked >= COMPETE * most_candidates(self.load.size.rows)
+
+    def _unpaid_cheap(self, left_s: float) -> Continue | None:
+        """Another fold of a family's first model, as long as all of its folds leave the networks their share."""
+        slots = self.load.slots
+        looked = [a for family in self.families for a in self._of(family) if a.folds and not a.trouble]
+        room_s = (1 - self.load.neural_share) * self.all_s * slots - sum(attempt.spent.cpu_s for attempt in looked)
+        limit = HOPELESS * min(map(_first_error, looked), default=0.0)
+        for attempt in sorted(looked, key=_first_error):
+            missing = attempt.missing(self.load.goal)
+            owed_s = len(missing) * attempt.fold_s
+            is_cheap = owed_s < min(room_s, NUMBERS_SHARE * self.all_s * slots) and owed_s / slots < left_s / 2
+            if missing and is_cheap and _first_error(attempt) <= limit:
+                return Continue(attempt.plan.number, missing[0])
+        return None
 
     def _unseen_cheap(self, left_s: float) -> Family | None:
         """A family that was not looked at, as long as all first looks leave the networks their share.
@@ -125,6 +170,8 @@ class Courses:
         if not (long and numbers):
             return False
         best, rival = min(long, key=_first_error), min(numbers, key=_first_error)
+        if self._is_bagged:
+            return _is_behind(min(long, key=lambda a: (-len(a.folds), a.error)), numbers, 1.0)
         return _first_error(rival) < _first_error(best) and not self._is_sated(best)
 
     # --- networks -----------------------------------------------------------------------------------------------------
@@ -146,7 +193,8 @@ class Courses:
         is_over = bool(long) and left_s < WORTH_MORE * self.whole_s
         if is_over or any(attempt.running for attempt in short):
             return None, lanes
-        return self._long_course(short, long, lanes, left_s), lanes
+        choose = self._bag if self._is_bagged else self._long_course
+        return choose(short, long, lanes, left_s), lanes
 
     def _again(self, torn: Attempt, look_s: float, left_s: float) -> tuple[Continue, _Lanes]:
         """A course that ended with an earlier driver goes on from the state that it kept."""
@@ -162,6 +210,8 @@ class Courses:
         least_s = max(SHORTEST_LOOK_S, LOOK_EPOCHS * self.epoch_s(default, default.configs()[0], lanes.threads))
         look_s = max(least_s, min(LONGEST_LOOK_S, LOOK_SHARE * self.whole_s))
         looks = int(LOOKS_SHARE * self.whole_s / look_s) * lanes.count
+        if self._is_bagged and self.load.size.rows < LOOK_FILES * self._deal:
+            looks = 0
         return look_s, looks if looks >= FEWEST_LOOKS else 0
 
     def _long_course(
@@ -174,16 +224,60 @@ class Courses:
             return self._evidence(best, lanes, left_s)
         if any(attempt.trouble for attempt in long) and not done:
             return None  # it would fail again
+        fresh = self._fresh(short, long) or (self._another_seed(best) if best is not None else None)
+        if fresh is None:
+            return None
+        family, given, told = fresh
+        return Start(family, given, told, course=self._granted(family.name, given, lanes, left_s))
+
+    def _bag(self, short: list[Attempt], long: list[Attempt], lanes: _Lanes, left_s: float) -> Start | Continue | None:
+        """Of few files: one fold after another of a network, until each file was held out; then the same of another."""
+        alive = [attempt for attempt in long if not attempt.trouble]
+        if long and not alive:
+            return None  # it would fail again
+        fresh = self._fresh(short, long)
+        seen = {attempt.plan.family for attempt in long}
+        if fresh is not None and (not long or (fresh[0].name not in seen and self._holds(fresh, lanes, left_s / 2))):
+            return self._begun(fresh, lanes, left_s)
+        good = sorted((a for a in alive if not _is_behind(a, alive, BEHIND)), key=lambda a: (-len(a.folds), a.error))
+        for attempt in good:
+            if missing := attempt.missing(self._deal):
+                return self._another_fold(attempt, missing, lanes, left_s)
+        if fresh is not None and len(long) < MOST_BAGS and self._holds(fresh, lanes, left_s / self._deal):
+            return self._begun(fresh, lanes, left_s)
+        for attempt in sorted(good, key=lambda a: a.error):
+            if missing := attempt.missing(self.load.folds):
+                return self._another_fold(attempt, missing, lanes, left_s)
+        again = self._another_seed(min(good, key=lambda a: a.error))
+        return self._begun(again, lanes, left_s) if self._holds(again, lanes, left_s / self._deal) else None
+
+    def _begun(self, fresh: _Idea, lanes: _Lanes, left_s: float) -> Start:
+        family, given, told = fresh
+        return Start(family, given, told, course=self._granted(family.name, given, lanes, left_s))
+
+    def _another_fold(self, attempt: Attempt, missing: list[int], lanes: _Lanes, left_s: float) -> Continue:
+        plan = attempt.plan
+        course = self._granted(plan.family, plan.params, lanes, left_s, len(missing))
+        return Continue(plan.number, missing[0], course)
+
+    def _holds(self, fresh: _Idea, lanes: _Lanes, seconds: float) -> bool:
+        """Whether so many seconds are enough epochs of a configuration."""
+        return self._enough * self.epoch_s(fresh[0], fresh[1], lanes.threads) <= seconds
+
+    def _fresh(self, short: list[Attempt], long: list[Attempt]) -> _Idea | None:
+        """The best configuration that has not had a long course."""
         ranked = [attempt for attempt in sorted(short, key=lambda attempt: attempt.error) if attempt.folds]
         if len(long) < len(ranked):
             plan = ranked[len(long)].plan
-            family, given = self._named(plan.family), dict(plan.params)
             told = f"a long course of trial {plan.number}, place {len(long) + 1} of {len(ranked)} after short ones"
-        elif (config := next(self._untried(), None)) is not None:
-            family, given, told = config[0], config[1], f"{config[2]}: a long course"
-        else:
-            return None
-        return Start(family, given, told, course=self._granted(family.name, given, lanes, left_s))
+            return self._named(plan.family), dict(plan.params), told
+        config = next(self._untried(), None)
+        return None if config is None else (config[0], config[1], f"{config[2]}: a long course")
+
+    def _another_seed(self, best: Attempt) -> _Idea:
+        """Where all known configurations had their course: the best of them, begun from other weights."""
+        told = f"a long course of trial {best.plan.number} with another seed"
+        return self._named(best.plan.family), dict(best.plan.params), told
 
     def _evidence(self, best: Attempt, lanes: _Lanes, left_s: float) -> Continue:
         """Another fold of a network that is right nearly always, and before it of its cheap rival, if that is, too."""
@@ -199,11 +293,29 @@ class Courses:
         baseline = self.attempts.get(0)
         return _first_error(attempt) <= (SATED * baseline.error if baseline is not None and baseline.folds else 0.0)
 
-    def _granted(self, name: str, given: Params, lanes: _Lanes, left_s: float) -> Course:
+    def _granted(self, name: str, given: Params, lanes: _Lanes, left_s: float, folds: int = 0) -> Course:
         """What is left, or an equal part of it where several courses of enough epochs fit in."""
         epoch_s = self.epoch_s(self._named(name), given, lanes.threads)
-        parts = min(MOST_LONG, max(1, math.floor(left_s / (ENOUGH_EPOCHS * epoch_s)))) if epoch_s > 0 else 1
+        most = (folds or self._deal) if self._is_bagged else MOST_LONG
+        parts = min(most, max(1, math.floor(left_s / (self._enough * epoch_s)))) if epoch_s > 0 else 1
         return Course(left_s / parts, lanes.threads, lanes.gpus, is_long=True)
+
+    @property
+    def _is_bagged(self) -> bool:
+        """Whether files are so few that one fold of them says little."""
+        return self.load.goal > 1
+
+    @property
+    def _deal(self) -> int:
+        """Folds until each file was held out."""
+        return self.load.deal or self.load.folds
+
+    @property
+    def _enough(self) -> float:
+        """Epochs of a long course, beyond which another one adds more."""
+        if not self._is_bagged:
+            return ENOUGH_EPOCHS
+        return max(ENOUGH_EPOCHS, min(MOST_ENOUGH, FEW_STEPS / self.load.size.rows))
 
     def _lanes(self, threads: int, on_gpu: int) -> _Lanes:
         """Courses side by side: on GPUs so many on each, else as many as have their threads."""
@@ -237,6 +349,16 @@ class Courses:
 
     def _named(self, name: str) -> Family:
         return next(family for family in self.networks if family.name == name)
+
+
+def _is_behind(attempt: Attempt, rivals: Sequence[Attempt], times: float) -> bool:
+    """Whether another one has an error so many times smaller on the folds that both did."""
+    for rival in rivals:
+        both = [k for k in attempt.folds if k in rival.folds]
+        mine, theirs = (sum(one.folds[k].error for k in both) for one in (attempt, rival))
+        if both and mine > times * theirs:
+            return True
+    return False
 
 
 def _first_error(attempt: Attempt) -> float:

@@ -102,7 +102,7 @@ class Search:
             self.decision.shares.get("neural", 0.0), self.ready.is_careful,
             useful(self.shared.raw, self.shared.labels, has_long_tail=is_long), room_mb(nodes),
             min(self.pool.slots, max(node.cpus for node in nodes)), sum(node.gpus for node in nodes),
-            self.ready.is_rough, share_of_distinct(self.shared.same_rows),
+            self.ready.is_rough, share_of_distinct(self.shared.same_rows), self.shared.folds.each,
         )  # fmt: skip
 
     def _epoch_s(self, family: Family, params: Params, threads: int) -> float:

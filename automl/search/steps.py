@@ -101,6 +101,7 @@ class Load:
     gpus: float = 0.0
     is_rough: bool = False  # the one fold that all get holds out so few rows that leaders are due more
     distinct: float = 1.0  # share of the rows that is left where those that repeat others are counted once
+    deal: int = 0  # folds in which each row is held out once; 0: all
 
     def price_s(self, family: Family) -> float:
         """Predicted seconds of a default fit, before a run has measured one."""

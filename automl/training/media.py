@@ -26,6 +26,7 @@ from search_spaces.spec import Family, Matrix, Media, Params, Rows, Run, Shape
 MEASURED = 512  # training rows that the network sees before training, for means and whitening
 LOOKED_AT = 256  # rows at once where nothing is learned
 ADAMW_RATE = 0.12  # best learning rate of AdamW, relative to that of Muon
+FEWEST_WATCHED = 200  # held-out rows by which an epoch is chosen
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 200
 DEVICE_SHARE = 0.25  # of a device's free memory that a store may take
 
@@ -106,7 +107,7 @@ class MediaLearner:
         encoder = media.encoder if self.family.eats == "media" else None
         self.shape = replace(shape_of(media, self.answers.outputs), encoder=encoder)
         self.params["flip"] = self._decide_flip(media, train.y, run.seed)
-        feed = self._feed(train, valid if valid is None else watched(valid, len(train), run.seed))
+        feed = self._feed(train, _told_by(valid, len(train), run.seed))
         with use_threads(run.threads), seeded(run.seed):
             made = self.family.build(self.params, self.shape)
             made.learn(torch.from_numpy(media.values(sample_rows(len(media), run.seed, MEASURED))))
@@ -182,6 +183,14 @@ class MediaLearner:
             optimizer=self.params["optimizer"],
             ema=self.params["ema"],
         )
+
+
+def _told_by(valid: Rows | None, learned: int, seed: int) -> Rows | None:
+    """The rows that decide which epoch is kept; None where they are so few that the best of many is lucky.
+
+    Its predictions of them would look better than those of new ones. The last epoch is as good: its rate came to rest.
+    """
+    return None if valid is None or len(valid) < FEWEST_WATCHED else watched(valid, learned, seed)
 
 
 def media_of(X: Matrix) -> Media:

@@ -244,13 +244,12 @@ class _Attempt:
             self.feed.progress, self.feed.length = pace.progress, pace.foreseen / self.feed.steps
             if not math.isfinite(self._epoch(optimizer, rate, pace, generator)):
                 return None
-            if not self.feed.held_rows:
-                continue
-            with self._average():
-                self.errors.append(self._look(pace))
-                if self.errors[-1] <= min(self.errors):
-                    best, best_epoch, rounds = _copy(self.network), epoch, epoch - given_up
-            if not given_up and epoch - best_epoch >= self.recipe.patience:
+            if self.feed.held_rows:
+                with self._average():
+                    self.errors.append(self._look(pace))
+                    if self.errors[-1] <= min(self.errors):
+                        best, best_epoch, rounds = _copy(self.network), epoch, epoch - given_up
+            if best_epoch and not given_up and epoch - best_epoch >= self.recipe.patience:
                 given_up = epoch - best_epoch
                 self.network.load_state_dict(best)
                 if self.averaged is not None:
