@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import search_spaces
+from automl.ensemble import most_candidates
 from automl.records import Fold, Plan
 from automl.search.courses import LOOKS_SHARE, Courses
 from automl.search.steps import Attempt, Continue, Load, Start
@@ -25,21 +26,24 @@ class Played:
         errors: Iterator[float],
         epoch_s: float = 0.5,
         load: Load = Load(10, 1, SIZE, 2, neural_share=0.9),  # noqa: B008  # frozen
+        longest_s: float = float("inf"),
     ):
         self.attempts: dict[int, Attempt] = {}
-        self.left_s, self.errors = whole_s, errors
+        self.left_s, self.errors, self.longest_s = whole_s, errors, longest_s
         families = [search_spaces.get(name) for name in ("svm", "linear", "convnet")]
         self.courses = Courses.of(families, load, self.attempts, dict, lambda *_: epoch_s)
         self.granted: list[tuple[str, float, str]] = []  # family, seconds, why
+        self.most = 60  # steps
 
     def play(self) -> Played:
-        while self.left_s > 1 and (step := self.courses.next(self.left_s)) and len(self.granted) < 60:
+        while self.left_s > 1 and (step := self.courses.next(self.left_s)) and len(self.granted) < self.most:
             if isinstance(step, Continue):
                 attempt, place, because = self.attempts[step.number], step.fold, "another fold"
             else:
                 attempt, place, because = self.begin(step), 0, step.because
             is_network = attempt.plan.family == "convnet"
-            took_s = min(step.course.soft_s, self.left_s) if step.course and is_network else 0.5
+            granted_s = min(step.course.soft_s, self.left_s, self.longest_s) if step.course else 0.5
+            took_s = granted_s if is_network else 0.5
             self.granted.append((attempt.plan.family, took_s, because))
             attempt.folds[place] = fold(place, next(self.errors), took_s)
             self.left_s -= took_s
@@ -183,6 +187,87 @@ def test_a_course_that_ended_with_its_driver_goes_on() -> None:
     assert isinstance(step, Continue)
     assert (step.number, step.fold) == (3, 0)
     assert step.course is not None
+
+
+FEW = Load(10, 10, Size(245, 300, 2), 2, neural_share=0.6, is_careful=True, deal=5)  # two deals of five folds
+
+
+def level(error: float = 0.3) -> Iterator[float]:
+    while True:
+        yield error
+
+
+def networks(played: Played) -> list[Attempt]:
+    return [attempt for attempt in played.attempts.values() if attempt.plan.family == "convnet"]
+
+
+def test_of_few_files_models_of_numbers_get_all_folds_before_the_first_network() -> None:
+    """They take milliseconds, and one fold of few files says little."""
+    played = Played(120.0, level(), epoch_s=0.1, load=FEW).play()
+    first = next(place for place, (family, _, _) in enumerate(played.granted) if family == "convnet")
+    defaults = [a for a in played.attempts.values() if a.plan.family in ("svm", "linear")][:2]
+    assert first == 2 * FEW.folds
+    assert all(sorted(attempt.folds) == list(range(FEW.folds)) for attempt in defaults)
+
+
+def test_a_network_gets_a_fold_for_every_file_before_the_next_one_is_begun() -> None:
+    """All its courses are equal parts, and nothing was spent on comparing configurations on a few files."""
+    played = Played(120.0, level(), epoch_s=0.1, load=FEW, longest_s=8.0).play()
+    assert not played.courses_of("short course")
+    best, *others = networks(played)
+    assert sorted(best.folds)[:5] == [0, 1, 2, 3, 4]
+    assert [why for _, why in played.courses_of("") if why][:5] == ["default: a long course", *4 * ["another fold"]]
+    assert others
+    assert others[0].plan.params != best.plan.params
+
+
+@pytest.mark.parametrize(("epoch_s", "folds"), [(0.1, 5), (0.5, 2), (2.0, 1)])
+def test_a_network_has_as_many_folds_as_leave_each_enough_epochs(epoch_s: float, folds: int) -> None:
+    """Few good folds are better than all of them half learned."""
+    played = Played(120.0, level(), epoch_s=epoch_s, load=FEW).play()
+    network = networks(played)[0]
+    assert len(network.folds) == folds
+    if folds > 1:
+        assert min(fold.fit_s for fold in network.folds.values()) >= 40 * epoch_s
+
+
+@pytest.mark.parametrize("load", [FEW, Load(10, 1, SIZE, 2, neural_share=0.9)])
+@pytest.mark.parametrize("numbers", [0.1, 0.5])
+def test_a_search_goes_on_while_it_has_time(load: Load, numbers: float) -> None:
+    """Courses that end early are followed by others, whoever leads and however many configurations are known."""
+    played = Played(200.0, iter(lambda: 0.0, 1.0), epoch_s=0.02, load=load, longest_s=4.0)
+    errors = {"svm": numbers, "linear": 0.6, "convnet": 0.3}
+    played.errors = (errors[played.granted[-1][0]] for _ in iter(int, 1))
+    played.courses.is_done_looking = True  # the blend got no better
+    played.play()
+    assert played.left_s < 0.2 * 200 or len(played.granted) == 60
+    assert any(why.endswith("with another seed") for _, _, why in played.granted)
+
+
+def test_of_few_files_few_configurations_of_numbers_compete() -> None:
+    """Of many near-equal ones the luckiest would win: the time is for networks."""
+    random = np.random.default_rng(0)
+    played = Played(120.0, iter(lambda: float(random.uniform(0.29, 0.31)), 1.0), epoch_s=0.1, load=FEW, longest_s=2.0)
+    played.most = 400
+    played.play()
+    numbers = [a for a in played.attempts.values() if a.plan.family != "convnet"]
+    assert 2 < len(numbers) <= 2 * most_candidates(FEW.size.rows)
+
+
+def test_a_network_that_is_clearly_behind_gets_no_further_folds() -> None:
+    """After its first fold, a configuration far worse on the same files gives way to the next."""
+    played = Played(120.0, level(), epoch_s=0.1, load=FEW)
+    numbers = {"svm": 0.3, "linear": 0.3}
+    for number, (family, error) in enumerate(numbers.items(), 1):
+        plan = Plan(number, family, {}, 0, "default")
+        played.attempts[number] = Attempt(plan, {k: fold(k, error) for k in range(10)})
+    for number, folds in ((3, dict.fromkeys(range(5), 0.2)), (4, {0: 0.4})):
+        given = search_spaces.get("convnet").configs()[number - 3]
+        plan = Plan(number, "convnet", given, 0, "a long course", is_long=True)
+        played.attempts[number] = Attempt(plan, {k: fold(k, error) for k, error in folds.items()})
+    step = played.courses.next(60.0)
+    assert isinstance(step, Start)
+    assert step.given == search_spaces.get("convnet").configs()[2]
 
 
 def fold(number: int, error: float, fit_s: float = 1.0) -> Fold:
