@@ -32,7 +32,7 @@ FAR = 1.1  # an error so many times smaller on the same folds is no luck: then f
 BLEND = "blend"
 RUNGS = 3  # blends below the unlimited one, each within a quarter of the milliseconds of the one before
 NO_LIMITS = Limits()
-BEHIND = 1.5  # an error so many times larger on the same few files: that network need not shorten the comparison
+BEHIND = 0.5  # of the error of the others, by which a network that lacks one fold of many may be worse and still decide
 FOLDS_KEPT = 3  # of each member: what a rung's limit must leave room for
 
 
@@ -124,7 +124,8 @@ def _folds_of_best(rivals: Sequence[Trial]) -> tuple[int, ...]:
 def _folds_of_both(rivals: Sequence[Trial], goal: Sequence[int]) -> tuple[int, ...]:
     """Folds that the networks with most of them and the other models with most of them both did.
 
-    A network had as many as there was time for. One that is far behind on them does not decide: others keep all theirs.
+    A network had as many as there was time for. One that is behind on them does not decide: the others keep all theirs.
+    The fewer it had, the less may it be behind: with one alone not at all, for all others would be judged on that one.
     """
     mine = {t.plan.number: {k for k in goal if k in t.folds} for t in rivals}
     looked = sorted((t for t in rivals if mine[t.plan.number]), key=lambda t: (-len(mine[t.plan.number]), t.error))
@@ -135,8 +136,10 @@ def _folds_of_both(rivals: Sequence[Trial], goal: Sequence[int]) -> tuple[int, .
         return tuple(sorted(mine[looked[0].plan.number])) if looked else ()
     network, other = leaders[False], leaders[True]
     both = sorted(mine[network.plan.number] & mine[other.plan.number])
-    if both and _mean_error(network, both) > BEHIND * _mean_error(other, both):
-        return tuple(sorted(mine[other.plan.number]))
+    theirs = mine[other.plan.number]
+    allowed = 1 + BEHIND * (len(both) - 1) / max(1, len(theirs) - 1)
+    if both and len(both) < len(theirs) and _mean_error(network, both) > allowed * _mean_error(other, both):
+        return tuple(sorted(theirs))
     return tuple(both) or tuple(sorted(mine[looked[0].plan.number]))
 
 

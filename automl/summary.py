@@ -77,7 +77,7 @@ def report(story: Story, clock: Clock, folder: RunFolder) -> dict[str, Any]:
         "confusion": _confusion(story),
         "samples": as_json(story.samples),
         "importance": as_json(story.importance),
-        "arena": {"folds": list(story.arena.folds), "tied": as_json(story.end.tied)},
+        "arena": {"folds": list(story.arena.folds), "rows": len(story.arena.y), "tied": as_json(story.end.tied)},
         "trials": [_trial(trial, story.arena.metric) for trial in story.trials],
         "cost": {**_cost(story.trials, clock), "invoice": as_json(story.bill)},
         "versions": versions(),

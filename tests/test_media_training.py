@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from automl.training import learners
+from automl.training import learners, network
 from automl.training.answers import Answers
 from automl.training.augment import Augment
 from automl.training.averaged import Averaged
@@ -56,6 +56,23 @@ def accuracy(learner: MediaLearner, rows: Rows) -> float:
 
 
 # --- the learner -----------------------------------------------------------------------------------------------------
+
+
+def test_few_held_out_files_do_not_choose_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best of many looks at a few files is a lucky one, and the score on them would flatter."""
+    looks: list[int] = []
+    look = network._Attempt._look
+
+    def counted(self: network._Attempt, pace: network._Pace) -> float:
+        looks.append(self.feed.held_rows)
+        return look(self, pace)
+
+    monkeypatch.setattr(network._Attempt, "_look", counted)
+    learner = learn(squares(40), squares(50, 1), rounds=4)
+    assert not looks
+    assert learner.rounds_ == 4
+    learn(squares(40), squares(200, 1), rounds=2)
+    assert looks == [200, 200]
 
 
 def test_it_learns_where_the_bright_square_is() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.errors import InputError, OptionError
-from automl.split import choose_bags, make_folds, suited
+from automl.split import choose_bags, choose_media_bags, dealt_again, make_folds, suited
 
 COUNTS = st.integers(2, 10)
 SEEDS = st.integers(0, 99)
@@ -252,3 +252,37 @@ def test_the_first_fold_of_groups_holds_most_of_them():
     folds = make_folds(np.arange(1_000) % 2, "binary", count=2, seed=0, groups=groups)
     partition(folds, 1_000)
     assert len(np.unique(groups[folds.held(0)])) >= 99
+
+
+@pytest.mark.parametrize(
+    ("rows", "count", "goal", "deals"),
+    [(60, 10, 10, 2), (499, 10, 10, 2), (500, 5, 5, 1), (2_999, 5, 5, 1), (3_000, 10, 1, 1), (50_000, 25, 1, 1)],
+)
+def test_of_few_files_every_one_is_held_out(rows, count, goal, deals):
+    """A tenth of them would decide by luck; below 500 they are dealt twice."""
+    bags = choose_media_bags(rows, is_timed=True)
+    assert (bags.count, bags.goal, bags.deals) == (count, goal, deals)
+
+
+def test_files_in_time_are_dealt_once_and_of_trials_there_are_three_folds():
+    """The same stretches would come again."""
+    bags = choose_media_bags(60, is_timed=True, is_forward=True)
+    assert (bags.count, bags.goal, bags.deals) == (5, 5, 1)
+    assert choose_media_bags(50_000, is_timed=False).count == 3
+
+
+@given(labels(least=10), st.integers(2, 3), SEEDS)
+def test_rows_dealt_again_are_held_out_once_in_each_deal_and_pooled_to_their_mean(y, deals, seed):
+    """Later deals are other folds of the same rows; no model learned from what it predicts."""
+    folds = dealt_again([make_folds(y, "multiclass", count=4, seed=seed + deal) for deal in range(deals)])
+    assert (folds.count, folds.each) == (4 * deals, 4)
+    for first in range(0, folds.count, folds.each):
+        held = np.concatenate([folds.held(k) for k in range(first, first + folds.each)])
+        assert sorted(held) == list(range(len(y)))
+    for k in range(folds.count):
+        assert not set(folds.held(k)) & set(folds.train(k))
+        assert len(folds.held(k)) + len(folds.train(k)) == len(y)
+    told = {k: np.full((len(folds.held(k)), 2), float(k // 4)) for k in range(folds.count)}
+    pooled = folds.pooled([2, 0], told)
+    assert pooled.shape == (len(folds.held(2)) + len(folds.held(0)), 2)
+    assert np.allclose(pooled, np.mean(range(deals)))
