@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     results = given.out / "results.jsonl"
     done = read(results)
+    results.write_text("".join(json.dumps(asdict(one)) + "\n" for one in done))  # without a torn end
     for case in cases:
         key = (case.name, case.files, case.draw, given.seconds)
         if any((one.name, one.files, one.draw, one.seconds) == key for one in done):

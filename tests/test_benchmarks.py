@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ sys.path.insert(0, str(BENCHMARKS))  # scripts, not a package: they import each 
 
 import scoring  # noqa: E402 - found only after the line above
 import sets  # noqa: E402 - likewise
+import small_folders  # noqa: E402 - likewise
 import tables  # noqa: E402 - likewise
 from scoring import Record  # noqa: E402 - likewise
 
@@ -233,3 +234,44 @@ def test_a_quick_benchmark_of_ours_beats_the_constant_by_far_on_every_bundled_se
         assert record.loss < 0.85 * record.constant_loss, (record.set, record.loss, record.constant_loss)
         assert record.size_mb is not None
         assert record.size_mb < 100
+
+
+def test_a_small_folder_is_drawn_in_the_shares_of_its_classes_and_the_same_each_time(tmp_path: Path) -> None:
+    """Another draw has other files; a set with too few gives none."""
+    for name, count in (("cat", 60), ("dog", 30), ("emu", 1)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            (tmp_path / name / f"{number}.png").touch()
+    first, again, other = (small_folders.draw(tmp_path, small_folders.Case("pets", 45, n)) for n in (0, 0, 1))
+    assert first is not None
+    assert first == again != other
+    assert len(set(first)) == len(first)
+    counts = pd.Series([file.parent.name for file in first]).value_counts()
+    assert counts.to_dict() == {"cat": 29, "dog": 15, "emu": 1}
+    assert small_folders.draw(tmp_path, small_folders.Case("pets", 92, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_higher_better", "kept", "verdict"),
+    [
+        ("accuracy", True, 0.82, "inside"), ("accuracy", True, 0.7, "too good"), ("accuracy", True, 0.95, "too low"),
+        ("log_loss", False, 0.95, "too good"), ("log_loss", False, 0.7, "too low"),
+    ],
+)  # fmt: skip
+def test_a_promise_is_too_good_where_new_files_are_worse(
+    metric: str, is_higher_better: bool, kept: float, verdict: str
+) -> None:
+    """Whichever way the metric goes."""
+    one = small_folders.Outcome("pets", 60, 0, 10.0, metric, is_higher_better, 0.8, 0.75, 0.9, kept, 9.0, "svm", 3, 60)
+    assert one.verdict == verdict
+    told = small_folders.summary([one, replace(one, kept=0.8, files=240, took_s=5.0)])
+    assert f"| all | 2 | {'100%' if verdict == 'inside' else '50%'} |" in told
+    assert told.rstrip().endswith("| 70% |")
+
+
+def test_cases_that_are_done_are_read_back_and_a_torn_one_is_not(tmp_path: Path) -> None:
+    """A run that was ended goes on."""
+    one = small_folders.Outcome("pets", 60, 0, 10.0, "accuracy", True, 0.8, 0.7, 0.9, 0.8, 9.0, "svm", 3, 60)
+    (tmp_path / "results.jsonl").write_text(json.dumps(asdict(one)) + "\n" + json.dumps(asdict(one))[:40])
+    assert small_folders.read(tmp_path / "results.jsonl") == [one]
+    assert small_folders.read(tmp_path / "none.jsonl") == []
