@@ -137,11 +137,11 @@ def draw(train: Path, case: Case) -> list[Path] | None:
         return None
     chance = random.Random(f"{case.name} {case.files} {case.draw}")
     shares = {path: case.files * len(files) / there for path, files in classes.items()}
-    counts = {path: max(2, math.floor(share)) for path, share in shares.items()}
+    counts = {path: min(len(files), max(2, math.floor(shares[path]))) for path, files in classes.items()}
     left = case.files - sum(counts.values())
     for path in sorted(shares, key=lambda path: counts[path] - shares[path])[: max(0, left)]:
         counts[path] += 1
-    return [file for path, files in classes.items() for file in chance.sample(files, min(counts[path], len(files)))]
+    return [file for path, files in classes.items() for file in chance.sample(files, counts[path])]
 
 
 def line(one: Outcome) -> str:
