@@ -210,6 +210,22 @@ def test_of_few_files_models_of_numbers_get_all_folds_before_the_first_network()
     assert all(sorted(attempt.folds) == list(range(FEW.folds)) for attempt in defaults)
 
 
+def test_the_best_model_of_numbers_gets_all_folds_even_where_they_are_dear() -> None:
+    """Else all would be judged on a fifth of few files; of the others only cheap ones have more than a look."""
+    played = Played(60.0, level(), epoch_s=0.1, load=FEW)
+    for number, (family, error) in enumerate((("svm", 0.3), ("linear", 0.31)), 1):
+        plan = Plan(number, family, search_spaces.get(family).configs()[0], 0, "default")
+        played.attempts[number] = Attempt(plan, {0: fold(0, error, 2.0)})
+    for place in range(1, FEW.folds):
+        step = played.courses.next(50.0)
+        assert isinstance(step, Continue)
+        assert (step.number, step.fold) == (1, place)
+        played.attempts[1].folds[place] = fold(place, 0.3, 2.0)
+    step = played.courses.next(50.0)
+    assert isinstance(step, Start)
+    assert step.family.name == "convnet"
+
+
 def test_a_network_gets_a_fold_for_every_file_before_the_next_one_is_begun() -> None:
     """All its courses are equal parts, and nothing was spent on comparing configurations on a few files."""
     played = Played(120.0, level(), epoch_s=0.1, load=FEW, longest_s=8.0).play()

@@ -139,10 +139,11 @@ class Courses:
         looked = [a for family in self.families for a in self._of(family) if a.folds and not a.trouble]
         room_s = (1 - self.load.neural_share) * self.all_s * slots - sum(attempt.spent.cpu_s for attempt in looked)
         limit = HOPELESS * min(map(_first_error, looked), default=0.0)
-        for attempt in sorted(looked, key=_first_error):
+        for place, attempt in enumerate(sorted(looked, key=_first_error)):
             missing = attempt.missing(self.load.goal)
             owed_s = len(missing) * attempt.fold_s
-            is_cheap = owed_s < min(room_s, NUMBERS_SHARE * self.all_s * slots) and owed_s / slots < left_s / 2
+            most_s = NUMBERS_SHARE * self.all_s * slots if place else room_s  # without the best there is no evidence
+            is_cheap = owed_s < min(room_s, most_s) and owed_s / slots < left_s / 2
             if missing and is_cheap and _first_error(attempt) <= limit:
                 return Continue(attempt.plan.number, missing[0])
         return None
