@@ -85,7 +85,7 @@ def _predictions(trial: Trial) -> dict[int, np.ndarray]:
 def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
     """Those of a finished bag, unless that shuts out a trial far better on what it did; else the most that any has."""
     if not rivals:
-        return tuple(range(ready.shared.folds.count))
+        return tuple(range(ready.shared.folds.each))
     goal = tuple(range(min(ready.bags.goal, ready.shared.folds.each)))  # later deals are of the same rows
     if ready.shared.raw.media is not None:
         return (_folds_of_leaders(rivals) if ready.bags.goal == 1 else _folds_of_both(rivals, goal)) or goal

@@ -61,6 +61,12 @@ def test_a_folder_of_few_files_has_two_deals_of_five_folds(ready: Prepared) -> N
     assert ready.is_careful
 
 
+def test_without_any_model_the_constant_is_scored_on_each_file_once(ready: Prepared) -> None:
+    """Two deals are not twice the files."""
+    found = enter([trial(ready, 0, "constant", range(10))], ready)
+    assert sorted(found.rows) == list(range(FILES))
+
+
 def test_all_are_compared_on_the_files_that_the_network_predicted_too(ready: Prepared) -> None:
     """Each file counts once, however often it was dealt, and the interval is that of so few files."""
     found = arena(ready, range(2), wrong=0.25)
