@@ -45,6 +45,9 @@ class Record:
     wall_s: float | None = None
     model: str | None = None
     version: str | None = None
+    promised: float | None = None  # the score that the contestant expects on new rows
+    low: float | None = None  # and the bounds of its interval
+    high: float | None = None
 
     @property
     def loss(self) -> float:
@@ -151,6 +154,8 @@ def summary(records: Sequence[Record]) -> str:
         lines = [f"- {r.set}, {r.contestant}, seed {r.seed}: {r.failure}" for r in failures]
         note = "In comparisons, a run without predictions has the loss of the constant predictor."
         parts += ["## Failures", note, "\n".join(lines)]
+    if any(r.low is not None and r.score is not None for r in records):
+        parts += ["## Promises kept", _promises(records)]
     table = losses(records)
     peers = [name for name in table.columns if name != OURS]
     if OURS in table.columns and peers:
@@ -171,6 +176,43 @@ def _results(records: Sequence[Record]) -> str:
         costs = [_typical(runs, field) for field in ("fit_s", "overrun_s", "row_ms", "batch_ms", "size_mb", "peak_mb")]
         rows.append([name, runs[0].metric, contestant, shown, *costs])
     return markdown(headers, rows)
+
+
+def _promises(records: Sequence[Record]) -> str:
+    """How often the test score lay inside the promised interval, and on which side it was missed."""
+    told = [r for r in records if r.low is not None and r.high is not None and r.score is not None]
+    rows = []
+    for contestant in dict.fromkeys(r.contestant for r in told):
+        mine = [r for r in told if r.contestant == contestant]
+        for metric in ["all", *dict.fromkeys(r.metric for r in mine)]:
+            some = [r for r in mine if metric in ("all", r.metric)]
+            good, poor = sum(map(_promised_too_much, some)), sum(map(_promised_too_little, some))
+            rows.append([contestant, metric, len(some), f"{1 - (good + poor) / len(some):.1%}", good, poor])
+    missed = [r for r in told if _promised_too_much(r) or _promised_too_little(r)]
+    lines = [
+        f"- {r.set}, {r.contestant}, seed {r.seed}: {r.promised:.4g} [{r.low:.4g}, {r.high:.4g}] promised, "
+        f"{r.score:.4g} kept"
+        for r in missed
+    ]
+    return (
+        markdown(["contestant", "metric", "runs", "inside", "too much", "too little"], rows) + "\n\n" + "\n".join(lines)
+    )
+
+
+def _promised_too_much(record: Record) -> bool:
+    """Whether the test score is worse than the interval allows."""
+    assert record.low is not None
+    assert record.high is not None
+    assert record.score is not None
+    return record.score < record.low if record.metric in GAINS else record.score > record.high
+
+
+def _promised_too_little(record: Record) -> bool:
+    """Whether it is better."""
+    assert record.low is not None
+    assert record.high is not None
+    assert record.score is not None
+    return record.score > record.high if record.metric in GAINS else record.score < record.low
 
 
 def _typical(runs: Sequence[Record], field: str) -> str:

@@ -1,14 +1,16 @@
 """Where the tables come from: a folder of data sets in the benchmark's layout, or three that ship with scikit-learn.
 
-A data set is a folder with meta.json (modality, task, target, metric) beside train.csv and test.csv, each maybe .gz.
+A data set is a folder with meta.json (modality, task, target, metric) beside train.csv and test.csv, each maybe .gz. Or
+the folder holds whole tables, NAME.csv.gz, and an index.csv (name, target, task): a third of each is kept for the test.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -18,6 +20,8 @@ BUNDLED = {  # name: (loader in sklearn.datasets, task, metric)
     "diabetes": ("load_diabetes", "regression", "rmse"),
 }
 SPLIT_SEED = 0
+METRICS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}  # of tables that name none
+LEAST_OF_CLASS = 2  # rows, to have it on both sides
 
 T = TypeVar("T")
 
@@ -56,6 +60,28 @@ def from_folder(folder: Path, names: tuple[str, ...] = ()) -> list[TableSet]:
     if not found:
         raise SystemExit(f"no tabular set in {str(folder)!r}. A set is a sub-folder with a meta.json (see README.md).")
     return _picked(found, names)
+
+
+def from_index(folder: Path, out: Path, names: tuple[str, ...] = ()) -> list[TableSet]:
+    """The whole tables that `folder`/index.csv lists, cut into two thirds to learn from and a third to test on."""
+    listed = {str(row["name"]): row for row in pd.read_csv(folder / "index.csv").to_dict("records")}
+    return [_halved(folder, row, out / name) for name, row in zip(names or listed, _picked(listed, names), strict=True)]
+
+
+def _halved(folder: Path, row: dict[Hashable, Any], out: Path) -> TableSet:
+    """One table, cut once; classes keep their shares."""
+    from sklearn.model_selection import train_test_split
+
+    name, target, task = str(row["name"]), str(row["target"]), str(row["task"])
+    frame = pd.read_csv(_csv(folder, name), dtype=str, keep_default_na=False)  # every cell as it was written
+    frame = frame[~frame[target].isin(["", "?", "NA"])]
+    counts = frame[target].map(frame[target].value_counts())
+    strata = None if task == "regression" or (counts < LEAST_OF_CLASS).any() else frame[target]
+    train, test = train_test_split(frame, test_size=1 / 3, random_state=SPLIT_SEED, stratify=strata)
+    out.mkdir(parents=True, exist_ok=True)
+    train.to_csv(out / "train.csv", index=False)
+    test.to_csv(out / "test.csv", index=False)
+    return TableSet(name, out / "train.csv", out / "test.csv", target, task, METRICS[task])
 
 
 def bundled(folder: Path, names: tuple[str, ...] = ()) -> list[TableSet]:

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     journal = out / "results.jsonl"
     if journal.exists() and not args.resume:
         raise SystemExit(f"{str(args.out)!r} already holds results. Add --resume or give another --out.")
-    tables = sets.from_folder(args.data.resolve(), args.sets) if args.data else sets.bundled(out / "sets", args.sets)
+    tables = _tables(args, out)
     contestants = [contestant(name) for name in args.contestants]
     records = read_records(journal)
     done = {(r.set, r.contestant, r.seed, r.seconds) for r in records}
@@ -79,6 +79,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     (out / "summary.md").write_text(text, encoding="utf-8")
     print("\n" + text)
     return 0
+
+
+def _tables(args: argparse.Namespace, out: Path) -> list[TableSet]:
+    """The sets asked for, each split once."""
+    if args.data is None:
+        return sets.bundled(out / "sets", args.sets)
+    folder = args.data.resolve()
+    if (folder / "index.csv").is_file():
+        return sets.from_index(folder, out / "sets", args.sets)
+    return sets.from_folder(folder, args.sets)
 
 
 # --- one run ---------------------------------------------------------------------------------------------------------

@@ -54,6 +54,41 @@ def test_errors_of_numbers_are_in_the_targets_unit() -> None:
     assert scoring.score("mae", truth, guess) == pytest.approx(3.5)
 
 
+def test_whole_tables_are_cut_once_and_keep_their_cells(tmp_path: Path) -> None:
+    """Two thirds to learn from, classes in equal shares, and a cell stays as it was written."""
+    table = pd.DataFrame({"x": ["01", "?"] * 45, "label": ["NA", *["a", "b"] * 44, "a"]})
+    table.to_csv(tmp_path / "some.csv.gz", index=False)
+    (tmp_path / "index.csv").write_text("name,target,task\nsome,label,binary\n")
+    (found,) = sets.from_index(tmp_path, tmp_path / "out")
+    train, test = (pd.read_csv(path, dtype=str, keep_default_na=False) for path in (found.train, found.test))
+    assert (len(train), len(test)) == (59, 30)
+    assert set(train["x"]) == {"01", "?"}
+    assert abs((test["label"] == "a").mean() - 0.5) < 0.05
+    assert (found.target, found.task, found.metric) == ("label", "binary", "roc_auc")
+
+
+def test_broken_promises_are_counted_on_their_side() -> None:
+    """A loss above its interval was promised too little of, an AUC above it was promised too low."""
+    runs = [
+        replace(RECORD, promised=0.9, low=0.85, high=0.95),
+        replace(RECORD, set="beer", score=0.99, promised=0.9, low=0.85, high=0.95),
+        replace(RECORD, set="ale", metric="log_loss", score=0.5, promised=0.3, low=0.2, high=0.4),
+        replace(RECORD, set="tea", contestant="other"),
+    ]
+    told = scoring.summary(runs)
+    rows = {
+        cells[1]: cells[2:]
+        for line in told.splitlines()
+        if (cells := line.strip("| ").replace("|", " ").split())[:1] == ["ours"]
+    }
+    assert rows == {
+        "all": ["3", "33.3%", "1", "1"],
+        "roc_auc": ["2", "50.0%", "0", "1"],
+        "log_loss": ["1", "0.0%", "1", "0"],
+    }
+    assert "- ale, ours, seed 0: 0.3 [0.2, 0.4] promised, 0.5 kept" in told
+
+
 @pytest.mark.parametrize(
     ("predictions", "message"),
     [

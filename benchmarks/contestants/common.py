@@ -58,6 +58,7 @@ class Fitted:
     predict: Callable[[pd.DataFrame], pd.DataFrame]  # a column per class with its probability, or one column of numbers
     save: Callable[[Path], object]  # writes the model as a file or a folder at this path
     describe: Callable[[], str]  # the model in one line
+    promise: tuple[float, float, float] | None = None  # the score to expect and the bounds of its interval, if told
 
 
 def compete(fit: Callable[[Task], Fitted], package: str) -> None:
@@ -88,6 +89,8 @@ def _compete(fit: Callable[[Task], Fitted], args: argparse.Namespace, result: di
     predictions.columns = predictions.columns.map(str)
     predictions.to_csv(args.out / "predictions.csv", index=False)
     result["model"] = one_line(fitted.describe())
+    if fitted.promise is not None:
+        result["promised"], result["low"], result["high"] = fitted.promise
     result["row_ms"], result["batch_ms"] = latency(fitted.predict, test)
     fitted.save(folder / "saved")
     result["size_mb"] = size_mb(folder / "saved")

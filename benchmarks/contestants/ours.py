@@ -26,7 +26,8 @@ def fit(task: Task) -> Fitted:
             return pd.DataFrame({"prediction": result.predict(rows)})
         return result.predict_proba(rows)
 
-    return Fitted(predict, result.save, lambda: result.best)
+    score = result.score
+    return Fitted(predict, result.save, lambda: result.best, (score.value, score.low, score.high))
 
 
 if __name__ == "__main__":  # workers import this script again
