@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ def describe(profile: Profile, schema: Schema, dataset: Dataset) -> dict[str, An
         "task": profile.task,
         "target": dataset.target_name,
         "weight": dataset.weight_name,
+        "class_weights": list(dataset.class_weights),
         "has_decimal_comma": bool(profile.facts.get(COMMA_FACT)),
         "classes": list(profile.classes),
         "positive": profile.positive,
@@ -125,10 +127,35 @@ def _require(schema: Schema, *, has_weights: bool) -> None:
 
 def copy(source: Path, target: Path) -> Path:
     """A saved model in another place; a folder that holds something is refused."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ArtifactError(f"{str(target)!r} exists and is not empty. Name another folder for the model.")
+    _refuse_full(target)
     shutil.copytree(source, target, dirs_exist_ok=True)
     return target
+
+
+def _refuse_full(target: Path) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ArtifactError(f"{str(target)!r} exists and is not empty. Name another folder for the model.")
+
+
+def pack(folder: Path) -> dict[str, bytes]:
+    """A saved model as the bytes of its files, checked, to travel in a pickle."""
+    files = _checked_files(folder, _manifest(folder)["files"])
+    return {"manifest.json": (folder / "manifest.json").read_bytes(), **files}
+
+
+def spread(files: Mapping[str, bytes], target: Path) -> Path:
+    """The files of `pack` as a saved model; a folder that holds something is refused."""
+    _refuse_full(target)
+    for name, content in files.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
+    return target
+
+
+def unpack(files: Mapping[str, bytes]) -> Model:
+    """The model of `pack`."""
+    with tempfile.TemporaryDirectory() as place:
+        return load(spread(files, Path(place)))  # all of it is read: nothing needs the folder any more
 
 
 def size_mb(folder: Path) -> float:

@@ -139,6 +139,10 @@ class BundleResult:
         if not (self.folder / "report.json").is_file():
             raise InputError(f"no finished run in {str(folder)!r}: report.json is not there. Give a run folder.")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: where the run lies, and the results of the targets, which bring their models."""
+        return {"folder": self.folder, "results": self.results}
+
     def __repr__(self) -> str:
         told = ", ".join(f"{name}: {score}" for name, score in self.scores.items())
         return f"<BundleResult {told}, in {str(self.folder)!r}>"

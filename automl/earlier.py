@@ -15,7 +15,7 @@ from automl import invoice
 from automl.errors import InputError, OptionError
 from automl.folder import RunFolder
 from automl.invoice import Invoice
-from automl.options import Budget, Options
+from automl.options import IN_MEMORY, Budget, Options
 from automl.prepare import Prepared
 from automl.records import Decision, Rule, Skip
 from automl.search import journal
@@ -93,7 +93,8 @@ def on_disk(options: Options) -> dict[str, Any]:
 def options_of(folder: RunFolder, changes: Mapping[str, Any]) -> Options:
     """The options of an earlier run; `changes` may say where to run and give what files cannot hold."""
     kept = folder.read_json("options.json")
-    lost = {"metric": kept.pop("metric_is_function", False), "test": kept["test"] == "(in memory)"}
+    lost = {name: kept[name] == IN_MEMORY for name in ("test", "weight")}
+    lost["metric"] = kept.pop("metric_is_function", False)
     for name, is_lost in lost.items():
         if is_lost and changes.get(name) is None:
             raise OptionError(

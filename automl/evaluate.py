@@ -73,6 +73,9 @@ def evaluate(model: Predictor, data: Any) -> Evaluation:
     dataset = _read(data, manifest)
     assert dataset.target is not None  # reading refuses rows without answers
     y = encode_target(dataset.target, profile)
+    weight = dataset.weight
+    if of_class := manifest.get("class_weights"):
+        weight = np.array(of_class)[y] * (1.0 if weight is None else weight)
     told = model.predict_proba(dataset.frame) if profile.classes else model.predict(dataset.frame)
     predictions = np.asarray(told)
     known = [metrics.get(name, profile.levels, profile.positive) for name in metrics.names(profile.task)]
@@ -80,7 +83,7 @@ def evaluate(model: Predictor, data: Any) -> Evaluation:
     notes = dataset.notes
     if profile.metric not in [metric.name for metric in known]:
         notes += (f"{profile.metric}, the metric of the run, is a function that a saved model does not hold",)
-    scores = tuple(_score(metric, y, predictions, dataset.weight, model.readout) for metric in known)
+    scores = tuple(_score(metric, y, predictions, weight, model.readout) for metric in known)
     return Evaluation(dataset.target_name, len(y), scores, profile.metric, notes)
 
 

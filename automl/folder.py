@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import json
 import os
 import re
@@ -48,9 +49,9 @@ class RunFolder:
         if isinstance(wanted, str) and remote.is_url(wanted):
             path = remote.working_folder(wanted)
             return cls.create(path, name)._mirrored(Mirror.onto_nothing(path, wanted))
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        path = Path(wanted) if wanted is not None else _free(Path("runs") / f"{slug(name)}-{stamp}")
+        path = Path("runs" if wanted is None else wanted)
         try:
+            path = fresh(path, name) if wanted is None else path
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise InputError(f"run folder {str(path)!r} is not empty. Name another one, or remove it first.")
             (path / "trials").mkdir(parents=True, exist_ok=True)
@@ -239,9 +240,13 @@ def slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
 
 
-def _free(path: Path) -> Path:
-    candidate, i = path, 1
-    while candidate.exists():
-        i += 1
-        candidate = path.with_name(f"{path.name}-{i}")
-    return candidate
+def fresh(parent: Path, name: str) -> Path:
+    """A new folder, parent/<name>-<time>, that no run beside this one can take too."""
+    parent.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    for count in itertools.count(1):
+        path = parent / f"{slug(name)}-{stamp}{'' if count == 1 else f'-{count}'}"
+        with suppress(FileExistsError):
+            path.mkdir()
+            break
+    return path

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from automl.errors import OptionError
 
+IN_MEMORY = "(in memory)"  # what options.json says of values that it cannot hold
 _UNITS_S = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -140,7 +141,14 @@ class Options:
         "saw, or apart, as new rows will repeat them too; auto: together where they repeat more than chance explains",
         choices=("auto", "together", "apart"),
     )
-    weight: str | None = _knob(None, "column with a weight for each row; not used as a feature")
+    weight: Any = _knob(
+        None, "column with a weight for each row, not used as a feature; in Python also the weights, one for each row"
+    )
+    class_weight: Any = _knob(
+        None,
+        "'balanced': rows of rare classes count more, in training and in the scores, until all classes count alike; "
+        "in Python also what the rows of each class count, {label: weight}",
+    )
     max_latency_ms: float | None = _knob(None, "the model must predict one row within this many milliseconds")
     max_model_mb: float | None = _knob(None, "the saved model must not be larger than this many megabytes")
     min_score: float | None = _knob(None, "below this score the verdict is that no model is worth using")
@@ -173,6 +181,7 @@ class Options:
             object.__setattr__(self, name, tuple(value))
         object.__setattr__(self, "quantiles", _levels(self.quantiles))
         object.__setattr__(self, "positive", self.positive.item() if hasattr(self.positive, "item") else self.positive)
+        object.__setattr__(self, "class_weight", _class_weight(self.class_weight))
         if self.quantiles and self.task not in (None, "regression"):
             raise OptionError(
                 f"quantiles are of numbers, but task={self.task!r} was given. Leave out task, or quantiles."
@@ -212,6 +221,21 @@ class Options:
         if not isinstance(self.seed, int) or self.seed < 0:
             raise OptionError(f"seed must be a whole number, 0 or above, got {self.seed!r}. Use for instance seed=0.")
 
+    @property
+    def weight_column(self) -> str | None:
+        """The column of weights; None where there are none, or where they came as values."""
+        return None if self.weight is None or _are_values(self.weight) else str(self.weight).strip()
+
+    @property
+    def in_memory(self) -> tuple[str, ...]:
+        """Names of the options whose values no file holds."""
+        is_kept = {
+            "metric": not callable(self.metric),
+            "test": self.test is None or isinstance(self.test, str | Path),
+            "weight": self.weight is None or self.weight_column is not None,
+        }
+        return tuple(name for name, kept in is_kept.items() if not kept)
+
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
         """Options from names and values, unknown names refused."""
@@ -226,9 +250,10 @@ class Options:
         plain = {spec.name: getattr(self, spec.name) for spec in fields(self)}
         plain["budget"] = str(self.budget)
         plain["metric"] = getattr(self.metric, "__name__", "(function)") if callable(self.metric) else self.metric
-        plain["test"] = (
-            None if self.test is None else str(self.test) if isinstance(self.test, str | Path) else "(in memory)"
-        )
+        plain["test"] = None if self.test is None else IN_MEMORY if "test" in self.in_memory else str(self.test)
+        plain["weight"] = IN_MEMORY if "weight" in self.in_memory else self.weight_column
+        if isinstance(self.class_weight, dict):  # a list of pairs: the keys of JSON objects would turn into text
+            plain["class_weight"] = [list(pair) for pair in self.class_weight.items()]
         for name in ("run_dir", "rates"):
             plain[name] = None if getattr(self, name) is None else str(getattr(self, name))
         return plain
@@ -245,6 +270,34 @@ def _target(given: Any) -> str | tuple[str, ...] | None:
     if not names:
         raise OptionError("target is an empty list. Name at least one column.")
     return names
+
+
+def _are_values(weight: Any) -> bool:
+    """Whether weights are given themselves, and not the name of their column."""
+    return hasattr(weight, "__len__") and not isinstance(weight, str | bytes)
+
+
+def _class_weight(given: Any) -> str | dict[Any, float] | None:
+    """'balanced', or a positive number for each label; pairs, as options.json holds them, are a dict again."""
+    hint = "Give 'balanced', or for instance {'yes': 5, 'no': 1}."
+    if given is None or (isinstance(given, str) and given == "balanced"):
+        return given
+    try:
+        pairs = {} if isinstance(given, str) else dict(given)
+        weights = {_plain(label): float(weight) for label, weight in pairs.items()}
+    except (TypeError, ValueError):
+        weights = {}
+    if not weights:
+        raise OptionError(f"class_weight must be 'balanced' or a weight for each label, got {given!r}. {hint}")
+    for label, weight in weights.items():
+        if not 0 < weight < math.inf:
+            raise OptionError(f"class_weight of {label!r} must be above 0 and finite, got {weight!r}. {hint}")
+    return weights
+
+
+def _plain(label: Any) -> Any:
+    """A label of NumPy as Python's own."""
+    return label.item() if hasattr(label, "item") else label
 
 
 def _levels(given: Any) -> tuple[float, ...]:

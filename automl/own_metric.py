@@ -87,8 +87,8 @@ def metric_of(function: Callable[..., Any], profile: Profile, trial: Trial) -> M
     facts = read(function, bool(profile.classes))
     if trial.weight is not None and not facts.takes_weight:
         raise OptionError(
-            f"metric {facts.name} takes no sample_weight, but a weight column was given. "
-            "Add a parameter sample_weight=None to the function, or leave weight out."
+            f"metric {facts.name} takes no sample_weight, but weights were given. "
+            "Add a parameter sample_weight=None to the function, or leave weight and class_weight out."
         )
     asked = _Asked(function, facts, profile)
     baseline, took_s = _try(asked, trial)

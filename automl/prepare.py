@@ -19,7 +19,7 @@ from automl.options import Options
 from automl.own_metric import Trial, metric_of
 from automl.records import Dataset, Kind, Profile
 from automl.split import Bags, Folds, choose_bags, choose_media_bags, dealt_again, make_folds, stretches, suited
-from automl.target import encode_target
+from automl.target import class_weights, encode_target
 from search_spaces.spec import Size, Task
 
 ROUGH_ROWS = 5_000  # held-out rows of a holdout below which a handful of them decides among good models
@@ -112,6 +112,19 @@ def _price_s(name: str, size: Size, same_rows: np.ndarray | None) -> float:
     family = search_spaces.get(name)
     share = share_of_distinct(same_rows) if family.counts_weights else 1.0
     return family.price.fit_s(replace(size, rows=max(1, round(share * size.rows))))
+
+
+def weigh(dataset: Dataset, profile: Profile, options: Options) -> Dataset:
+    """The data with its rows counting as `class_weight` asks, beside what they count by themselves."""
+    if options.class_weight is None or dataset.target is None:
+        return dataset
+    of_class = class_weights(options.class_weight, profile.classes, profile.class_counts)
+    own = 1.0 if dataset.weight is None else dataset.weight
+    told = ", ".join(f"{weight:.3g} ({label})" for label, weight in zip(profile.classes[:5], of_class, strict=False))
+    more = f" and {len(of_class) - 5} more classes" if len(of_class) > 5 else ""
+    note = f"class_weight: in training and in the scores a row of a class counts {told}{more}"
+    weight = own * of_class[encode_target(dataset.target, profile)]
+    return replace(dataset, weight=weight, class_weights=tuple(of_class.tolist()), notes=(*dataset.notes, note))
 
 
 def _encoded(dataset: Dataset, schema: Schema) -> Raw:

@@ -18,7 +18,7 @@ from automl.modalities.table.kinds import describe
 from automl.modalities.table.parse import is_numeric, to_number
 from automl.options import Options, near
 from automl.records import PLAIN_KINDS, USED_KINDS, Audit, Column, Dataset, Kind, Profile
-from automl.target import COMMA_FACT, Answers, encode_target, infer
+from automl.target import COMMA_FACT, Answers, class_weights, encode_target, infer
 from search_spaces.spec import OF_NUMBERS, Task
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def decide(dataset: Dataset, options: Options) -> tuple[Answers, str, str]:
         shown = ", ".join(f"{level:g}" for level in options.quantiles)
         rule = f"quantiles={shown} were given; {answers.rule.partition('; ')[2]}"
         answers = replace(answers, task="quantile", rule=rule)
+    if options.class_weight is not None:
+        class_weights(options.class_weight, answers.classes, answers.counts)  # refused before any work
     metric, why = _metric(answers.task, options.metric)
     if metric in metrics.OF_POSITIVE:
         why = f"{why}, of the class {answers.classes[answers.positive]!r}; override with positive="

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from automl.modalities.table.read import Table, shown
 from automl.modalities.table.sniff import NAMED
 from automl.options import Options, near
 from automl.records import Dataset, Sensed
-from automl.source import NESTED, Source, named, open_source, spelled
+from automl.source import NESTED, Source, as_column, named, open_source, spelled
 from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
@@ -48,10 +49,13 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode |
     name = roles["target"]
     target = frame[name] if source.labels is None else source.labels
     kept = _labelled(target, name, min_rows)
+    given = _given_weights(options, len(frame))
     if not kept.all():
         frame, target = frame[kept], target[kept]
         notes.append(f"{(~kept).sum()} of {len(kept)} rows have no {shown(name)} and were left out")
-    weight = _weights(frame[roles["weight"]]) if "weight" in roles else None
+    weight = None if given is None else _weights(given[kept], "weight")
+    if "weight" in roles:
+        weight = _weights(frame[roles["weight"]], f"weight {shown(roles['weight'])}")
     taken = {roles.get("weight"), None if source.labels is not None else name}
     frame = frame[[column for column in frame.columns if column not in taken]]
     if not frame.shape[1]:
@@ -73,6 +77,11 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode |
         source.name, frame, target, name, weight, "table" if source.media is None else source.media[1], sensed,
         tuple(notes), source.left_out, source.test, roles.get("weight"),
     )  # fmt: skip
+
+
+def load_test(data: Any, options: Options) -> Dataset:
+    """Rows kept apart to score on: any number. Weights that came as values belong to other rows; these count alike."""
+    return load(data, replace(options, weight=options.weight_column), min_rows=1)
 
 
 def load_features(data: Any, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -106,7 +115,7 @@ def _find_roles(source: Source, names: Sequence[str], options: Options) -> dict[
     elif options.target is None:
         raise InputError(f"which column to predict? Give target='...'. {_listed(names)}")
     for role in ("target", "weight", "time_column", "group_column"):
-        wanted = getattr(options, role)
+        wanted = options.weight_column if role == "weight" else getattr(options, role)
         if wanted is None or role in roles:
             continue
         name = str(wanted).strip()
@@ -207,20 +216,28 @@ def _labels_from_text(text: pd.Series, decimal: str) -> tuple[pd.Series, list[st
     return text, []
 
 
-def _weights(column: pd.Series) -> np.ndarray:
+def _given_weights(options: Options, rows: int) -> pd.Series | None:
+    """Weights that came as values, in the order of the rows."""
+    if options.weight is None or options.weight_column is not None:
+        return None
+    column, _ = as_column(options.weight, "weight")
+    if len(column) != rows:
+        raise InputError(f"weight has {len(column)} values, but the data has {rows} rows. Give one for each row.")
+    return column
+
+
+def _weights(column: pd.Series, what: str) -> np.ndarray:
     """One positive finite number per row, or a refusal that shows the first value that is none."""
     import pandas as pd
 
     if column.dtype.kind in "Mmcb":
-        raise InputError(
-            f"weight {shown(column.name)} holds {column.dtype}, not numbers. Give a number above 0 per row."
-        )
+        raise InputError(f"{what} holds {column.dtype}, not numbers. Give a number above 0 per row.")
     weight = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64)
     bad = ~(np.isfinite(weight) & (weight > 0))
     if bad.any():
         first = int(bad.argmax())
         raise InputError(
-            f"weight {shown(column.name)} must be a number above 0 in every row, got {shown(str(column.iloc[first]))} "
+            f"{what} must be a number above 0 in every row, got {shown(str(column.iloc[first]))} "
             f"in row {column.index[first] + 1} ({bad.sum()} such rows). Mend or remove them."
         )
     return weight

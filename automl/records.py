@@ -72,6 +72,7 @@ class Dataset:
     left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
     test: str | None = None  # a folder that came with it, made to test on
     weight_name: str | None = None  # the column that `weight` was
+    class_weights: tuple[float, ...] = ()  # what a row of each class counts, in `weight` already; in code order
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -32,8 +32,16 @@ class Result:
         if not (self.folder / "report.json").is_file():
             raise InputError(f"no finished run in {str(folder)!r}: report.json is not there. Give a run folder.")
         self._folder = RunFolder(self.folder)
+        self._packed: dict[str, bytes] | None = None  # the model's files, where they came in a pickle
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: where the run lies, and its model's files, with which it predicts anywhere."""
+        packed = self._packed or artifact.pack(self.folder / "model")
+        return {"folder": self.folder, "_folder": self._folder, "_packed": packed}
 
     def __repr__(self) -> str:
+        if not (self.folder / "report.json").is_file():  # a pickle may outlive its run
+            return f"<Result of a run that was in {str(self.folder)!r}>"
         return f"<Result {self.best}: {self.score}, in {str(self.folder)!r}>"
 
     # --- the model ----------------------------------------------------------------------------------------------------
@@ -41,7 +49,7 @@ class Result:
     @cached_property
     def model(self) -> Model:
         """The chosen model."""
-        return artifact.load(self.folder / "model")
+        return artifact.load(self.folder / "model") if self._packed is None else artifact.unpack(self._packed)
 
     def predict(self, data: Any) -> pd.Series | pd.DataFrame:
         """Predictions of the chosen model, one per row; of quantiles a column per level."""
@@ -61,6 +69,8 @@ class Result:
 
     def save(self, path: str | Path) -> Path:
         """Copy the chosen model; `automl.load` reads it anywhere."""
+        if self._packed is not None:
+            return artifact.spread(self._packed, Path(path))
         return artifact.copy(self.folder / "model", Path(path))
 
     def select(
@@ -80,7 +90,17 @@ class Result:
         if not (target / "manifest.json").is_file():
             trials = [self._trial(number) for number in pick.candidate.weights]
             members = lean(as_bags(pick.candidate, trials), trials, pick.limits)
-            told = ("task", "target", "weight", "has_decimal_comma", "classes", "levels", "metric", "schema")
+            told = (
+                "task",
+                "target",
+                "weight",
+                "class_weights",
+                "has_decimal_comma",
+                "classes",
+                "levels",
+                "metric",
+                "schema",
+            )
             facts = {name: self.model.manifest[name] for name in told if name in self.model.manifest}
             chosen = {"name": pick.candidate.name, "readout": pick.candidate.readout}
             artifact.save(target, members, self._folder, {**facts, **chosen})
@@ -96,6 +116,11 @@ class Result:
 
     @cached_property
     def _report(self) -> dict[str, Any]:
+        if not (self.folder / "report.json").is_file():
+            raise InputError(
+                f"the run in {str(self.folder)!r} is not there any more, so only its model can be used. "
+                "For scores and reports keep the run's folder."
+            )
         return dict(self._folder.read_json("report.json"))
 
     @cached_property

@@ -23,10 +23,10 @@ from automl.modalities.media.encoders import transfer
 from automl.modalities.media.encoders.checkpoint import Checkpoint
 from automl.modalities.media.intake import take_in
 from automl.options import Options, defaults
-from automl.prepare import Prepared, prepare
+from automl.prepare import Prepared, prepare, weigh
 from automl.profiler import examine
 from automl.progress import Watcher
-from automl.reading import load
+from automl.reading import load, load_test
 from automl.records import Audit, Dataset, Decision, Profile
 from automl.report import write
 from automl.result import Result
@@ -188,6 +188,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         dataset, taken_over = transfer.take_over(dataset, encoder, options, left_s, reading)
     _enter(clock, listener, "profile")
     profile, audit = examine(dataset, options)
+    dataset, held = weigh(dataset, profile, options), None if held is None else weigh(held, profile, options)
     decision = route(profile, options, round(sum(node.gpus for node in pool.nodes())), taken_over)
     bags = earlier.bags if earlier else None
     ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots, bags=bags)
@@ -237,7 +238,7 @@ def _held(options: Options, dataset: Dataset) -> Dataset | None:
     test = options.test if options.test is not None else dataset.test
     if test is None:
         return None
-    held = load(test, options, min_rows=1)
+    held = load_test(test, options)
     if held.target is None:
         raise OptionError(f"test data has no column {options.target!r}. Give rows with their answers.")
     return held

@@ -22,7 +22,7 @@ from automl.folder import RunFolder, slug
 from automl.options import Budget, Options, near
 from automl.profiler import decide
 from automl.progress import Watcher
-from automl.reading import load
+from automl.reading import load, load_test
 from automl.report import targets, words
 from automl.result import Result
 from automl.search.budget import Clock
@@ -149,7 +149,7 @@ def _run_one(data: Any, options: Options, listener: Watcher, run_one: RunOne) ->
         shutil.rmtree(here, ignore_errors=True)  # it was killed before it had decided anything
         return run_one(data, options, listener, started, None)
     with RunFolder.reopen(here) as folder:
-        given = {name: getattr(options, name) for name in ("test", "metric", "cluster", "workers", "rates")}
+        given = {name: getattr(options, name) for name in ("test", "metric", "weight", "cluster", "workers", "rates")}
         options, earlier = open_earlier(folder, options_of(folder, given), None)
         return run_one(data, options, listener, started, earlier)
 
@@ -163,11 +163,11 @@ def _check_names(source: Source, names: Sequence[str], options: Options) -> None
         if source.labels is not None or name not in known:
             shown = ", ".join(map(repr, known[:8]))
             raise InputError(f"target {name!r} is not a column of the data.{near(name, known)} Columns: {shown}.")
-    roles = {role: getattr(options, role) for role in ("weight", "time_column", "group_column")}
-    for role, name in roles.items():
-        if name in names:
-            raise InputError(f"{role} and target are both {name!r}. Give each a column of its own.")
-    if not set(known) - set(names) - {options.weight}:
+    roles = {"weight": options.weight_column, "time_column": options.time_column, "group_column": options.group_column}
+    for role, column in roles.items():
+        if column in names:
+            raise InputError(f"{role} and target are both {column!r}. Give each a column of its own.")
+    if not set(known) - set(names) - {options.weight_column}:
         raise InputError(
             f"all {len(names)} columns are targets, so nothing is left to predict from. Leave some out of target."
         )
@@ -191,7 +191,7 @@ def _check_each(found: Several, options: Options) -> None:
         source, own = found.of(target, options)
         decide(load(source, own), own)
         if own.test is not None:
-            load(own.test, own, min_rows=1)
+            load_test(own.test, own)
 
 
 # --- one share after the other ---------------------------------------------------------------------------------------

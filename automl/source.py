@@ -69,7 +69,7 @@ def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True
     if len(data) != 2:
         raise InputError(f"a tuple must be a pair (X, y), got {len(data)} items. Give (X, y), or one table.")
     frame, has_names, media = _as_rows(data[0])
-    labels, name = _as_labels(data[1])
+    labels, name = as_column(data[1])
     if len(labels) != len(frame):
         raise InputError(f"X has {len(frame)} rows, but y has {len(labels)}. Give one answer for each row.")
     target = str(next(iter(targets), None) or name or "target")
@@ -166,14 +166,17 @@ def _from_arrow(data: Any) -> Any:
     return data.to_pandas() if hasattr(data, "to_pandas") else data
 
 
-def _as_labels(y: Any) -> tuple[pd.Series, Any]:
-    """The answers of an (X, y) pair and the name they bring along."""
+def as_column(y: Any, what: str = "y") -> tuple[pd.Series, Any]:
+    """A value for each row, as the answers of an (X, y) pair, and the name they bring along."""
     import pandas as pd
 
     y = _from_arrow(y)
     if isinstance(y, pd.DataFrame):
         if y.shape[1] != 1:
-            raise InputError(f"y must be one column, got {y.shape[1]}. For several give one table and target=[...].")
+            raise InputError(
+                f"{what} must be one column, got {y.shape[1]}."
+                f"{' For several give one table and target=[...].' if what == 'y' else ' Give one value for each row.'}"
+            )
         y = y.iloc[:, 0]
     if isinstance(y, pd.Series | pd.Index):
         return pd.Series(y.array), y.name
@@ -181,16 +184,16 @@ def _as_labels(y: Any) -> tuple[pd.Series, Any]:
         try:
             y = np.asarray(y)
         except ValueError as error:
-            raise InputError(f"y must be one value for each row: {one_line(error)}. Give a flat list.") from error
+            raise InputError(f"{what} must be one value for each row: {one_line(error)}. Give a flat list.") from error
     if isinstance(y, np.ndarray):
         if y.ndim == 2 and y.shape[1] == 1:
             y = y[:, 0]
         if y.ndim != 1:
-            raise InputError(f"y must be one column, got the shape {y.shape}. Give one answer for each row.")
+            raise InputError(f"{what} must be one column, got the shape {y.shape}. Give one value for each row.")
         return pd.Series(y).infer_objects(), None
     if isinstance(y, list | tuple):
         return pd.Series(list(y)), None
-    raise InputError(f"y of type {type(y).__name__} cannot be read. Give an array, a Series or a list.")
+    raise InputError(f"{what} of type {type(y).__name__} cannot be read. Give an array, a Series or a list.")
 
 
 # --- names --------------------------------------------------------------------------------------------------------

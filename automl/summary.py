@@ -261,9 +261,10 @@ def command(options: Options, source: str | None, data: str = "data") -> str:
     given = {**options.as_json(), "run_dir": None, "verbose": None}
     usual = Options(budget=Options().budget).as_json()
     changed = {n: v for n, v in given.items() if v is not None and (v != usual[n] or n in ("target", "budget", "seed"))}
-    if source is None or callable(options.metric):
+    if source is None or options.in_memory or isinstance(options.class_weight, dict):
         values = {name: repr(list(value) if isinstance(value, tuple) else value) for name, value in changed.items()}
-        values |= {"metric": changed["metric"]} if callable(options.metric) else {}
+        values |= {name: changed[name] if name == "metric" else name for name in options.in_memory}
+        values |= {"class_weight": repr(options.class_weight)} if options.class_weight else {}
         told = repr(source) if source is not None else data
         return f"automl.fit({told}, {', '.join(f'{name}={value}' for name, value in values.items())})"
     words = [f"--{name.replace('_', '-')}={_typed(value)}" for name, value in changed.items()]

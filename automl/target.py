@@ -6,6 +6,7 @@ spelling and are sorted, as scikit-learn's are; which of two is the positive one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,22 @@ def encode_target(target: pd.Series, profile: Profile) -> np.ndarray:
         known = ", ".join(repr(label) for label in profile.classes[:5])
         raise InputError(f"target holds {unseen!r}, a class never seen in training. Known: {known}.")
     return np.asarray(lookup[codes])
+
+
+def class_weights(asked: Any, classes: Sequence[Any], counts: Sequence[int]) -> np.ndarray:
+    """What a row of each class counts: 'balanced' until all classes count alike, else as the labels say, or one."""
+    if not classes:
+        raise OptionError(
+            f"class_weight is for classes, but the target is a number, got {asked!r}. Use weight, or leave it out."
+        )
+    if isinstance(asked, str):
+        rows = np.array(counts, dtype=np.float64)
+        return np.asarray(rows.sum() / (len(rows) * rows))
+    told = {_key(label): weight for label, weight in asked.items()}
+    if unknown := sorted(told.keys() - {_key(label) for label in classes}):
+        known = ", ".join(repr(label) for label in classes[:5])
+        raise OptionError(f"class_weight names {unknown[0]!r}, which is no class of the target. Classes: {known}.")
+    return np.array([told.get(_key(label), 1.0) for label in classes])
 
 
 def _read(target: pd.Series, name: str, has_decimal_comma: bool | None = None) -> _Read:
