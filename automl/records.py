@@ -287,7 +287,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Score:
-    """A value of the metric with the interval that chance leaves."""
+    """A value of the metric with an interval: promised, of what a new sample of as many rows will have (promise.py).
+
+    Of rows that were given to be scored on, it is where the score of all such rows may lie.
+    """
 
     metric: str
     value: float
@@ -312,7 +315,7 @@ class Readout:
     floor: float = 0.0  # share of the class shares that is mixed in: nothing is impossible
     shares: tuple[float, ...] = ()  # of the classes, where there is a floor
     label_weights: tuple[float, ...] = ()  # the label has the largest probability times weight; empty: the likeliest
-    log_loss_gain: float = 0.0  # what slope and shift took off the log loss of rows they were not learned on
+    log_loss_gain: float = 0.0  # what slope, shift and floor took off the log loss of rows they were not learned on
     label_gain: float = 0.0  # what the weights added to the metric, on rows they were not learned on
 
     @property

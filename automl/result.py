@@ -137,7 +137,10 @@ class Result:
 
     @property
     def score(self) -> Score:
-        """The score to expect on new data, with its interval; the optimism of the search is already taken off."""
+        """The score to expect on new data; the optimism of the search is already taken off.
+
+        Its interval holds the score of a new sample of as many rows as were held out, in 95 of 100 cases.
+        """
         return Score(**self._report["verdict"]["score"])
 
     @property
