@@ -198,12 +198,13 @@ def test_a_far_deadline_changes_nothing() -> None:
     assert np.array_equal(bound.predict(train.X), free.predict(train.X))
 
 
+@pytest.mark.parametrize("late_s", [0.0, 100.0])
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-def test_a_deadline_that_has_passed_leaves_a_small_model(task: str) -> None:
-    """A few hundred rows are learned whatever the clock says, and it says so."""
+def test_a_deadline_that_has_passed_leaves_a_small_model(task: str, late_s: float) -> None:
+    """A few hundred rows are learned whatever the clock says, however long ago that was, and it says so."""
     run = contracts.run_of(task)
     train = contracts.made_up_rows(run, 3000)
-    learner = fitted(train, replace(run, until=time.monotonic()))
+    learner = fitted(train, replace(run, until=time.monotonic() - late_s))
     assert learner.is_cut
     assert len(learner.machine.support) <= _kernel.FEW_ROWS + 3
     told = learner.predict(train.X)

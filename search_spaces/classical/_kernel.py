@@ -120,7 +120,8 @@ def solve(problem: Problem, run: Run) -> tuple[Machine, bool]:
     """A machine, and whether the clock left something unsolved; a pair that was not reached gives no opinion."""
     groups = problem.groups()
     total, classes, is_cut = len(problem), problem.classes, False
-    grace_s = GRACE_S if total <= FEW_ROWS + classes else 0.0
+    began = time.monotonic()  # a busy machine may take all the time before a fit begins
+    until = max(run.until, began) + GRACE_S if total <= FEW_ROWS + classes else run.until
     dual = np.zeros((total, max(1, classes - 1)), dtype=np.float32)
     offset = np.zeros((classes, classes), dtype=np.float32)
     if classes == 1:
@@ -129,7 +130,7 @@ def solve(problem: Problem, run: Run) -> tuple[Machine, bool]:
         both = np.concatenate([groups[one], groups[two]])
         if not (len(groups[one]) and len(groups[two])):
             offset[one, two] = np.sign(len(groups[one]) - len(groups[two]))
-        elif time.monotonic() >= run.until + grace_s:
+        elif time.monotonic() >= until:
             is_cut = True
         else:
             voice, offset[one, two], cut = _solve_one(problem.take(both), run, one)
