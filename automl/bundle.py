@@ -41,11 +41,15 @@ class Bundle:
         """The columns it predicts."""
         return list(self.models)
 
+    def rows(self, data: Any) -> pd.DataFrame:
+        """Rows to predict, read once for all models: they learned from the same columns."""
+        return next(iter(self.models.values())).rows(data)
+
     def predict(self, data: Any) -> pd.DataFrame:
         """A column per target in the user's labels, with the index of the rows given; of quantiles one per level."""
         import pandas as pd
 
-        rows = _read_once(data)
+        rows = self.rows(data)
         return pd.concat([pd.DataFrame(model.predict(rows)) for model in self.models.values()], axis=1)
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
@@ -55,7 +59,7 @@ class Bundle:
         for name, model in self.models.items():
             if not model.classes:
                 raise InputError(f"predict_proba needs classes, but target {name!r} is a number. Use predict.")
-        rows = _read_once(data)
+        rows = self.rows(data)
         return pd.concat([model.predict_proba(rows).add_prefix(f"{n}_") for n, model in self.models.items()], axis=1)
 
     def evaluate(self, data: Any) -> pd.DataFrame:
@@ -82,14 +86,6 @@ def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     told = [table.assign(target=target) for target, table in tables.items()]
     rows = pd.concat(told, ignore_index=True)
     return rows[["target", *rows.columns.drop("target")]]
-
-
-def _read_once(data: Any) -> pd.DataFrame:
-    import pandas as pd
-
-    from automl.reading import load_features
-
-    return data if isinstance(data, pd.DataFrame) and data.columns.is_unique else load_features(data)
 
 
 def load(path: str | Path) -> Model | Bundle:

@@ -15,7 +15,7 @@ import numpy as np
 from automl import metrics
 from automl.metrics import Metric
 from automl.options import Options
-from automl.reading import load
+from automl.reading import load_held
 from automl.readout import decided
 from automl.records import Dataset, Profile, Readout, Score
 from automl.target import COMMA_FACT, encode_target
@@ -90,8 +90,9 @@ def evaluate(model: Predictor, data: Any) -> Evaluation:
 def _read(data: Any, manifest: Mapping[str, Any]) -> Dataset:
     """The rows with their answers and weights; of a folder with a part made to test on, that part."""
     options = Options(target=manifest["target"], weight=manifest.get("weight"))
-    dataset = load(data, options, min_rows=1)
-    return dataset if dataset.test is None else load(dataset.test, options, min_rows=1)
+    names = manifest["schema"].get("names", ())
+    dataset = load_held(data, options, names)
+    return dataset if dataset.test is None else load_held(dataset.test, options, names)
 
 
 def _profile(manifest: Mapping[str, Any]) -> Profile:

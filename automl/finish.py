@@ -69,6 +69,7 @@ class End:
     tied: Sequence[tuple[str, str]]  # pairs of names that cannot be told apart: the best and each of these
     measured: Mapping[str, float]
     test: Score | None
+    untested: str = ""  # why there is no score on the rows that were kept apart, where some were given
 
 
 def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
@@ -95,11 +96,13 @@ def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
     measured = {"row_ms": used.row_ms, "batch_ms": used.batch_ms, "size_mb": size}
     if math.isnan(used.row_ms):  # no time was left to try it: the sum of its parts
         measured |= {"row_ms": found.candidate.row_ms + overhead_ms, "batch_ms": found.candidate.batch_ms}
-    test = _test(used, found.candidate, bench, options)
+    test, untested = _test(found.candidate, bench, options)
+    if untested:
+        bench.site.watcher.say(f"note: no score on the test data: {untested}")
     for trial in bench.trials:
         if not any(trial.plan.number in c.weights for c in marked):
             bench.site.folder.drop_trial(trial.plan.number)
-    return End(marked, found.candidate, found.because, sorted(ties), measured, test)
+    return End(marked, found.candidate, found.because, sorted(ties), measured, test, untested)
 
 
 def limits(options: Options) -> Limits:
@@ -179,21 +182,27 @@ def _use(bench: Bench) -> Used:
     """Try the saved model in a worker; where the time is over its speed stays unknown."""
     left = bench.site.clock.until - time.monotonic() - WRITE_S
     rows = bench.dataset.frame.iloc[:MEASURED_ROWS]
-    held = None if bench.held is None else bench.held.frame
-    hard_s = max(LEAST_USE_S, left) if held is None else math.inf  # a score that was asked for is worth waiting for
-    job = Job("use", "automl.measure:use", Probe(str(bench.model), rows, held), hard_s=hard_s)
-    for _ in range(LIVES):
-        bench.site.pool.submit(job)
-        outcome = wait_for(job, bench.site.pool)
-        if outcome.status is Status.DONE:
-            return cast(Used, outcome.value)
-        if outcome.status is Status.LATE:
-            return Used(math.nan, math.nan)
-        if outcome.status is Status.FAILED and not outcome.is_memory:  # what others held may be free by now
-            break
+    job = Job("use", "automl.measure:use", Probe(str(bench.model), rows), hard_s=max(LEAST_USE_S, left))
+    outcome = _ended(job, bench.site.pool)
+    if outcome.status is Status.DONE:
+        return cast(Used, outcome.value)
+    if outcome.status is Status.LATE:
+        return Used(math.nan, math.nan)
     raise RunError(
         f"the saved model cannot be used: {outcome.error}. Please report this with {bench.site.folder.path}."
     )
+
+
+def _ended(job: Job, pool: Pool) -> Outcome:
+    """How a job ended that tries the saved model; again where its worker died or memory ran out."""
+    for _ in range(LIVES):
+        pool.submit(job)
+        outcome = wait_for(job, pool)
+        if outcome.status in (Status.DONE, Status.LATE):
+            break
+        if outcome.status is Status.FAILED and not outcome.is_memory:  # what others held may be free by now
+            break
+    return outcome
 
 
 def wait_for(job: Job, pool: Pool) -> Outcome:
@@ -213,14 +222,21 @@ def _encoding_ms(bench: Bench) -> float:
     return min(clocked(lambda: bench.ready.schema.encode(one)) for _ in range(ROW_REPEATS))
 
 
-def _test(used: Used, chosen: Candidate, bench: Bench, options: Options) -> Score | None:
-    """The saved model's score on the held-out data the user gave."""
-    if bench.held is None or bench.held.target is None or used.test is None:
-        return None
+def _test(chosen: Candidate, bench: Bench, options: Options) -> tuple[Score | None, str]:
+    """The saved model's score on the rows the user keeps apart, or why there is none: no row ends a run so late."""
+    held = bench.held
+    if held is None or held.target is None:
+        return None, ""
+    job = Job("test", "automl.measure:answer", Probe(str(bench.model), held.frame))  # asked for, so worth waiting for
+    outcome = _ended(job, bench.site.pool)
+    if outcome.status is not Status.DONE:
+        return None, outcome.error
     metric = bench.ready.metric
-    y = encode_target(bench.held.target, bench.profile)
-    told = decided(used.test, chosen.readout)
-    value = metric.score(y, told, bench.held.weight)
-    blocks, until = alike(bench.held, bench.profile, options), bench.site.clock.until - WRITE_S
-    low, high = metrics.interval(metric, y, told, weight=bench.held.weight, blocks=blocks, until=until)
-    return Score(metric.name, value, low, high, metric.higher_is_better)
+    y = encode_target(held.target, bench.profile)
+    told = decided(outcome.value, chosen.readout)
+    value = metric.score(y, told, held.weight)
+    if not math.isfinite(value):
+        return None, f"{metric.name} is not defined on these {len(y):,} rows. Give more of them, of every class."
+    blocks, until = alike(held, bench.profile, options), bench.site.clock.until - WRITE_S
+    low, high = metrics.interval(metric, y, told, weight=held.weight, blocks=blocks, until=until)
+    return Score(metric.name, value, low, high, metric.higher_is_better), ""

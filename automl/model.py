@@ -74,7 +74,7 @@ class Model:
         """
         import pandas as pd
 
-        frame = self._frame(data)
+        frame = self.rows(data)
         values = self._outputs(frame)
         if self.levels:
             names = pd.Index([f"{self.manifest['target']}_q{level:g}" for level in self.levels])
@@ -90,7 +90,7 @@ class Model:
 
         if not self.classes:
             raise InputError("predict_proba needs classes, but this model predicts numbers. Use predict.")
-        frame = self._frame(data)
+        frame = self.rows(data)
         return pd.DataFrame(self._outputs(frame), index=frame.index, columns=pd.Index(self.classes))
 
     def evaluate(self, data: Any) -> pd.DataFrame:
@@ -114,7 +114,7 @@ class Model:
         if label is not None and label not in self.classes:
             known = ", ".join(map(repr, self.classes[:8])) or "none, as it predicts numbers"
             raise InputError(f"label={label!r} is no class of this model. Its classes: {known}.")
-        frame = self._frame(data)
+        frame = self.rows(data)
         if not len(frame):
             return []
         place = None if label is None else self.classes.index(label)
@@ -149,14 +149,11 @@ class Model:
         places = np.full(len(frame), outputs, dtype=np.int64)
         return Question(media, places, ask, parts, self.task in OF_NUMBERS)
 
-    def _frame(self, data: Any) -> pd.DataFrame:
-        import pandas as pd
-
-        if isinstance(data, pd.DataFrame) and data.columns.is_unique:
-            return data
+    def rows(self, data: Any) -> pd.DataFrame:
+        """Rows to predict from whatever `predict` takes, their columns called as in training."""
         from automl.reading import load_features
 
-        return load_features(data)
+        return load_features(data, self.schema)
 
     def _outputs(self, frame: pd.DataFrame) -> np.ndarray:
         rows = len(frame)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +13,14 @@ import numpy as np
 import search_spaces
 from automl import metrics
 from automl.counted import find_same, share_of_distinct
+from automl.errors import InputError
 from automl.metrics import Metric
 from automl.modalities.table.encode import Raw, Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
 from automl.modalities.table.repeats import Repeats, Way, judge, row_ids
 from automl.options import Options
 from automl.own_metric import Trial, metric_of
+from automl.reading import load_held
 from automl.records import Dataset, Kind, Profile
 from automl.split import Bags, Folds, choose_bags, choose_media_bags, dealt_again, make_folds, stretches, suited
 from automl.target import class_weights, encode_target
@@ -79,6 +83,7 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float,
     y = encode_target(dataset.target, profile)
     sensed = dataset.sensed
     schema = learn_schema(dataset.frame, profile, None if sensed is None else sensed.sense)
+    schema = replace(schema, decimal=dataset.decimal)
     raw = _encoded(dataset, schema)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
@@ -125,6 +130,34 @@ def weigh(dataset: Dataset, profile: Profile, options: Options) -> Dataset:
     note = f"class_weight: in training and in the scores a row of a class counts {told}{more}"
     weight = own * of_class[encode_target(dataset.target, profile)]
     return replace(dataset, weight=weight, class_weights=tuple(of_class.tolist()), notes=(*dataset.notes, note))
+
+
+def read_held(options: Options, dataset: Dataset) -> Dataset | None:
+    """The rows to score the final model on, read at the start: what is wrong with them must not be told at the end."""
+    test = options.test if options.test is not None else dataset.test
+    if test is None:
+        return None
+    with _of_test_data():
+        asked = replace(options, time_column=None, group_column=None)  # folds alone need these
+        return load_held(test, asked, list(dataset.frame.columns))
+
+
+def check_held(held: Dataset, profile: Profile, schema: Schema) -> None:
+    """Refuse rows that the final model could not be scored on: a column or a class that it does not know."""
+    if held.target is None:
+        raise ValueError("a data set without answers cannot be scored on")
+    with _of_test_data():
+        schema.check(held.frame)
+        encode_target(held.target, profile)
+
+
+@contextmanager
+def _of_test_data() -> Iterator[None]:
+    """Say of a refusal that it is about the test data."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"test data: {error}") from error
 
 
 def _encoded(dataset: Dataset, schema: Schema) -> Raw:

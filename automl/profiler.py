@@ -30,14 +30,14 @@ FACT_ROWS = 10_000  # the shape of the numbers is measured on so many rows
 FACT_COLUMNS = 200
 
 
-def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
-    """What the data holds, which task it makes, and what is odd about it."""
+def outline(dataset: Dataset, options: Options) -> Profile:
+    """What the data holds, and which task it makes."""
     with np.errstate(all="ignore"):  # sums of huge numbers may overflow; every use checks for it
         answers, metric, metric_rule = decide(dataset, options)
         columns = _columns(dataset, options)
         _refuse_bare(dataset, columns)
         _check_time(dataset, columns, options)
-        profile = Profile(
+        return Profile(
             modality=dataset.modality,
             rows=len(dataset),
             columns=columns,
@@ -51,8 +51,14 @@ def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
             levels=options.quantiles,
             facts=_facts(dataset, columns, answers),
         )
+
+
+def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
+    """What the data holds, which task it makes, and what is odd about it."""
+    profile = outline(dataset, options)
+    with np.errstate(all="ignore"):
         y = encode_target(_target(dataset), profile)
-        found = survey(dataset, columns, y, profile.task)
+        found = survey(dataset, profile.columns, y, profile.task)
         profile = replace(profile, duplicates=repeats(found.rows))
         return profile, Audit(inspect(dataset, profile, y, found, options))
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from automl.errors import InputError, OptionError, SchemaError
 from automl.modalities.media.intake import Intake
+from automl.modalities.table.encode import Schema
 from automl.modalities.table.read import Table, shown
 from automl.modalities.table.sniff import NAMED
 from automl.options import Options, near
 from automl.records import Dataset, Sensed
-from automl.source import NESTED, Source, as_column, named, open_source, spelled
+from automl.source import NAMELESS, NESTED, Source, as_column, named, open_source, spelled
 from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
@@ -76,30 +77,56 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode |
     return Dataset(
         source.name, frame, target, name, weight, "table" if source.media is None else source.media[1], sensed,
         tuple(notes), source.left_out, source.test, roles.get("weight"),
+        decimal=source.table.decimal or ".",
     )  # fmt: skip
 
 
-def load_test(data: Any, options: Options) -> Dataset:
-    """Rows kept apart to score on: any number. Weights that came as values belong to other rows; these count alike."""
-    return load(data, replace(options, weight=options.weight_column), min_rows=1)
+def load_features(data: Any, schema: Schema | None = None) -> pd.DataFrame:
+    """Read rows to predict, any number of them; with `schema` as a model that was trained by it knows their columns.
 
+    A DataFrame keeps its index and its cells.
+    """
+    import pandas as pd
 
-def load_features(data: Any, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read rows to predict, any number of them; with `columns` exactly these, in this order, others left out."""
-    source = open_source(data, to_learn=False)
+    is_frame = isinstance(data, pd.DataFrame)
+    if schema is None:
+        source = open_source(data, to_learn=False)
+    elif is_frame and list(data.columns) == list(schema.names):  # the usual case, at no cost
+        return cast("pd.DataFrame", data)
+    else:
+        source = open_source(data, schema.verbatim, to_learn=False, decimal=schema.decimal)
     frame, _ = named(source.table)
-    if columns is not None:
-        if not source.has_names and len(columns) == frame.shape[1]:
-            frame.columns = list(columns)
-        present = set(frame.columns)
-        absent = [name for name in columns if name not in present]
-        if absent:
-            raise SchemaError(
-                f"{len(absent)} of the {len(columns)} columns the model learned from are not in the data, first "
-                f"{shown(absent[0])}.{_hint(absent[0], list(frame.columns))} {_listed(list(frame.columns))}"
-            )
-        frame = frame[list(columns)]
+    if schema is not None:
+        frame.columns = as_learned(list(frame.columns), schema.names, has_names=source.has_names)
+    if is_frame and schema is not None:
+        return frame.set_axis(data.index)
     return _mended(frame, source.media)[0]
+
+
+def load_held(data: Any, options: Options, names: Sequence[str]) -> Dataset:
+    """Read any number of rows with answers, to score a model on that learned from columns of these names."""
+    source = open_source(data, () if options.target is None else (str(options.target),))
+    held = load(
+        source, replace(options, weight=options.weight_column), min_rows=1
+    )  # weights as values are of other rows
+    known = as_learned(list(held.frame.columns), names, has_names=source.has_names)
+    return replace(held, frame=held.frame.set_axis(known, axis=1))
+
+
+def as_learned(names: Sequence[str], known: Sequence[str], *, has_names: bool) -> list[str]:
+    """Column names as training had them: those of an array by their place, those of nameless columns by their order."""
+    if not has_names and known:
+        if len(names) != len(known):
+            raise SchemaError(
+                f"the data has {len(names)} columns without names, the model learned from {len(known)}. "
+                f"Give these, in this order: {', '.join(map(shown, known[:8]))}{' ...' if len(known) > 8 else ''}"
+            )
+        return list(known)
+    nameless = [name for name in known if name.startswith(NAMELESS)]
+    if len(nameless) != sum(name.startswith(NAMELESS) for name in names):
+        return list(names)
+    own = iter(nameless)  # the target may have stood before them
+    return [next(own) if name.startswith(NAMELESS) else name for name in names]
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------

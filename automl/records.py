@@ -73,6 +73,7 @@ class Dataset:
     test: str | None = None  # a folder that came with it, made to test on
     weight_name: str | None = None  # the column that `weight` was
     class_weights: tuple[float, ...] = ()  # what a row of each class counts, in `weight` already; in code order
+    decimal: str = "."  # mark of the numbers in the file it came from
 
     def __len__(self) -> int:
         return len(self.frame)

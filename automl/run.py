@@ -23,10 +23,10 @@ from automl.modalities.media.encoders import transfer
 from automl.modalities.media.encoders.checkpoint import Checkpoint
 from automl.modalities.media.intake import take_in
 from automl.options import Options, defaults
-from automl.prepare import Prepared, prepare, weigh
+from automl.prepare import Prepared, check_held, prepare, read_held, weigh
 from automl.profiler import examine
 from automl.progress import Watcher
-from automl.reading import load, load_test
+from automl.reading import load
 from automl.records import Audit, Dataset, Decision, Profile
 from automl.report import write
 from automl.result import Result
@@ -179,7 +179,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     _enter(clock, listener, "load")
     encoder = transfer.find(options, earlier.folder.path if earlier else None)  # a wrong one is told at once
     dataset = load(data, options, decode=partial(take_in, report=partial(_counting, listener, "decode")))
-    held = _held(options, dataset)
+    held = read_held(options, dataset)
     taken_over = transfer.NO_WEIGHTS
     if encoder is not None:
         _enter(clock, listener, "embed")
@@ -192,6 +192,8 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     decision = route(profile, options, round(sum(node.gpus for node in pool.nodes())), taken_over)
     bags = earlier.bags if earlier else None
     ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots, bags=bags)
+    if held is not None:
+        check_held(held, profile, ready.schema)
     if earlier:
         decision = earlier.check(ready, decision)
     if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
@@ -231,17 +233,6 @@ def _show(
         return None
     _enter(clock, listener, "explain", journal)
     return samples.gather(bench, end.chosen)
-
-
-def _held(options: Options, dataset: Dataset) -> Dataset | None:
-    """The rows to score the final model on, read at the start: what is wrong with them must not be told at the end."""
-    test = options.test if options.test is not None else dataset.test
-    if test is None:
-        return None
-    held = load_test(test, options)
-    if held.target is None:
-        raise OptionError(f"test data has no column {options.target!r}. Give rows with their answers.")
-    return held
 
 
 def _counting(listener: Watcher, work: str, done: int, total: int) -> None:

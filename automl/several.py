@@ -19,10 +19,12 @@ from automl.bundle import BundleResult, mean_of, write_index
 from automl.earlier import BEGINNING, Earlier, Wish, on_disk, open_earlier, options_of, source_of, whereabouts
 from automl.errors import InputError, OptionError
 from automl.folder import RunFolder, slug
+from automl.modalities.table.encode import learn_schema
 from automl.options import Budget, Options, near
-from automl.profiler import decide
+from automl.prepare import check_held, read_held
+from automl.profiler import decide, outline
 from automl.progress import Watcher
-from automl.reading import load, load_test
+from automl.reading import load
 from automl.report import targets, words
 from automl.result import Result
 from automl.search.budget import Clock
@@ -189,9 +191,12 @@ def _check_each(found: Several, options: Options) -> None:
     """Each target makes a task that the options fit, in the test data too."""
     for target in found.targets:
         source, own = found.of(target, options)
-        decide(load(source, own), own)
-        if own.test is not None:
-            load_test(own.test, own)
+        dataset = load(source, own)
+        decide(dataset, own)
+        held = read_held(own, dataset)
+        if held is not None and dataset.modality == "table":
+            profile = outline(dataset, own)
+            check_held(held, profile, learn_schema(dataset.frame, profile))
 
 
 # --- one share after the other ---------------------------------------------------------------------------------------

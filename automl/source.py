@@ -23,6 +23,7 @@ from search_spaces.spec import MediaKind
 if TYPE_CHECKING:
     import pandas as pd
 
+NAMELESS = "Unnamed: "  # what pandas calls a column without a name, followed by its place
 NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
 
 
@@ -51,10 +52,11 @@ class Source:
         return replace(self, table=table, left_out=tuple(name for name in self.names if name in others))
 
 
-def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True) -> Source:
+def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True, decimal: str = ".") -> Source:
     """The table of any source that is accepted, its index left behind; what is open already stays as it is.
 
-    Without `to_learn` the folders in a folder mean nothing: every file in it is a row.
+    `targets`: columns whose texts stay as a file spells them. Without `to_learn` the folders in a folder mean nothing:
+    every file in it is a row. `decimal`: the mark of a file's numbers, where they do not tell it.
     """
     if isinstance(data, Source):
         return data
@@ -62,7 +64,8 @@ def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True
         path = remote.fetch(data) if isinstance(data, str) and remote.is_url(data) else Path(data)
         if os.path.isdir(path):  # noqa: PTH112  # False, not an error, for a name too long to be one
             return _of_folder(path, targets, to_learn)
-        return Source(path.name.partition(".")[0] or "data", read_file(path, targets))
+        table = read_file(path, targets, decimal, keeps_words=not to_learn)
+        return Source(path.name.partition(".")[0] or "data", table)
     if not isinstance(data, tuple):
         frame, has_names, media = _as_rows(data)
         return Source("data", Table(frame), has_names=has_names, media=media)
@@ -231,7 +234,7 @@ def spelled(raw: Sequence[Any]) -> list[str]:
     names = []
     for at, name in enumerate(raw):
         parts = [_part(part) for part in (name if isinstance(name, tuple) else (name,))]
-        names.append("_".join(part for part in parts if part) or f"Unnamed: {at}")
+        names.append("_".join(part for part in parts if part) or f"{NAMELESS}{at}")
     return names
 
 

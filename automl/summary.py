@@ -109,6 +109,7 @@ def _verdict(story: Story) -> dict[str, Any]:
         "score": as_json(story.end.chosen.score),
         "baseline": as_json(story.baseline.score),
         "test": as_json(story.end.test),
+        "untested": story.end.untested,
         "meets_min_score": story.meets_min_score,
         "coverage": _coverage(story),
         "model": as_json(story.end.measured),

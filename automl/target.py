@@ -14,7 +14,17 @@ import numpy as np
 
 from automl.errors import InputError, OptionError
 from automl.modalities.table.kinds import percent
-from automl.modalities.table.parse import WORD_PAIRS, is_date, is_numeric, native_numbers, parse_numbers, spell
+from automl.modalities.table.parse import (
+    MISSING_WORDS,
+    WORD_PAIRS,
+    by_value,
+    is_date,
+    is_numeric,
+    native_numbers,
+    parse_numbers,
+    spell,
+    value_of,
+)
 from automl.records import Profile
 from search_spaces.spec import OF_NUMBERS, Task
 
@@ -104,13 +114,19 @@ def encode_target(target: pd.Series, profile: Profile) -> np.ndarray:
         return np.asarray(read.numbers[read.codes], dtype=np.float64)
     codes, labels = _labels(target)
     places = {_key(label): place for place, label in enumerate(profile.classes)}
-    lookup = np.array([places.get(_key(label), -1) for label in labels], dtype=np.int64)
+    values = by_value(list(places))  # a file that holds only some of the classes may be read as numbers
+    keys = [key if key in places else values.get(value_of(key) or "", key) for key in map(_key, labels)]
+    lookup = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
     if (codes < 0).any():
         raise InputError(f"target is missing in {int((codes < 0).sum()):,} rows. Leave these rows out.")
     if (lookup < 0).any():
         unseen = labels[int(np.argmin(lookup))]
         known = ", ".join(repr(label) for label in profile.classes[:5])
-        raise InputError(f"target holds {unseen!r}, a class never seen in training. Known: {known}.")
+        more = f" and {len(profile.classes) - 5} more" if len(profile.classes) > 5 else ""
+        raise InputError(
+            f"target holds {unseen!r}, a class never seen in training (known: {known}{more}). "
+            "Leave its rows out, or learn from rows of this class too."
+        )
     return np.asarray(lookup[codes])
 
 
@@ -203,11 +219,17 @@ def _guess(read: _Read) -> tuple[Task, str]:
     known = read.numbers[np.isfinite(read.numbers)]
     span = f"from {known.min():g} to {known.max():g} in {rows:,} rows"
     other = "override with task='multiclass'" if unique <= MAX_CLASSES else "too many values to be classes"
-    if not read.is_number or (known != np.floor(known)).any():
+    if (known != np.floor(known)).any():
         return "regression", f"{unique:,} distinct numbers {span}; {other}"
     least = int(read.counts.min())
     are_classes = (unique <= 10 and rows >= 3 * unique) or (unique <= 20 and rows >= 20 * unique and least >= 5)
-    if are_classes:  # the tail of a count would be thinner
+    words = [label for label, number in zip(read.labels, read.numbers, strict=True) if not np.isfinite(number)]
+    if words and are_classes and not any(label.strip().lower() in MISSING_WORDS for label in words):
+        told = (
+            f"{unique} distinct labels in {rows:,} rows, not all numbers ({words[0]!r}); texts, so no other task fits"
+        )
+        return "multiclass", told
+    if are_classes and not words:  # the tail of a count would be thinner
         return "multiclass", f"{unique} distinct whole numbers {span}; override with task='regression'"
     return "regression", f"{unique:,} distinct whole numbers {span}; {other}"
 

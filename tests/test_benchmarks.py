@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))  # scripts, not a package: they import each other as they do when run
 
-import scoring  # noqa: E402 - found only after the line above
+import rows  # noqa: E402 - found only after the line above
+import scoring  # noqa: E402 - likewise
 import sets  # noqa: E402 - likewise
 import small_folders  # noqa: E402 - likewise
 import tables  # noqa: E402 - likewise
@@ -239,6 +240,44 @@ def test_a_run_measures_everything_and_is_resumed_without_repeating(
     assert len(tables.read_records(tmp_path / "results.jsonl")) == 1
     with pytest.raises(SystemExit, match="already holds results"):
         tables.main(argv)
+
+
+class Fussy:
+    """A model that tells a row by the company it keeps, or refuses it alone."""
+
+    classes = ()
+
+    def __init__(self, refuses: bool) -> None:
+        self.refuses = refuses
+
+    def predict(self, data: object) -> pd.Series:
+        given = pd.DataFrame(data) if isinstance(data, list | np.ndarray) else data
+        given = pd.read_csv(given) if isinstance(given, Path) else given
+        if self.refuses and len(given) == 1:
+            raise ValueError("too few")
+        return pd.Series(given.iloc[:, 0].astype(float) + (len(given) == 1), index=given.index)
+
+
+def test_rows_that_are_refused_or_told_otherwise_alone_are_failures() -> None:
+    """Each way of giving a row has its line, with how often and the first case."""
+    held = pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=[7, 8, 9])
+    for model, told in ((Fussy(True), "ValueError: too few"), (Fussy(False), "differs from the batch by up to 1")):
+        problems = rows.compare(model, held)
+        assert len(problems) == 5
+        assert problems[0] == f"one row of the frame: 3 times, first row 7: {told}"
+
+
+def test_every_table_is_told_and_a_failure_ends_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table that cannot be fitted is a failure, not the end; an unknown name is refused."""
+    pd.DataFrame({"name": ["lone", "gone"], "target": ["y", "y"]}).to_csv(tmp_path / "index.csv", index=False)
+    pd.DataFrame({"x": [1, 2, 3], "y": [0, 1, 0]}).to_csv(tmp_path / "lone.csv", index=False)
+    assert rows.main(["--data", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "fit: InputError: 2 of 2 rows have a target in 'y', at least 10 are needed" in printed
+    assert "its file is missing" in printed
+    assert printed.endswith("2 of 2 tables failed\n")
+    with pytest.raises(SystemExit, match="other not in"):
+        rows.main(["--data", str(tmp_path), "--sets", "other"])
 
 
 def is_alive(pid: int) -> bool:

@@ -54,7 +54,7 @@ def sample() -> dict:
         },
         "verdict": {
             "sentence": None, "chosen": "lightgbm #2", "because": "the best score of 3 models", "score": score(0.853),
-            "baseline": score(0.5, 0.0), "test": score(0.849, 0.02), "meets_min_score": True,
+            "baseline": score(0.5, 0.0), "test": score(0.849, 0.02), "untested": "", "meets_min_score": True,
             "model": {"row_ms": 2.5, "batch_ms": 9.0, "size_mb": 1.2},
             "coverage": [{"level": 0.1, "share": 0.121}, {"level": 0.9, "share": 0.88}],
         },

@@ -82,11 +82,10 @@ def predict(given: Namespace) -> int:
     import pandas as pd
 
     from automl.bundle import load
-    from automl.reading import load_features
 
     model = load(given.model)
     with readable(given.data) as data:
-        rows = load_features(data)
+        rows = model.rows(data)
     predictions = model.predict_proba(rows) if given.proba else pd.DataFrame(model.predict(rows))
     if rows.index.name is not None:  # files of a folder have names
         predictions = predictions.reset_index()

@@ -60,6 +60,7 @@ class VerdictJson(TypedDict, total=False):
     score: ScoreJson
     baseline: ScoreJson  # predicting without a model
     test: ScoreJson  # on the held-out data the user gave
+    untested: str  # why there is no such score, where that data was given; else empty
     meets_min_score: bool  # null where none was asked for
     coverage: list[CoverageJson]  # of quantiles; empty for other tasks
     model: MeasuredJson

@@ -16,7 +16,8 @@ import numpy as np
 
 from automl.errors import SchemaError
 from automl.modalities.media.sense import sense_from_json
-from automl.modalities.table.parse import distinct, is_numeric, to_dates, to_number
+from automl.modalities.table.parse import by_value, distinct, read_dates, read_numbers, value_of
+from automl.modalities.table.read import MISSING
 from automl.modalities.table.words import are_words
 from automl.options import near
 from automl.records import MEDIA_KINDS, Column, Kind, Profile, Sense
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 20_000  # of one column; the rarest beyond it count as unseen
 DATE_PARTS = ("days", "year", "month", "day", "weekday", "hour")
+MAX_WORDS = 50  # that a column of numbers or dates may hold beside them; one that has more has words without end
 FLOAT32_EXACT = 2**24  # whole numbers beyond it lose digits in float32, so such columns are centred first
 
 
@@ -77,11 +79,24 @@ class Coding:
     offset: float = 0.0  # taken off numbers too large for float32
     has_time: bool = False  # a date column whose values differ in their hours
     sense: Sense | None = None  # of images or sounds
+    words: tuple[str, ...] | None = ()  # in training among numbers or dates, read as missing; None: any word may be
 
     @cached_property
     def lookup(self) -> dict[str | None, int]:
         """Code of each label; 0 stays for missing and unseen."""
         return {label: code for code, label in enumerate(self.labels, start=1)}
+
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        """The label that each number or truth value stands for, where its spelling was lost on the way here."""
+        return by_value(self.labels)
+
+    def code(self, text: str | None) -> int:
+        """Code of one text."""
+        code = self.lookup.get(text, 0)
+        if code or text is None or (value := value_of(text)) is None:
+            return code
+        return self.lookup.get(self.values.get(value), 0)
 
     @cached_property
     def has_words(self) -> bool:
@@ -105,6 +120,8 @@ class Schema:
 
     codings: tuple[Coding, ...]
     ignored: tuple[str, ...] = field(default=())  # columns of the training data that models do not see
+    names: tuple[str, ...] = ()  # all its columns, in order
+    decimal: str = "."  # mark of the numbers in the file that was learned from
 
     @property
     def number_names(self) -> list[str]:
@@ -121,6 +138,12 @@ class Schema:
     def text_names(self) -> list[str]:
         """Names of the columns of `Raw.texts`."""
         return [coding.column.name for coding in self.codings if coding.column.kind is Kind.TEXT]
+
+    @property
+    def verbatim(self) -> tuple[str, ...]:
+        """Columns that a reader must not take for numbers: one row may look like it, the training data did not."""
+        kinds = (Kind.CATEGORY, Kind.TEXT, Kind.DATE)
+        return tuple(coding.column.name for coding in self.codings if coding.column.kind in kinds)
 
     @property
     def labels(self) -> tuple[tuple[str, ...], ...]:
@@ -141,7 +164,7 @@ class Schema:
         for coding in self.codings:
             series = frame[coding.column.name]
             if coding.column.kind is Kind.CATEGORY:
-                codes.append(_codes(series, coding.lookup))
+                codes.append(_codes(series, coding))
                 if coding.has_words and not codes[-1].all():
                     unseen.append(_unseen(series, codes[-1], len(codes) - 1))
             elif coding.column.kind is Kind.TEXT:
@@ -166,6 +189,13 @@ class Schema:
             described,
         )
 
+    def check(self, frame: pd.DataFrame) -> None:
+        """Refuse what `encode` would refuse, but images and sounds: these are decoded for it."""
+        self._check(frame)
+        for coding in self.codings:
+            if coding.column.kind in (Kind.NUMBER, Kind.BOOLEAN, Kind.DATE):
+                _values(frame[coding.column.name], coding)
+
     def _check(self, frame: pd.DataFrame) -> None:
         present = set(frame.columns)
         missing = [coding.column.name for coding in self.codings if coding.column.name not in present]
@@ -187,11 +217,12 @@ class Schema:
                 "labels": list(coding.labels),
                 "offset": coding.offset,
                 "has_time": coding.has_time,
+                "words": None if coding.words is None else list(coding.words),
                 "sense": None if coding.sense is None else coding.sense.as_json(),
             }
             for coding in self.codings
         ]
-        return {"ignored": list(self.ignored), "codings": plain}
+        return {"ignored": list(self.ignored), "names": list(self.names), "decimal": self.decimal, "codings": plain}
 
 
 def schema_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> Schema:
@@ -202,8 +233,14 @@ def schema_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> 
         column["kind"] = Kind(column["kind"])
         column["examples"] = tuple(column["examples"])
         sense = sense_from_json(entry["sense"], weights) if entry["sense"] else None
-        codings.append(Coding(Column(**column), tuple(entry["labels"]), entry["offset"], entry["has_time"], sense))
-    return Schema(tuple(codings), tuple(plain["ignored"]))
+        words = entry.get("words")  # models saved before there were any take all words for missing
+        codings.append(
+            Coding(
+                Column(**column), tuple(entry["labels"]), entry["offset"], entry["has_time"], sense,
+                None if words is None else tuple(words),
+            )
+        )  # fmt: skip
+    return Schema(tuple(codings), tuple(plain["ignored"]), tuple(plain.get("names", ())), plain.get("decimal", "."))
 
 
 def learn_schema(frame: pd.DataFrame, profile: Profile, sense: Sense | None = None) -> Schema:
@@ -214,22 +251,28 @@ def learn_schema(frame: pd.DataFrame, profile: Profile, sense: Sense | None = No
         for column in profile.columns
         if column.name in used
     ]
-    return Schema(tuple(codings), tuple(column.name for column in profile.columns if column.name not in used))
+    ignored = tuple(column.name for column in profile.columns if column.name not in used)
+    return Schema(tuple(codings), ignored, tuple(map(str, frame.columns)))
 
 
 def _learn(series: pd.Series, column: Column) -> Coding:
     if column.kind is Kind.CATEGORY:
         return Coding(column, labels=_labels(series))
-    if column.kind is Kind.NUMBER:
-        values = to_number(series, column)
+    if column.kind in (Kind.NUMBER, Kind.BOOLEAN):
+        values, unread = read_numbers(series, column)
         finite = values[np.isfinite(values)]
-        if finite.size and np.abs(finite).max() > FLOAT32_EXACT and np.ptp(finite) < np.abs(finite).max() / 2:
-            return Coding(column, offset=float(np.median(finite)))
+        is_far = finite.size > 0 and np.abs(finite).max() > FLOAT32_EXACT and np.ptp(finite) < np.abs(finite).max() / 2
+        return Coding(column, offset=float(np.median(finite)) if is_far else 0.0, words=_words(unread))
     if column.kind is Kind.DATE:
-        dates = to_dates(series, column)
+        dates, unread = read_dates(series, column)
         seconds = dates[~np.isnat(dates)].astype("datetime64[s]").astype(np.int64) % 86_400
-        return Coding(column, has_time=bool(seconds.size and (seconds != seconds[0]).any()))
+        has_time = bool(seconds.size and (seconds != seconds[0]).any())
+        return Coding(column, has_time=has_time, words=_words(unread))
     return Coding(column)
+
+
+def _words(unread: Sequence[str]) -> tuple[str, ...] | None:
+    return tuple(sorted(unread)) if len(unread) <= MAX_WORDS else None
 
 
 def _labels(series: pd.Series) -> tuple[str, ...]:
@@ -240,42 +283,49 @@ def _labels(series: pd.Series) -> tuple[str, ...]:
     return tuple(texts[i] for i in order[:MAX_CATEGORIES])
 
 
-def _codes(series: pd.Series, lookup: Mapping[str | None, int]) -> np.ndarray:
+def _codes(series: pd.Series, coding: Coding) -> np.ndarray:
     codes, texts = distinct(series)
-    table = np.fromiter((lookup.get(text, 0) for text in [*texts, None]), dtype=np.int32, count=len(texts) + 1)
+    table = np.fromiter(map(coding.code, [*texts, None]), dtype=np.int32, count=len(texts) + 1)
     return np.asarray(table[codes])  # -1, missing, picks the last entry
 
 
 def _unseen(series: pd.Series, codes: np.ndarray, column: int) -> Unseen:
-    texts = _texts(series.iloc[np.flatnonzero(codes == 0)])
+    texts = _texts(series.iloc[np.flatnonzero(codes == 0)])  # without words for a missing cell
     rows = np.flatnonzero(codes == 0)[texts != ""]
     return Unseen(column, rows, texts[texts != ""])
 
 
 def _texts(series: pd.Series) -> np.ndarray:
+    """Texts; words that readers of files take for a missing cell are missing, also where no file was read."""
     codes, texts = distinct(series)
+    texts = ["" if text in MISSING else text for text in texts]
     return np.asarray(np.array([*texts, ""], dtype=object)[codes])
 
 
 def _numbers(series: pd.Series, coding: Coding) -> Sequence[np.ndarray]:
+    values = _values(series, coding)
     if coding.column.kind is Kind.DATE:
-        return _date_parts(to_dates(series, coding.column), coding.has_time)
-    values = to_number(series, coding.column)
-    _refuse_unreadable(series, values, coding.column)
+        return _date_parts(values, coding.has_time)
     limit = np.finfo(np.float32).max
     return [np.clip(values - coding.offset, -limit, limit).astype(np.float32)]
 
 
-def _refuse_unreadable(series: pd.Series, values: np.ndarray, column: Column) -> None:
-    """A number column in which nothing reads as a number is another column under the same name."""
-    if values.size == 0 or np.isfinite(values).any() or is_numeric(series):
-        return
-    given = series.dropna()
-    if len(given) and column.missing < 1:
+def _values(series: pd.Series, coding: Coding) -> np.ndarray:
+    """Numbers or dates. A cell that training would have told from these is refused, alone or among many alike."""
+    column = coding.column
+    is_date = column.kind is Kind.DATE
+    values, unread = (read_dates if is_date else read_numbers)(series, column)
+    known = coding.words
+    strange = [] if known is None else [text for text in unread if text not in known]
+    if strange:
+        held, give = ("dates", "dates such as 2024-12-31") if is_date else ("numbers", "numbers")
+        if column.kind is Kind.BOOLEAN:
+            held, give = "yes or no", " or ".join(column.examples[:2])
         raise SchemaError(
-            f"column {column.name!r} was a number in training, got {given.iloc[0]!r}. "
-            "Give numbers, or leave the cells empty."
+            f"column {column.name!r} held {held} in training, got {strange[0][:60]!r}. "
+            f"Give {give}, or leave the cell empty."
         )
+    return values
 
 
 def _date_parts(dates: np.ndarray, has_time: bool) -> list[np.ndarray]:

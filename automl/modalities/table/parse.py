@@ -1,14 +1,14 @@
 """Cells to values: texts, numbers and dates, by the same rules at training and at prediction.
 
 Every distinct text is read once and looked up for its rows. What cannot be read becomes missing (NaN, NaT, -1), never
-an error: a schema decides whether that is acceptable.
+an error: a schema is told of it, and decides whether that is acceptable.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,11 +44,14 @@ _NUMBER = {
     )
     for mark, groups in ((".", ",' \u00a0\u202f"), (",", ".' \u00a0\u202f"))
 }
+_PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _SIGNS = re.compile(r"^([+-]?)\s*[$€£¥₹]\s*|\s*[$€£¥₹%]$")
 
 
 def spell(value: Any) -> str:
     """The text of a cell: 3 and 3.0 agree, whatever dtype held them."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, float | np.floating) and (number := float(value)).is_integer() and abs(number) < 1e15:
         return str(int(number))
     return str(value).strip()
@@ -120,18 +123,31 @@ def native_numbers(series: pd.Series) -> np.ndarray:
 
 def to_number(series: pd.Series, column: Column) -> np.ndarray:
     """Float64, NaN where missing, infinite or not readable as a number (for a boolean column: as yes or no)."""
+    return read_numbers(series, column)[0]
+
+
+def read_numbers(series: pd.Series, column: Column) -> tuple[np.ndarray, list[str]]:
+    """The numbers as `to_number` gives them, and the texts that are neither numbers nor words for a missing cell."""
     if is_numeric(series):
         values = native_numbers(series).astype(np.float64)
-        return np.where(np.isfinite(values), values, np.nan)
+        return np.where(np.isfinite(values), values, np.nan), []
     codes, texts = distinct(series)
     values = parse_numbers(texts, column.decimal)
     if column.kind is Kind.BOOLEAN:
         values = np.array([WORDS.get(text.lower(), value) for text, value in zip(texts, values, strict=True)])
-    return np.asarray(np.append(values, np.nan)[codes])
+    return np.asarray(np.append(values, np.nan)[codes]), _unread(texts, np.isnan(values))
 
 
 def to_dates(series: pd.Series, column: Column) -> np.ndarray:
     """datetime64[s], NaT where missing or not readable; times with a zone are told in UTC."""
+    return read_dates(series, column)[0]
+
+
+def read_dates(series: pd.Series, column: Column) -> tuple[np.ndarray, list[str]]:
+    """The dates as `to_dates` gives them, and the texts that are neither dates nor words for a missing cell.
+
+    A text is read in the column's own format, else as an ISO date, which means the same everywhere.
+    """
     import pandas as pd
 
     if isinstance(series.dtype, pd.PeriodDtype):
@@ -139,12 +155,35 @@ def to_dates(series: pd.Series, column: Column) -> np.ndarray:
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     if isinstance(series.dtype, np.dtype) and series.dtype.kind == "M":
-        return series.to_numpy().astype("datetime64[s]")
-    if is_numeric(series):
-        return np.full(len(series), "NaT", dtype="datetime64[s]")
+        return series.to_numpy().astype("datetime64[s]"), []
     codes, texts = distinct(series)
-    dates = np.append(parse_dates(texts, column.date_format or ISO), np.datetime64("NaT", "s"))
-    return np.asarray(dates[codes])
+    dates = parse_dates(texts, column.date_format or ISO)
+    if column.date_format not in (None, ISO) and (left := np.flatnonzero(np.isnat(dates))).size:
+        dates[left] = parse_dates([texts[at] for at in left.tolist()], ISO)
+    return np.asarray(np.append(dates, np.datetime64("NaT", "s"))[codes]), _unread(texts, np.isnat(dates))
+
+
+def _unread(texts: Sequence[str], are_missing: np.ndarray) -> list[str]:
+    return [texts[at] for at in np.flatnonzero(are_missing).tolist() if texts[at].lower() not in MISSING_WORDS]
+
+
+def by_value(labels: Sequence[str]) -> Mapping[str, str]:
+    """The labels by `value_of`, those that are alone with it: a reader that saw few rows takes 007 for the number 7."""
+    found: dict[str, str] = {}
+    shared = set()
+    for label in labels:
+        if (value := value_of(label)) is not None and found.setdefault(value, label) != label:
+            shared.add(value)
+    return {value: label for value, label in found.items() if value not in shared}
+
+
+def value_of(text: str) -> str | None:
+    """What a number or a truth value is once its spelling is lost: 1 of '1.0' and '01', 'true' of 'TRUE'; else None."""
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    if not _PLAIN_NUMBER.fullmatch(text):
+        return None
+    return spell(float(text)) if math.isfinite(float(text)) else None
 
 
 def to_text(series: pd.Series) -> np.ndarray:

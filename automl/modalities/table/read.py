@@ -41,17 +41,23 @@ class Table:
     decimal: str | None = None  # mark of the numbers in a delimited file; None where cells came with their types
 
 
-def read_file(path: Path, verbatim: Collection[str] = ()) -> Table:
-    """Read a table file; in delimited text the columns `verbatim` are read as text, so that labels stay as written."""
+def read_file(path: Path, verbatim: Collection[str] = (), decimal: str = ".", *, keeps_words: bool = False) -> Table:
+    """Read a table file; in delimited text the columns `verbatim` are read as text, so that labels stay as written.
+
+    `decimal`: the mark of its numbers, where they do not tell it. `keeps_words`: in the columns `verbatim` words for a
+    missing cell stay, since a model may know them as labels.
+    """
+    wanted = {name.strip() for name in verbatim}
+    kept = wanted if keeps_words else set()
     try:
         suffix = _format(path)
         if suffix == ".parquet":
             return _read_parquet(path)
         if suffix == ".json":
-            return _without_missing_words(_read_json(_content(path, of_lines=False)))
+            return _without_missing_words(_read_json(_content(path, of_lines=False)), kept)
         if suffix in (".jsonl", ".ndjson"):
-            return _without_missing_words(_read_json(_content(path, of_lines=True)))
-        return _without_missing_words(_read_delimited(_content(path, of_lines=True), verbatim))
+            return _without_missing_words(_read_json(_content(path, of_lines=True)), kept)
+        return _without_missing_words(_read_delimited(_content(path, of_lines=True), wanted, kept, decimal), kept)
     except InputError as error:
         raise InputError(f"cannot read {shown(path.name)}: {error}") from error
     except _UNREADABLE as error:
@@ -122,10 +128,10 @@ def _only_member(archive: zipfile.ZipFile) -> IO[bytes]:
     return archive.open(members[0])
 
 
-def _read_delimited(data: bytes, verbatim: Collection[str]) -> Table:
-    dialect = sniff(data)
+def _read_delimited(data: bytes, verbatim: Collection[str], kept: Collection[str], decimal: str) -> Table:
+    dialect = sniff(data, decimal)
     _refuse_ragged(data[:PREFIX], dialect, rows=2)  # pandas takes the width of the first row on trust
-    frame = _parse(data, dialect, verbatim)
+    frame = _parse(data, dialect, verbatim, kept)
     if dialect.ends_with_delimiter:
         if frame[len(dialect.names)].ne("").any():
             _refuse_ragged(data, dialect)
@@ -138,16 +144,16 @@ def _read_delimited(data: bytes, verbatim: Collection[str]) -> Table:
     return Table(frame, tuple(notes), dialect.decimal)
 
 
-def _parse(data: bytes, dialect: Dialect, verbatim: Collection[str]) -> pd.DataFrame:
+def _parse(data: bytes, dialect: Dialect, verbatim: Collection[str], kept: Collection[str]) -> pd.DataFrame:
     """The cells, columns numbered; a column for the delimiters at line ends comes last and holds texts."""
     import pandas as pd
 
-    wanted = {name.strip() for name in verbatim}
-    as_text = {at: "str" for at, name in enumerate(dialect.names) if name.strip() in wanted}
+    as_text = {at: "str" for at, name in enumerate(dialect.names) if name.strip() in verbatim}
     missing: Any = list(MISSING)
     if dialect.ends_with_delimiter:
         as_text[len(dialect.names)] = "str"
-        missing = {at: list(MISSING) for at in range(len(dialect.names))}
+    if dialect.ends_with_delimiter or kept:
+        missing = {at: list(MISSING) for at, name in enumerate(dialect.names) if name.strip() not in kept}
     try:
         return pd.read_csv(
             io.BytesIO(data),
@@ -219,7 +225,7 @@ def _read_parquet(path: Path) -> Table:
         raise InputError(f"it is not a Parquet file that can be read: {one_line(error)}. Write it again.") from error
 
 
-def _without_missing_words(table: Table) -> Table:
+def _without_missing_words(table: Table, kept: Collection[str]) -> Table:
     """Texts of blanks, and padded words for a missing cell, made missing: the parser knows only the bare words."""
     import pandas as pd
     from pandas.api.types import is_object_dtype
@@ -229,6 +235,8 @@ def _without_missing_words(table: Table) -> Table:
     mended = {}
     for at in texts:
         column = frame.iloc[:, at]
+        if str(frame.columns[at]).strip() in kept:
+            continue
         words = _missing_words(column)
         if words.any():
             mended[at] = column.mask(words)

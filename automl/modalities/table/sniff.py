@@ -61,8 +61,8 @@ class Dialect:
         return len(self.names) + self.ends_with_delimiter
 
 
-def sniff(data: bytes) -> Dialect:
-    """Find the dialect, or refuse what is no table of text."""
+def sniff(data: bytes, decimal: str = ".") -> Dialect:
+    """Find the dialect, or refuse what is no table of text; `decimal`: the mark where no number tells it."""
     encoding = find_encoding(data)
     text = data[:PREFIX].decode(encoding, errors="ignore")
     by_delimiter = {mark: _sample(text, mark) for mark in DELIMITERS}
@@ -71,7 +71,7 @@ def sniff(data: bytes) -> Dialect:
     if not rows:
         raise InputError("it is empty. Give a table with a line of column names and at least one more line.")
     ends = _ends_with_delimiter(rows)
-    decimal = _find_decimal(rows[1:]) if delimiter != "," else "."
+    decimal = _find_decimal(rows[1:], decimal) if delimiter != "," else "."
     notes = [f"fields are separated by {NAMED[delimiter]}"] if delimiter != "," else []
     notes += ["numbers have a decimal comma"] if decimal == "," else []
     notes += ["every line ends with a delimiter, which holds no column"] if ends else []
@@ -162,11 +162,11 @@ def _ends_with_delimiter(rows: list[list[str]]) -> bool:
     return len(rows) > 1 and all(len(row) == width + 1 and not row[-1] for row in rows[1:])
 
 
-def _find_decimal(rows: list[list[str]]) -> str:
+def _find_decimal(rows: list[list[str]], otherwise: str) -> str:
     cells = [_unquoted(field).strip() for row in rows for field in row]
     commas = sum(_DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells)
     points = sum(_DECIMAL_POINT.fullmatch(cell) is not None for cell in cells)
-    return "," if commas > points else "."
+    return otherwise if commas == points else "," if commas > points else "."
 
 
 def _unquoted(field: str) -> str:
