@@ -16,7 +16,7 @@ from automl.folder import RunFolder
 from automl.options import IN_MEMORY, Options
 from automl.prepare import weigh
 from automl.profiler import examine
-from automl.reading import load, load_test
+from automl.reading import load, load_held
 from automl.summary import command
 
 QUICK: dict[str, Any] = {"families": ("linear",), "workers": 1, "verbose": 0}
@@ -76,8 +76,8 @@ def test_weights_that_cannot_be_are_refused_in_one_line(case: str) -> None:
 
 def test_rows_kept_apart_have_no_weights_that_came_as_values() -> None:
     """They are other rows; a column of weights is theirs too."""
-    assert load_test(table(9), Options(target="y", weight=WEIGHTS)).weight is None
-    with_column = load_test(table(9).assign(w=2.0), Options(target="y", weight="w"))
+    assert load_held(table(9), Options(target="y", weight=WEIGHTS), ["x"]).weight is None
+    with_column = load_held(table(9).assign(w=2.0), Options(target="y", weight="w"), ["x"])
     assert with_column.weight is not None
     assert with_column.weight.tolist() == [2.0] * 9
 
