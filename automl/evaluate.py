@@ -90,7 +90,7 @@ def evaluate(model: Predictor, data: Any) -> Evaluation:
 def _read(data: Any, manifest: Mapping[str, Any]) -> Dataset:
     """The rows with their answers and weights; of a folder with a part made to test on, that part."""
     options = Options(target=manifest["target"], weight=manifest.get("weight"))
-    names = manifest["schema"].get("names", ())
+    names = manifest.get("schema", {}).get("names", ())
     dataset = load_held(data, options, names)
     return dataset if dataset.test is None else load_held(dataset.test, options, names)
 

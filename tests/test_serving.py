@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 import automl
 import search_spaces
-from automl import AutoMLRegressor
 from automl.bundle import Bundle
 from automl.cli import main
 from automl.errors import InputError, SchemaError
@@ -322,14 +321,6 @@ def test_a_run_a_saved_model_and_the_command_find_odd_names_too(tmp_path: Path, 
     rows.rename(columns=lambda name: f" {name} ").to_csv(tmp_path / "new.csv", index=False)
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "new.csv")]) == 0
     assert capsys.readouterr().out.split()[1:] == [str(label) for label in expected]
-
-
-def test_an_estimator_reads_an_array_after_a_frame() -> None:
-    """scikit-learn's users change between the two."""
-    estimator = AutoMLRegressor()
-    estimator.result_ = model_of(table(), "y")
-    rows = table().drop(columns="y")
-    np.testing.assert_array_equal(estimator.predict(rows.to_numpy()), estimator.predict(rows))
 
 
 # --- test data -------------------------------------------------------------------------------------------------------

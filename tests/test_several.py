@@ -155,7 +155,7 @@ BAD = {
     "seconds": (["price", "sold"], {"budget": "8s"}, r"leaves 4 s for each of 2 targets.*Give '10s' or more"),
     "metric": (["price", "sold"], {"metric": "rmse"}, "'rmse' does not score binary"),
     "test": (["price", "sold"], {"test": table().drop(columns="sold")}, "'sold' is not in the data"),
-    "pair": (["a", "b"], {"data": (np.ones((20, 2)), np.ones((20, 2)))}, "one answer for each row"),
+    "pair": (["a", "b"], {"data": (np.ones((20, 2)), np.ones((20, 2)))}, "one value for each row"),
 }  # fmt: skip
 
 
