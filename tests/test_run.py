@@ -399,7 +399,9 @@ def test_labels_that_training_never_saw_are_told_apart_by_their_words(tmp_path: 
     rows = [(f"{rank} of field{k}", pay + k % 3) for k in range(25) for rank, pay in ranks.items() for _ in range(3)]
     frame = pd.DataFrame(rows, columns=["title", "pay"])
     frame["age"] = np.random.default_rng(0).integers(20, 60, len(frame))
-    automl.fit(frame, "pay", budget="1 trials", families=("lightgbm",), run_dir=tmp_path / "run", verbose=0)
+    automl.fit(
+        frame, "pay", task="regression", budget="1 trials", families=("lightgbm",), run_dir=tmp_path / "run", verbose=0
+    )
     new = pd.DataFrame({"title": [f"{rank} of harbour" for rank in ranks], "age": 40})
     told = automl.load(tmp_path / "run").predict(new)
     assert told.rank().tolist() == [4.0, 3.0, 1.0, 2.0]
