@@ -1,6 +1,7 @@
 """One fold of one trial."""
 
 import importlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from automl.prepare import prepare
 from automl.profiler import examine
 from automl.reading import load
 from automl.search import trial
-from automl.search.trial import FoldJob, _encode
+from automl.search.trial import FoldJob, _encode, until_of_fit
 from cluster.pool import Grant
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
@@ -60,3 +61,12 @@ def test_what_a_family_loads_is_there(name: str) -> None:
         pytest.importorskip(family.needs.package)
     for module in family.imports:
         importlib.import_module(module)
+
+
+def test_a_fit_whose_imports_took_its_time_is_not_cut_after_a_round() -> None:
+    """What is left counts where it is most of what was granted; else a second, or what was granted if that was less."""
+    assert until_of_fit(110.0, began=100.0, started=102.0) == 110.0
+    assert until_of_fit(106.0, began=100.0, started=106.5) == 107.5
+    assert until_of_fit(106.0, began=100.0, started=104.0) == 106.0
+    assert until_of_fit(100.4, began=100.0, started=100.3) == pytest.approx(100.7)
+    assert until_of_fit(math.inf, began=100.0, started=900.0) == math.inf
