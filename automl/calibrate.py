@@ -207,16 +207,25 @@ def _losses(y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def _gain(y: np.ndarray, before: np.ndarray, after: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
-    """What the log loss lost, and the standard error of that."""
+    """What the log loss lost, and the standard error of that.
+
+    Half a row of surprise is part of it: where no held-out row was told surely wrong, one of those to come may be, and
+    what that costs is what a floor is for.
+    """
     saved, weight = _losses(y, before) - _losses(y, after), _of(weight, np.arange(len(y)))
     gain = float((weight * saved).mean())
-    return gain, float(np.sqrt((np.square(weight * (saved - gain))).sum())) / len(y)
+    noise = float(np.sqrt((np.square(weight * (saved - gain))).sum())) / len(y)
+    shares = np.bincount(y, weight, minlength=before.shape[1]) / len(y)
+    surprises = [float((np.log(np.maximum(p, FLOOR)) @ shares).mean()) for p in (before, after)]
+    return gain + SURPRISES / len(y) * (surprises[1] - surprises[0]), noise
 
 
 def _is_fit(metric: Metric, y: np.ndarray, raw: np.ndarray, sure: np.ndarray, weight: np.ndarray | None) -> bool:
     """Whether calibration leaves the metric alone or lowers its error."""
     if metric.name in RANKINGS or metric.needs == "label":
         return raw.shape[1] == 2 or metric.needs == "label"  # of several classes a slope moves rows past each other
+    if metric.name == "log_loss":  # that gain was asked for already, with what has not been seen yet
+        return True
     return metric.error(y, sure, weight) < metric.error(y, raw, weight)
 
 

@@ -18,10 +18,11 @@ from automl.metrics import Metric, Redrawing
 
 LEVEL = 0.95
 MANY_ROUNDS = 40  # from which on they show the ends of a distribution themselves
-UNSEEN = 0.5  # rows as bad as knowing nothing that held-out rows may have missed
+UNSEEN = 0.5  # rows as bad as if they had the answer of another one, that held-out rows may have missed
 BAD_LUCK = 2.0  # shape of how many they are: after 100 rows without an error, five of the next 100 may have one
-STRETCH = 1.3  # a redrawing of few rows shows too little of a heavy tail, and new samples may be smaller
+STRETCH, OF_SQUARES = 1.2, 1.6  # a redrawing of few rows shows too little of a tail, and new samples may be smaller
 TINY = 1e-300  # an error of zero has no logarithm
+ROOTS = ("rmse", "rmsle")  # of a mean over rows
 BETTER, WORSE = 0.10, 0.05  # of the error, that a model of several folds may differ from the single ones scored
 
 
@@ -36,36 +37,29 @@ def interval(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, *, err
         return metric.to_score(error) - half, metric.to_score(error) + half
     if not math.isfinite(error):
         return metric.to_score(error), metric.to_score(error)
-    missed = UNSEEN / len(y) * metric.error(y, _knowing_nothing(metric, predictions, redrawn), weight)
-    far = STRETCH * redrawn.wider(LEVEL) * _spread(metric, predictions, redrawn, missed)
-    least = max(0.0, (error + missed) * math.exp(-math.hypot(far, BETTER)) - missed)
-    most = min(metric.worst, (error + missed) * math.exp(math.hypot(far, WORSE)) - missed)
-    low, high = sorted((metric.to_score(least), metric.to_score(most)))
+    power = 2 if metric.name in ROOTS else 1  # then rows add up
+    bad = metric.error(np.random.default_rng(0).permutation(y), predictions, weight)
+    missed = UNSEEN / len(y) * bad**power if math.isfinite(bad) else 0.0
+    stretch = OF_SQUARES if metric.name in ROOTS else STRETCH
+    far = stretch * redrawn.wider(LEVEL) * _spread(metric, predictions, redrawn, missed, power)
+    least, most = (
+        max(0.0, (error**power + missed) * math.exp(side * math.hypot(far, power * drift)) - missed) ** (1 / power)
+        for side, drift in ((-1, BETTER), (1, WORSE))
+    )
+    low, high = sorted((metric.to_score(least), metric.to_score(min(metric.worst, most))))
     return low, high
 
 
-def _spread(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, missed: float) -> float:
+def _spread(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, missed: float, power: int) -> float:
     """How far the logarithms of two errors differ in all but one of twenty cases, each on rows drawn anew."""
     moves = redrawn.moves(metric, [predictions])[:, 0]
     moves = moves[np.isfinite(moves)]
     unseen = missed * np.random.default_rng(0).gamma(BAD_LUCK, 1 / BAD_LUCK, len(moves))
-    logs = np.log(np.maximum(metric.error(redrawn.y, predictions, redrawn.weight) + moves, 0.0) + unseen + TINY)
+    errors = np.maximum(metric.error(redrawn.y, predictions, redrawn.weight) + moves, 0.0)
+    logs = np.log(errors**power + unseen + TINY)
     if len(logs) < MANY_ROUNDS:
         return NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(2) * float(logs.std(ddof=1)) if len(logs) > 1 else 1.0
     return float(np.quantile(np.abs(logs[:, None] - logs[None, :]), LEVEL))
-
-
-def _knowing_nothing(metric: Metric, predictions: np.ndarray, redrawn: Redrawing) -> np.ndarray:
-    """The same answer for all rows: the class shares, the mean, or the quantiles."""
-    y, weight = redrawn.y, redrawn.weight
-    share = np.ones(len(y)) if weight is None or not weight.any() else weight
-    if metric.is_of_classes:
-        told = np.bincount(y, share, minlength=predictions.shape[1]) / share.sum()
-    elif predictions.ndim > 1:
-        told = np.quantile(y, np.linspace(0, 1, predictions.shape[1] + 2)[1:-1])
-    else:
-        told = np.average(y, weights=share)
-    return np.broadcast_to(told, predictions.shape)
 
 
 def in_order(errors: Sequence[float]) -> list[float]:

@@ -254,3 +254,16 @@ def test_errors_without_labels_are_left_alone():
         assert tuned_error(metrics.get(metric), y, p) == metrics.get(metric).error(y, p)
     assert tuned_error(metrics.get("rmse"), y.astype(float), p[:, 1]) == metrics.get("rmse").error(y, p[:, 1])
     assert tuned_error(metrics.get("f1"), y, np.full((300, 2), np.nan)) == math.inf
+
+
+def test_certainty_on_few_rows_gets_a_floor():
+    """Right and sure on 200 rows, it may yet be wrong on the next: what that would cost pays for a floor."""
+    random = np.random.default_rng(0)
+    y = random.integers(0, 4, 200)
+    logits = np.where(np.eye(4)[y] > 0, 0.0, -40.0 + random.normal(0, 3, (200, 4)))
+    sure = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    readout, promised = tune(metrics.get("log_loss"), y, alone("log_loss", y, sure))
+    assert 0.001 < readout.floor < 0.01
+    surprised = calibrated(np.roll(sure[:1], 1, axis=1), readout)[0, y[0]]
+    assert -math.log(surprised) < 10
+    assert metrics.get("log_loss").error(y, promised) < 0.01

@@ -32,7 +32,7 @@ def arena(metric: Metric, y: np.ndarray, predictions: list[np.ndarray]) -> Arena
     shares = np.broadcast_to(np.bincount(y) / len(y), (len(y), 2))
     told = {0: shares, **dict(enumerate(predictions, start=1))}
     trials = [trial(k, p, metric.error(y, p), "constant" if k == 0 else "linear") for k, p in told.items()]
-    return Arena(tuple(trials), metric, (0,), y, None, told)
+    return Arena(tuple(trials), metric, (0,), np.arange(len(y)), y, None, told)
 
 
 def careful(y: np.ndarray, folds: Folds) -> Prepared:
