@@ -84,7 +84,8 @@ def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
     rivals = [c for c in marked if c.name != BASELINE] or marked
     asked, overhead_ms = limits(options), _encoding_ms(bench)
     inner = replace(asked, row_ms=max(0.0, asked.row_ms - overhead_ms))
-    everyday = replace(EVERYDAY, row_ms=max(EVERYDAY.row_ms / 4, EVERYDAY.row_ms - overhead_ms))
+    everyday_ms = max(EVERYDAY.row_ms / 4, EVERYDAY.row_ms - overhead_ms)
+    everyday = replace(EVERYDAY, row_ms=everyday_ms if bench.site.clock.is_timed else math.inf)  # else runs repeat
 
     def pick(slower: Mapping[str, float]) -> Pick:
         costs = [_slowed(c, _factor(c.name, slower)) for c in rivals]

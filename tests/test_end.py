@@ -100,7 +100,7 @@ def arena(counted: Counted, trials: int, rows: int, classes: int, blocks: np.nda
         plan = Plan(number, "linear" if number else "constant", {}, 0, "")
         done.append(Trial(plan, TrialStatus.DONE, {0: fold}))
     given = {t.plan.number: t.folds[0].predictions for t in done}
-    return Arena(tuple(done), counted.metric, (0,), np.arange(rows) % classes, None, given, blocks)
+    return Arena(tuple(done), counted.metric, (0,), np.arange(rows), np.arange(rows) % classes, None, given, blocks)
 
 
 def test_when_time_is_over_every_candidate_still_has_an_interval_for_a_few_looks():

@@ -199,7 +199,7 @@ def test_a_missing_column_is_refused_by_name(finished: Result, customers: pd.Dat
 
 def test_a_number_column_that_holds_words_is_refused_by_name(finished: Result, customers: pd.DataFrame) -> None:
     """Another column under the same name is not silently taken as missing."""
-    with pytest.raises(SchemaError, match=r"'price' was a number in training, got 'cheap'"):
+    with pytest.raises(SchemaError, match=r"'price' held numbers in training, got 'cheap'"):
         finished.predict(customers.head(5).assign(price="cheap"))
 
 
