@@ -39,7 +39,7 @@ def customers() -> pd.DataFrame:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """One run on the bundled table, repeatable because it counts trials."""
     folder = tmp_path_factory.mktemp("runs") / "customers"
-    return automl.fit(CUSTOMERS, target="churned", budget="6 trials", run_dir=folder, verbose=0)
+    return automl.fit(CUSTOMERS, target="churned", budget="5 trials", run_dir=folder, verbose=0)
 
 
 @pytest.fixture
