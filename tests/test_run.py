@@ -37,14 +37,14 @@ def test_a_run_leaves_its_whole_story_in_its_folder(finished: Result) -> None:
 
 
 def test_every_trial_is_accounted_for(finished: Result) -> None:
-    """Six trials and the baseline were asked; each has an end, a price and a reason."""
+    """Five trials and the baseline were asked; each has an end, a price and a reason."""
     trials = json.loads((finished.folder / "report.json").read_text())["trials"]
-    assert [trial["number"] for trial in trials] == list(range(7))
+    assert [trial["number"] for trial in trials] == list(range(6))
     for trial in trials:
         assert trial["status"] in ("done", "partial", "failed", "late", "lost")
         assert trial["because"]
         assert trial["cpu_s"] > 0
-    assert sum(finished.cost["trials_by_status"].values()) == 7
+    assert sum(finished.cost["trials_by_status"].values()) == 6
 
 
 def test_the_model_is_clearly_better_than_none(finished: Result, customers: pd.DataFrame) -> None:
