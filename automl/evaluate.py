@@ -18,7 +18,7 @@ from automl.options import Options
 from automl.reading import load_held
 from automl.readout import decided
 from automl.records import Dataset, Profile, Readout, Score
-from automl.target import COMMA_FACT, encode_target
+from automl.target import COMMA_FACT, counted_by_class, encode_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,9 +73,7 @@ def evaluate(model: Predictor, data: Any) -> Evaluation:
     dataset = _read(data, manifest)
     assert dataset.target is not None  # reading refuses rows without answers
     y = encode_target(dataset.target, profile)
-    weight = dataset.weight
-    if of_class := manifest.get("class_weights"):
-        weight = np.array(of_class)[y] * (1.0 if weight is None else weight)
+    weight = counted_by_class(y, dataset.weight, manifest.get("class_weights", ()))
     told = model.predict_proba(dataset.frame) if profile.classes else model.predict(dataset.frame)
     predictions = np.asarray(told)
     known = [metrics.get(name, profile.levels, profile.positive) for name in metrics.names(profile.task)]

@@ -27,7 +27,7 @@ from automl.prepare import fingerprint
 from automl.reading import load
 from automl.records import Candidate, Dataset, Profile
 from automl.split import Folds
-from automl.target import COMMA_FACT, encode_target
+from automl.target import COMMA_FACT, counted_by_class, encode_target
 from cluster.pool import Grant, Job, Status
 from search_spaces.spec import Task
 
@@ -113,8 +113,8 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
     ground = None if rows.max() >= len(dataset) else _ground(dataset, model, rows, fold)
     if ground is None or _key(ground.raw, ground.y, ground.weight, fold) != held["key"]:
         raise InputError(
-            f"the data is not that of the run in {str(run.path)!r}: a value, a row or a column changed. "
-            "Give the data that the run learned from."
+            f"the data is not that of the run in {str(run.path)!r}: a value, a row or a column changed, or rows "
+            "had weights that are no column, which a run does not keep. Give the data that the run learned from."
         )
     names = {row["number"]: row["family"] for row in report["trials"]}
     members = tuple(Member(number, names[number], weight) for number, weight in chosen.weights.items())
@@ -212,4 +212,5 @@ def _ground(dataset: Dataset, model: Model, rows: np.ndarray, fold: np.ndarray) 
     y = encode_target(dataset.target, profile)[rows]
     media = None if dataset.sensed is None else dataset.sensed.media.take(rows)
     raw = model.schema.encode(dataset.frame.iloc[rows], media)
-    return Ground(raw, y, None if dataset.weight is None else dataset.weight[rows], fold)
+    own = None if dataset.weight is None else dataset.weight[rows]
+    return Ground(raw, y, counted_by_class(y, own, model.manifest.get("class_weights", ())), fold)

@@ -146,6 +146,11 @@ def class_weights(asked: Any, classes: Sequence[Any], counts: Sequence[int]) -> 
     return np.array([told.get(_key(label), 1.0) for label in classes])
 
 
+def counted_by_class(y: np.ndarray, weight: np.ndarray | None, of_class: Sequence[float]) -> np.ndarray | None:
+    """What rows count where classes count too, as a saved model remembers it; none: they count as before."""
+    return np.array(of_class)[y] * (1.0 if weight is None else weight) if len(of_class) else weight
+
+
 def _read(target: pd.Series, name: str, has_decimal_comma: bool | None = None) -> _Read:
     if not len(target):
         raise InputError(f"target {name!r} has no rows. Give at least a few rows to learn from.")

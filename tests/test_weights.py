@@ -181,3 +181,14 @@ def test_classes_are_balanced_from_the_command_line(tmp_path: Path, capsys: pyte
     assert main([*fit, "--class-weight", "balanced", "--out", str(tmp_path / "run"), "--workers", "1"]) == 0
     told = json.loads((tmp_path / "run" / "report.json").read_text())
     assert any(note.startswith("class_weight: ") for note in told["data"]["notes"])
+
+
+def test_columns_are_weighed_again_where_classes_count(tmp_path: Path) -> None:
+    """The run's own data is known again: what its classes count is part of what its rows count."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=80)})
+    frame["y"] = np.where(frame["x"] + rng.normal(0, 0.3, 80) > 0.8, "rare", "usual")
+    result = automl.fit(frame, "y", class_weight="balanced", budget="1 trial", run_dir=tmp_path / "run", **QUICK)
+    told = result.feature_importance(frame)
+    assert told["column"].tolist() == ["x"]
+    assert told["importance"][0] > 0
