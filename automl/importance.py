@@ -73,10 +73,8 @@ def gather(bench: Bench, chosen: Candidate) -> Importance:
     if not columns:
         found.notes.append(NO_COLUMNS)
         return found
-    effort, left = (
-        _effort(bench, len(rows), len(columns)),
-        bench.site.clock.until - time.monotonic() - WRITE_S - SPARE_S,
-    )
+    effort = _effort(bench, len(rows), len(columns))
+    left = bench.site.clock.until - time.monotonic() - WRITE_S - SPARE_S
     if bench.site.interrupt.asked or left < LEAST_S:
         why = "the run was interrupted" if bench.site.interrupt.asked else "no time was left"
         found.notes.append(f"{why}, so no column was shuffled; ask with automl importance, or feature_importance()")
@@ -121,17 +119,9 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
     if not all(run.has_models(member.number) for member in members):
         raise InputError(f"the fitted folds of the run are not in {str(run.path / 'trials')!r}. Copy the whole folder.")
     ask = Ask(
-        str(run.path),
-        members,
-        chosen.readout,
-        metric.name,
-        model.levels,
-        rows,
-        fold,
-        columns,
-        FULL.repeats,
+        str(run.path), members, chosen.readout, metric.name, model.levels, rows, fold, columns, FULL.repeats,
         model.manifest.get("positive", 1),
-    )
+    )  # fmt: skip
     with threadpool_limits(1):  # thousands of short calls, in which threads would wait for each other
         return _filled(found, weigh(ask, ground, Grant(1, float("inf"))), columns)
 
