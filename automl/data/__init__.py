@@ -1,0 +1,1 @@
+"""From what the user brought to what every trial reads."""

@@ -1,0 +1,1 @@
+"""Sounds: decoding, and the spectra that they are described by."""

@@ -1,0 +1,1 @@
+"""Pictures: decoding, what they are described by, vocabularies of patches."""

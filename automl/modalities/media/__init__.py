@@ -1,1 +1,0 @@
-"""Images and sounds: folders of files, decoded once into stores, and what can be said of their rows."""

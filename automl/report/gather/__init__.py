@@ -1,0 +1,1 @@
+"""What the report says, found out at the end of a run; drawing it is the business of the pages."""

@@ -1,0 +1,1 @@
+"""What a run stands on: its clock, journal, folder, workers and price, and how it is resumed or interrupted."""
