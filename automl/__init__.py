@@ -9,30 +9,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.bundle import load as load
+    from automl.doors.python import fit as fit
+    from automl.doors.python import profile as profile
+    from automl.doors.python import resume as resume
+    from automl.doors.sklearn_api import AutoMLClassifier as AutoMLClassifier
+    from automl.doors.sklearn_api import AutoMLRegressor as AutoMLRegressor
     from automl.errors import AutomlError as AutomlError
-    from automl.model import Model as Model
+    from automl.model.bundle import load as load
+    from automl.model.predictor import Model as Model
     from automl.options import Budget as Budget
     from automl.options import Options as Options
     from automl.result import Result as Result
-    from automl.run import fit as fit
-    from automl.run import profile as profile
-    from automl.run import resume as resume
-    from automl.sklearn_api import AutoMLClassifier as AutoMLClassifier
-    from automl.sklearn_api import AutoMLRegressor as AutoMLRegressor
 
 _HOME = {
-    "AutoMLClassifier": "automl.sklearn_api",
-    "AutoMLRegressor": "automl.sklearn_api",
+    "AutoMLClassifier": "automl.doors.sklearn_api",
+    "AutoMLRegressor": "automl.doors.sklearn_api",
     "AutomlError": "automl.errors",
     "Budget": "automl.options",
-    "Model": "automl.model",
+    "Model": "automl.model.predictor",
     "Options": "automl.options",
     "Result": "automl.result",
-    "fit": "automl.run",
-    "load": "automl.bundle",
-    "profile": "automl.run",
-    "resume": "automl.run",
+    "fit": "automl.doors.python",
+    "load": "automl.model.bundle",
+    "profile": "automl.doors.python",
+    "resume": "automl.doors.python",
 }
 
 __all__ = [*_HOME, "__version__"]  # noqa: PLE0604 - the names of the table, which are strings

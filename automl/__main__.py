@@ -2,7 +2,7 @@
 
 import sys
 
-from automl.cli import main
+from automl.doors.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,7 +6,6 @@ One dial, the budget, derives what it can. A field's metadata holds its help tex
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from automl.errors import OptionError
+from automl.messages import near
 
 IN_MEMORY = "(in memory)"  # what options.json says of values that it cannot hold
 _UNITS_S = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -312,12 +312,6 @@ def _levels(given: Any) -> tuple[float, ...]:
             f"quantiles must be different numbers above 0 and below 1, got {given!r}. For instance 0.1,0.5,0.9."
         )
     return tuple(levels)
-
-
-def near(name: Any, known: Any) -> str:
-    """A hint at the closest known name, or nothing."""
-    close = difflib.get_close_matches(str(name), [str(item) for item in known], n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def defaults() -> dict[str, Any]:

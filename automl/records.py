@@ -1,7 +1,7 @@
 """The nouns that flow between the stages, in the order in which a run makes them.
 
 Frozen, plain, free of libraries' types where they are written to disk: `as_json` turns any of them into plain values.
-Read this file and run.py, and you know the system.
+The rest of the house passes these on and adds none of its own to what is written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # --- load ------------------------------------------------------------------------------------------------------------
 
 
-class Sense(Protocol):
+class Codec(Protocol):
     """How the images or sounds of a column are decoded and described; fixed at training, saved with the model."""
 
     @property
@@ -45,12 +45,12 @@ class Sense(Protocol):
 
 
 @dataclass(frozen=True)
-class Sensed:
+class Decoded:
     """The images or sounds of a data set, decoded once for all trials."""
 
     column: str
     media: Media
-    sense: Sense
+    sense: Codec
     why: str  # this size, this length
     twins: np.ndarray | None = None  # a number per row, equal for those that look or sound the same
     findings: tuple[Finding, ...] = ()
@@ -67,7 +67,7 @@ class Dataset:
     target_name: str = "target"
     weight: np.ndarray | None = None  # one positive number per row
     modality: str = "table"
-    sensed: Sensed | None = None  # the decoded column of images or sounds, if there is one
+    sensed: Decoded | None = None  # the decoded column of images or sounds, if there is one
     notes: tuple[str, ...] = ()  # what reading had to guess or mend, one line each
     left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
     test: str | None = None  # a folder that came with it, made to test on
@@ -200,6 +200,16 @@ class Decision:
     skipped: tuple[Skip, ...] = ()
 
 
+@dataclass(frozen=True)
+class FoldPlan:
+    """How many folds there are, and how many of them a model needs before it counts as finished."""
+
+    count: int
+    goal: int  # below `count`: the first fold is a holdout, and the others only run when time is left
+    why: str
+    deals: int = 1  # of all rows into folds, one after another; `count` is the folds of all of them
+
+
 # --- search ----------------------------------------------------------------------------------------------------------
 
 
@@ -308,7 +318,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Readout:
+class Calibration:
     """From a model's mixed probabilities to those that users see, and to labels. The default changes nothing."""
 
     slope: float = 1.0  # times the logarithm of every probability; below one: less sure
@@ -342,7 +352,16 @@ class Candidate:
     picks: tuple[str, ...] = ()  # "best", "cheapest tied", "fastest", ...
     within_ms: float = math.inf  # of a blend: what its members' folds together may take for a row
     kept: Mapping[int, int] = field(default_factory=dict)  # trial number -> its first folds that take part; else all
-    readout: Readout = Readout()
+    readout: Calibration = Calibration()
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trial's part in the final model: the fitted folds to average, and its weight."""
+
+    plan: Plan
+    weight: float
+    folds: tuple[int, ...]  # (ALL_ROWS,) after a refit
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl import artifact
-from automl.errors import InputError, OptionError
-from automl.folder import RunFolder
-from automl.frontier import Limits, choose
-from automl.permutation import places
-from automl.records import Candidate, Fold, Plan, Readout, Score, Trial, TrialStatus
-from automl.refit import as_bags, lean
+from automl.ensemble.frontier import Limits, choose
+from automl.errors import ArtifactError, InputError, OptionError
+from automl.explain.permutation import places
+from automl.model import artifact
+from automl.model.bundle import INDEX, Bundle, fetched, stacked, target_folders, write_index
+from automl.records import Calibration, Candidate, Fold, Plan, Score, Trial, TrialStatus
+from automl.refit.members import as_bags, lean
+from automl.runtime.folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from automl.model import Model
+    from automl.model.predictor import Model
 
 
 class Result:
@@ -206,7 +207,7 @@ class Result:
 
     def importance(self, data: Any = None) -> dict[str, Any]:
         """What `feature_importance` tells, as the report holds it."""
-        from automl.importance import LATER, again
+        from automl.report.gather.importance import LATER, again
 
         held = self._report.get("importance")
         if data is None and (self.folder / LATER).is_file():
@@ -234,7 +235,7 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
         row["name"], counts["weights"], Score(**row["score"]), row["fit_s"], row["row_ms"], row["batch_ms"],
         row["size_mb"], row["lean_ms"], row["lean_mb"], row["on_frontier"], tuple(row["picks"]),
         row["within_ms"] or math.inf, counts["kept"],
-        Readout(**{**row["readout"], "label_weights": tuple(row["readout"]["label_weights"])}),
+        Calibration(**{**row["readout"], "label_weights": tuple(row["readout"]["label_weights"])}),
     )  # fmt: skip
 
 
@@ -253,3 +254,109 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         "on_frontier": row["on_frontier"],
         "picks": ", ".join(row["picks"]),
     }
+
+
+def open_run(path: str | Path) -> Result | BundleResult:
+    """A finished run, of one target or of several."""
+    folder = fetched(path)
+    return BundleResult(folder) if (folder / INDEX).is_file() else Result(folder)
+
+
+class BundleResult:
+    """A finished run for several targets: a Result for each, and what they come to together."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "report.json").is_file():
+            raise InputError(f"no finished run in {str(folder)!r}: report.json is not there. Give a run folder.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: where the run lies, and the results of the targets, which bring their models."""
+        return {"folder": self.folder, "results": self.results}
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}: {score}" for name, score in self.scores.items())
+        return f"<BundleResult {told}, in {str(self.folder)!r}>"
+
+    @cached_property
+    def results(self) -> dict[str, Result]:
+        """The run of each target."""
+        return {target: Result(place) for target, place in target_folders(self.folder).items()}
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns it predicts."""
+        return list(self.results)
+
+    @cached_property
+    def model(self) -> Bundle:
+        """The chosen models, as one."""
+        return Bundle({target: result.model for target, result in self.results.items()})
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The chosen model of each target."""
+        return dict(self.model.models)
+
+    def predict(self, data: Any) -> pd.DataFrame:
+        """A column per target."""
+        return self.model.predict(data)
+
+    def predict_proba(self, data: Any) -> pd.DataFrame:
+        """A column per target and class."""
+        return self.model.predict_proba(data)
+
+    def evaluate(self, data: Any) -> pd.DataFrame:
+        """Every metric of each target's task on rows with their answers, each with its 95 % interval."""
+        return self.model.evaluate(data)
+
+    def feature_importance(self, data: Any = None) -> pd.DataFrame:
+        """`Result.feature_importance` of each target's model; a first column names the target."""
+        return stacked({target: result.feature_importance(data) for target, result in self.results.items()})
+
+    @property
+    def scores(self) -> dict[str, Score]:
+        """The score to expect of each target's model on new data."""
+        return {target: result.score for target, result in self.results.items()}
+
+    @property
+    def score(self) -> float | None:
+        """The mean of the targets' scores; None where they are of different metrics."""
+        return mean_of(list(self.scores.values()))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a search was ended by Ctrl-C."""
+        return any(result.interrupted for result in self.results.values())
+
+    @property
+    def meets_min_score(self) -> bool | None:
+        """Whether every target reached `min_score`; None when none was asked for."""
+        met = [result.meets_min_score for result in self.results.values()]
+        return None if None in met else all(met)
+
+    def save(self, path: str | Path) -> Path:
+        """Copy the chosen models; `automl.load` reads them anywhere."""
+        target = Path(path)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise ArtifactError(f"{str(target)!r} exists and is not empty. Name another folder for the models.")
+        found = {}
+        for name, place in target_folders(self.folder).items():
+            found[name] = artifact.copy(place / "model", target / "targets" / place.name)
+        write_index(target, found)
+        return target
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """The page that lists every target: the run's own, or a copy at `path`."""
+        from automl.report.targets import draw
+
+        target = self.folder / "report.html" if path is None else Path(path)
+        if path is not None or not target.is_file():
+            told = RunFolder(self.folder).read_json("report.json")
+            target.write_text(draw(told), encoding="utf-8", errors="xmlcharrefreplace")
+        return target
+
+
+def mean_of(scores: list[Score]) -> float | None:
+    """The mean of scores of one metric; None where there are several metrics."""
+    return sum(score.value for score in scores) / len(scores) if len({score.metric for score in scores}) == 1 else None

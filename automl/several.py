@@ -8,35 +8,43 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from automl import remote
-from automl.bundle import BundleResult, mean_of, write_index
-from automl.earlier import BEGINNING, Earlier, Wish, on_disk, open_earlier, options_of, source_of, whereabouts
+from automl.data.prepare import check_held, read_held
+from automl.data.profiler import decide, outline
+from automl.data.reading import load
+from automl.data.source import Source, open_source
 from automl.errors import InputError, OptionError
-from automl.folder import RunFolder, slug
+from automl.messages import near
 from automl.modalities.table.encode import learn_schema
-from automl.options import Budget, Options, near
-from automl.prepare import check_held, read_held
-from automl.profiler import decide, outline
-from automl.progress import Watcher
-from automl.reading import load
+from automl.model.bundle import write_index
+from automl.options import Budget, Options
 from automl.report import targets, words
-from automl.result import Result
-from automl.search.budget import Clock
-from automl.source import Source, open_source
-from automl.summary import command
+from automl.report.gather.story import command
+from automl.result import BundleResult, Result, mean_of
+from automl.runtime import remote
+from automl.runtime.clock import Clock
+from automl.runtime.folder import RunFolder, slug
+from automl.runtime.progress import Watcher
+from automl.runtime.resume import (
+    BEGINNING,
+    ResumeRequest,
+    on_disk,
+    open_earlier,
+    options_of,
+    source_of,
+    whereabouts,
+)
+from automl.stages import run_one
 
 LEAST_S = 5.0  # for each target: below it no model but the baseline can be counted on
 WRITE_S = 0.3  # the overall report
 
 BEGUN = "targets.json"  # what marks the folder of several
-
-RunOne = Callable[[Any, Options, Watcher, float, Earlier | None], Result]
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ def find(data: Any, options: Options) -> Several | None:
     return found
 
 
-def run(found: Several, options: Options, listener: Watcher, started: float, run_one: RunOne) -> BundleResult:
+def run(found: Several, options: Options, listener: Watcher, started: float) -> BundleResult:
     """A run for each target, then the report of all."""
     if remote.is_url(options.run_dir):
         raise OptionError(
@@ -87,7 +95,7 @@ def run(found: Several, options: Options, listener: Watcher, started: float, run
     origin = None if found.origin is None else whereabouts(found.origin)
     folder.write_json(BEGUN, {"source": origin, "targets": found.targets})
     with folder:
-        return _run_all(found, options, listener, Clock(options.budget, started), folder, run_one)
+        return _run_all(found, options, listener, Clock(options.budget, started), folder)
 
 
 def is_begun(run_dir: str | Path) -> bool:
@@ -95,25 +103,24 @@ def is_begun(run_dir: str | Path) -> bool:
     return not remote.is_url(run_dir) and (Path(run_dir) / BEGUN).is_file()
 
 
-def go_on(wish: Wish, listener: Watcher, started: float, run_one: RunOne) -> BundleResult:
+def go_on(request: ResumeRequest, listener: Watcher, started: float) -> BundleResult:
     """Go on with a run for several targets: those that are done stay, one that was cut short is gone on with."""
-    if wish.extra is not None:
+    if request.extra is not None:
         raise OptionError(
-            f"more budget is for one target at a time, got {wish.extra!r}. Resume a folder in {wish.run_dir!s}/targets."
+            f"more budget is for one target at a time, got {request.extra!r}. "
+            f"Resume a folder in {request.run_dir!s}/targets."
         )
-    with RunFolder.reopen(wish.run_dir) as folder:
-        options = options_of(folder, wish.changes)
-        found = find(source_of(folder, wish.data, BEGUN), options)
+    with RunFolder.reopen(request.run_dir) as folder:
+        options = options_of(folder, request.changes)
+        found = find(source_of(folder, request.data, BEGUN), options)
         if found is None:
             raise InputError(
-                f"the run in {str(wish.run_dir)!r} had several targets, the data now has one. Give the same data."
+                f"the run in {str(request.run_dir)!r} had several targets, the data now has one. Give the same data."
             )
-        return _run_all(found, options, listener, Clock(options.budget, started), folder, run_one)
+        return _run_all(found, options, listener, Clock(options.budget, started), folder)
 
 
-def _run_all(
-    found: Several, options: Options, listener: Watcher, clock: Clock, folder: RunFolder, run_one: RunOne
-) -> BundleResult:
+def _run_all(found: Several, options: Options, listener: Watcher, clock: Clock, folder: RunFolder) -> BundleResult:
     """The runs that are not done yet, then the report of all."""
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     results: dict[str, Result] = {}
@@ -129,7 +136,7 @@ def _run_all(
         budget = _share(clock, results, len(found.targets) - place, is_interrupted)
         listener.say(f"target {place + 1} of {len(found.targets)}: {target}, budget {budget}")
         own = replace(own, budget=budget, run_dir=here)
-        results[target] = _run_one(data, own, listener, run_one)
+        results[target] = _run_one(data, own, listener)
         is_interrupted = is_interrupted or results[target].interrupted
     write_index(folder.path, {target: result.folder for target, result in results.items()})
     told = {
@@ -144,7 +151,7 @@ def _run_all(
     return result
 
 
-def _run_one(data: Any, options: Options, listener: Watcher, run_one: RunOne) -> Result:
+def _run_one(data: Any, options: Options, listener: Watcher) -> Result:
     """A target's run, gone on with where it was begun."""
     started, here = time.monotonic(), Path(str(options.run_dir))
     if not (here / BEGINNING).is_file():

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from automl.modalities.media.pictures import Look, decode_all
+from automl.modalities.image.pictures import PictureShape, decode_all
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         files = make(Path(folder), args.count, args.px)
-        look, store = Look(args.look, args.look, 3), Path(folder) / "store.npy"
+        look, store = PictureShape(args.look, args.look, 3), Path(folder) / "store.npy"
         sides: dict[str, Callable[[], object]] = {
             "bare": lambda: bare(files, look, args.threads),
             "ours": lambda: decode_all(files, look, store, args.threads),
@@ -65,7 +65,7 @@ def make(folder: Path, count: int, px: int) -> list[str]:
     return files
 
 
-def bare(files: Sequence[str], look: Look, threads: int) -> np.ndarray:
+def bare(files: Sequence[str], look: PictureShape, threads: int) -> np.ndarray:
     """The shortest way with Pillow alone."""
     store = np.empty((len(files), *look.shape), dtype=np.uint8)
 

@@ -27,7 +27,7 @@ _CEILING_W = 600.0  # no processor package draws more for minutes; bounds how fa
 _STILL_S = 1.0  # a counter that has not moved in this time is not connected, as in many virtual machines
 
 
-class Source(StrEnum):
+class MeterSource(StrEnum):
     """Where a figure is from."""
 
     MEASURED = "measured"
@@ -36,11 +36,11 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True)
-class Part:
+class MeterPart:
     """The energy of one part of the machine, losses of the building (PUE) included."""
 
     kwh: float
-    source: Source
+    source: MeterSource
     note: str = ""  # why it was not measured, one line
 
 
@@ -48,9 +48,9 @@ class Part:
 class Energy:
     """What the machine has used, part by part."""
 
-    cpu: Part
-    memory: Part
-    gpu: Part
+    cpu: MeterPart
+    memory: MeterPart
+    gpu: MeterPart
 
     @property
     def kwh(self) -> float:
@@ -90,18 +90,18 @@ class EnergyMeter:
         self.sample()
         busy_gpus = None if gpu_s is None else _ratio(gpu_s, wall_s)
         draw = self._rates.draw(self._machine, _ratio(busy_core_s, wall_s), busy_gpus)
-        gpu = self._part(self._gpu, draw.gpu_w, wall_s) if self._machine.gpu_count else Part(0.0, Source.NONE)
+        gpu = self._part(self._gpu, draw.gpu_w, wall_s) if self._machine.gpu_count else MeterPart(0.0, MeterSource.NONE)
         return Energy(self._part(self._cpu, draw.cpu_w, wall_s), self._part(self._memory, draw.memory_w, wall_s), gpu)
 
-    def _part(self, tally: _Tally, estimate_w: float, wall_s: float) -> Part:
+    def _part(self, tally: _Tally, estimate_w: float, wall_s: float) -> MeterPart:
         """The counters' word if they have one; what they saw before they were lost is never taken back."""
         measured_kwh = tally.gained_uj / _UJ_PER_J / _J_PER_KWH * self._rates.pue
         note = tally.lost
         if not note and not tally.gained_uj and wall_s > _STILL_S:
             note = "the counters stand still"
         if not note:
-            return Part(measured_kwh, Source.MEASURED)
-        return Part(max(measured_kwh, estimate_w * wall_s / _J_PER_KWH), Source.ESTIMATED, note)
+            return MeterPart(measured_kwh, MeterSource.MEASURED)
+        return MeterPart(max(measured_kwh, estimate_w * wall_s / _J_PER_KWH), MeterSource.ESTIMATED, note)
 
 
 class _Counter(Protocol):

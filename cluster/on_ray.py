@@ -53,7 +53,7 @@ class _Running:
 
 
 @dataclass(frozen=True)
-class _Queued:
+class _QueuedOnRay:
     job: Job
     task: Task
 
@@ -85,7 +85,7 @@ class RayPool:
         self._is_closed = False
         self._ledger = Ledger(workers)
         self._names: dict[str, str] = {}  # of machines, by Ray's id
-        self._queue: deque[_Queued] = deque()
+        self._queue: deque[_QueuedOnRay] = deque()
         self._running: dict[str, _Running] = {}
         self._outcomes: list[Outcome] = []
         self._values: dict[str, Any] = {}
@@ -141,7 +141,7 @@ class RayPool:
                 self._end(job, Status.FAILED, why)
                 return
             try:
-                self._queue.append(_Queued(job, pack(job)))
+                self._queue.append(_QueuedOnRay(job, pack(job)))
             except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as problem:
                 self._end(job, Status.FAILED, f"the payload cannot be sent to a worker: {problem}")
             self._hand_out()
@@ -265,7 +265,7 @@ class RayPool:
             at_s = time.monotonic() + _UNHEARD_S if self._is_client else math.inf
             self._running[queued.job.id] = _Running(queued.job, node, self._start(queued, node), at_s)
 
-    def _start(self, queued: _Queued, node: str) -> Any:
+    def _start(self, queued: _QueuedOnRay, node: str) -> Any:
         job = queued.job
         asked = {
             "name": f"automl {job.id}",

@@ -183,7 +183,7 @@ class Run:
 
     task: Task
     classes: int  # 1 for regression, the number of levels for quantiles
-    metric: str  # what to watch, by its name in automl.metrics; of numbers "mae" asks for absolute misses, else squares
+    metric: str  # what to watch, by its name among the metrics; of numbers "mae" asks for absolute misses, else squares
     seed: int
     threads: int = 1
     until: float = field(default=float("inf"))  # time.monotonic() of the last moment; stop there with what there is
@@ -232,7 +232,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Cost:
+class NetworkCost:
     """What a network takes for one row, counted on paper.
 
     Operations alone mistake seconds by up to nine times: thin layers wait for memory, and a single row for each layer's
@@ -278,7 +278,9 @@ class Family:
     recipes: tuple[str, ...] = ("plain", "patches", "means", "rich", "log", "rich log")
     counts_weights: bool = False  # to it a row of weight two is the same as that row twice
     is_threaded: bool = True  # whether one fit makes good use of several threads
-    cost: Callable[[Params, Shape], Cost] | None = None  # of a network: what cannot be afforded is then never trained
+    cost: Callable[[Params, Shape], NetworkCost] | None = (
+        None  # of a network: what cannot be afforded is then never trained
+    )
     imports: tuple[str, ...] = ()  # what a fit loads the first time in a process: seconds that are not the fit's
 
     def configs(self) -> list[dict[str, Any]]:

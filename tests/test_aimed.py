@@ -10,7 +10,7 @@ import pytest
 
 import automl
 import search_spaces
-from automl import metrics
+from automl.scoring import metrics
 from automl.training import learners
 from automl.training.aimed import relative
 from search_spaces.spec import Matrix, Rows, Run, starts

@@ -66,7 +66,7 @@ def test_importing_the_door_loads_nothing_heavy() -> None:
 def test_asking_for_help_loads_nothing_heavy() -> None:
     """`automl --help` answers without loading data or learning libraries."""
     code = (
-        "import sys, contextlib, io\nfrom automl.cli import main\n"
+        "import sys, contextlib, io\nfrom automl.doors.cli import main\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         "    main(['fit', '--help'])\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules])"

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl.data.profiler import examine
 from automl.modalities.table.leaks import judge
 from automl.options import Options
-from automl.profiler import examine
 from automl.records import Audit, Dataset, Finding, Profile
 
 ROWS = 1_000
@@ -196,7 +196,7 @@ def test_owners_of_rows_are_suggested_as_groups() -> None:
     random = np.random.default_rng(10)
     frame = features().assign(
         patient_id=random.integers(1000, 1100, ROWS),
-        site=[f"S{n // 20}" for n in range(ROWS)],
+        context=[f"S{n // 20}" for n in range(ROWS)],
         households=random.integers(0, 99, ROWS),
     )
     hints = {finding.column: finding for finding in examined(frame, answers())[1].of("group_hint")}

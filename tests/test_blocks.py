@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automl import metrics
-from automl.candidates import enter
-from automl.ensemble import deal, honest_error
+from automl.data.prepare import Prepared, alike, prepare
+from automl.data.profiler import examine
+from automl.data.reading import load
+from automl.ensemble.blend import deal, honest_error
+from automl.ensemble.candidates import enter
 from automl.options import Options
-from automl.prepare import Prepared, alike, prepare
-from automl.profiler import examine
-from automl.reading import load
-from automl.records import Fold, Plan, Trial, TrialStatus
-from automl.split import Bags, make_folds
+from automl.records import Fold, FoldPlan, Plan, Trial, TrialStatus
+from automl.scoring import metrics
+from automl.scoring.folds import make_folds
 
 ACCURACY = metrics.get("accuracy")
 
@@ -114,11 +114,11 @@ def test_stretches_of_time_follow_one_another_inside_of_each_fold():
         assert len(np.unique(np.column_stack([blocks, when]), axis=0)) == len(np.unique(when))
 
 
-def ready(data: pd.DataFrame, core_s: float = float("inf"), bags: Bags | None = None, **options) -> Prepared:
+def ready(data: pd.DataFrame, core_s: float = float("inf"), fold_plan: FoldPlan | None = None, **options) -> Prepared:
     """What a search would start from."""
     given = Options(target="y", budget="2 trials", **options)
     dataset = load(data, given)
-    return prepare(dataset, examine(dataset, given)[0], given, core_s=core_s, bags=bags)
+    return prepare(dataset, examine(dataset, given)[0], given, core_s=core_s, fold_plan=fold_plan)
 
 
 @pytest.mark.parametrize("column", ["group_column", "time_column"])
@@ -130,11 +130,11 @@ def test_the_arena_knows_what_belongs_together(column):
         start = ready(data.drop(columns=[] if options else ["who"]), **options)
         folds = start.shared.folds
         done = {k: Fold(k, np.zeros(len(folds.held(k))), 1.0, False, 0, 0, 0, 0) for k in range(folds.count)}
-        arena = enter([Trial(Plan(1, "linear", {}, 0, ""), TrialStatus.DONE, done)], start)
-        assert (arena.blocks is not None) == is_told
-        if arena.blocks is not None:
-            rows = np.concatenate([folds.held(k) for k in arena.folds])
-            pairs = np.unique(np.column_stack([data["who"].to_numpy()[rows], arena.blocks]), axis=0)
+        comparison = enter([Trial(Plan(1, "linear", {}, 0, ""), TrialStatus.DONE, done)], start)
+        assert (comparison.blocks is not None) == is_told
+        if comparison.blocks is not None:
+            rows = np.concatenate([folds.held(k) for k in comparison.folds])
+            pairs = np.unique(np.column_stack([data["who"].to_numpy()[rows], comparison.blocks]), axis=0)
             assert len(pairs) == len(np.unique(data["who"].to_numpy()[rows]))  # no group, no moment in two blocks
 
 
@@ -144,18 +144,18 @@ def test_where_few_fits_are_affordable_one_fold_of_groups_or_times_may_do(column
     random = np.random.default_rng(0)
     data = pd.DataFrame({"x": random.normal(size=400), "y": random.normal(size=400), "who": np.arange(400) // 4})
     start = ready(data, core_s=0.1, **{column: "who"})
-    assert start.bags.goal == 1 < start.shared.folds.count
+    assert start.fold_plan.goal == 1 < start.shared.folds.count
     held, train = (data["who"].to_numpy()[rows] for rows in (start.shared.folds.held(0), start.shared.folds.train(0)))
     assert not set(held) & set(train)
     assert len(set(held)) >= 5
     assert column == "group_column" or (train.max() < held.min() and held.max() == 99)
-    assert ready(data, bags=start.bags, **{column: "who"}).shared.key == start.shared.key
+    assert ready(data, fold_plan=start.fold_plan, **{column: "who"}).shared.key == start.shared.key
     data["who"] = np.repeat(np.arange(6), [100, 100, 50, 50, 50, 50])  # blocks of eight that would be others of four
     few = ready(data, **{column: "who"})
-    assert few.bags.goal == few.shared.folds.count < few.bags.count
-    assert f"{few.bags.goal} could be filled" in few.told
-    again = ready(data, bags=few.bags, **{column: "who"})
-    assert (again.shared.key, again.bags) == (few.shared.key, few.bags)
+    assert few.fold_plan.goal == few.shared.folds.count < few.fold_plan.count
+    assert f"{few.fold_plan.goal} could be filled" in few.told
+    again = ready(data, fold_plan=few.fold_plan, **{column: "who"})
+    assert (again.shared.key, again.fold_plan) == (few.shared.key, few.fold_plan)
 
 
 def test_rows_kept_apart_are_redrawn_in_their_groups_and_times_too():

@@ -14,11 +14,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
-from automl import metrics
-from automl.calibrate import Chosen, tune, tuned, tuned_error
-from automl.ensemble import blend, deal, honest_error
-from automl.readout import calibrated, decided
-from automl.records import Readout
+from automl.ensemble.blend import blend, deal, honest_error
+from automl.ensemble.calibrate import Chosen, tune, tuned, tuned_error
+from automl.records import Calibration
+from automl.scoring import metrics
+from automl.scoring.readout import calibrated, decided
 
 LABELS = ["f1", "balanced_accuracy", "mcc", "f1_macro"]
 
@@ -94,7 +94,7 @@ def test_a_ranking_of_several_classes_is_left_alone():
     """A slope would move rows past each other within a class; nothing was gained that anybody asked for."""
     y, held_out, _, _ = problem("digits")
     readout, promised = tune(metrics.get("roc_auc"), y, alone("roc_auc", y, held_out))
-    assert readout == Readout()
+    assert readout == Calibration()
     assert np.array_equal(promised, held_out)
 
 
@@ -129,11 +129,11 @@ def test_the_threshold_of_balanced_accuracy_is_the_share_of_the_rare_class():
 def test_decisions_agree_with_the_threshold():
     """A row is labelled with the second class exactly when its probability is above the threshold."""
     p = np.linspace(0, 1, 101)
-    readout = Readout(label_weights=(0.3, 0.7))
+    readout = Calibration(label_weights=(0.3, 0.7))
     labels = decided(np.column_stack([1 - p, p]), readout).argmax(axis=1)
     assert readout.threshold == pytest.approx(0.3)
     assert labels.tolist() == (p > 0.3 + 1e-9).astype(int).tolist()
-    assert Readout().threshold == 0.5
+    assert Calibration().threshold == 0.5
 
 
 def test_a_rule_that_does_not_pay_is_not_kept():
@@ -179,10 +179,10 @@ def test_numbers_have_no_readout():
     """Regression passes through, as do predictions that are not finite."""
     y = np.arange(50.0)
     readout, promised = tune(metrics.get("rmse"), y, alone("rmse", y, y + 1.0))
-    assert readout == Readout()
+    assert readout == Calibration()
     assert np.array_equal(promised, y + 1.0)
     broken = np.full((50, 2), np.nan)
-    assert tune(metrics.get("f1"), (y > 25).astype(int), alone("f1", (y > 25).astype(int), broken))[0] == Readout()
+    assert tune(metrics.get("f1"), (y > 25).astype(int), alone("f1", (y > 25).astype(int), broken))[0] == Calibration()
 
 
 @settings(max_examples=40, deadline=None)

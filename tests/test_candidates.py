@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from automl.candidates import _folds_of_best
-from automl.folder import RunFolder
+from automl.ensemble.candidates import _folds_of_best
 from automl.records import Fold, Plan, Trial, TrialStatus
+from automl.runtime.folder import RunFolder
 
 
 def _trial(number: int, errors: dict[int, float]) -> Trial:

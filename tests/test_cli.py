@@ -14,7 +14,7 @@ from conftest import CUSTOMERS
 from drivers import PATIENCE_S
 
 import automl
-from automl.cli import main
+from automl.doors.cli import main
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> tuple[str, list[str]]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from search_spaces import contracts
 from search_spaces.neural import convnet, vision
-from search_spaces.neural.vision.body import Body, Plan
+from search_spaces.neural.vision.body import Body, BodyPlan
 from search_spaces.neural.vision.cost import cost
 from search_spaces.neural.vision.parts import Style, Summary, Whitened
 from search_spaces.spec import Shape, starts
@@ -165,7 +165,7 @@ def test_a_summary_of_both_is_twice_as_wide() -> None:
 def test_a_body_shrinks_a_long_map_only_where_there_is_something_left() -> None:
     """A map of one line, as of sounds over time, goes through all stages."""
     params = {**starts(FAMILY.space), **SMALL}
-    body = Body(params, Plan(16, (1, 100), 2)).eval()
+    body = Body(params, BodyPlan(16, (1, 100), 2)).eval()
     assert body(torch.randn(3, 16, 1, 100)).shape == (3, 2)
 
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 import search_spaces
-from automl.counted import counted_once, find_same, told
+from automl.data.counted import counted_once, find_same, told
+from automl.data.prepare import Shared, prepare
+from automl.data.profiler import examine
+from automl.data.reading import load
 from automl.options import Options
-from automl.prepare import Shared, prepare
-from automl.profiler import examine
-from automl.reading import load
 from automl.search.trial import FoldJob, _encode
 from search_spaces.spec import Matrix, Rows, Run
 

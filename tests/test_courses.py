@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import search_spaces
-from automl.ensemble import most_candidates
+from automl.ensemble.blend import most_candidates
 from automl.records import Fold, Plan
-from automl.search.courses import LOOKS_SHARE, Courses
+from automl.search.courses import LOOKS_SHARE, NetworkScheduler
 from automl.search.steps import Attempt, Continue, Load, Start
 from search_spaces.spec import Size
 
@@ -31,7 +31,7 @@ class Played:
         self.attempts: dict[int, Attempt] = {}
         self.left_s, self.errors, self.longest_s = whole_s, errors, longest_s
         families = [search_spaces.get(name) for name in ("svm", "linear", "convnet")]
-        self.courses = Courses.of(families, load, self.attempts, dict, lambda *_: epoch_s)
+        self.courses = NetworkScheduler.of(families, load, self.attempts, dict, lambda *_: epoch_s)
         self.granted: list[tuple[str, float, str]] = []  # family, seconds, why
         self.most = 60  # steps
 

@@ -21,7 +21,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from automl.cli.parser import build
+from automl.doors.cli.parser import build
 from automl.options import Budget
 
 ROOT = Path(__file__).parent.parent

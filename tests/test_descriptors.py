@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import search_spaces
-from automl.modalities.media import patches as patches_file
-from automl.modalities.media.colours import colour_names, colours
-from automl.modalities.media.descriptors import describe, names
-from automl.modalities.media.gradients import DIRECTIONS, edges
-from automl.modalities.media.patches import Patches, learn_patches
-from automl.modalities.media.planes import BLOCK, cell_means, planes, resized
-from automl.modalities.media.textures import CELLS, PATTERNS, textures
+from automl.modalities.image import patches as patches_file
+from automl.modalities.image.colours import colour_names, colours
+from automl.modalities.image.descriptors import describe, names
+from automl.modalities.image.gradients import DIRECTIONS, edges
+from automl.modalities.image.patches import Patches, learn_patches
+from automl.modalities.image.planes import BLOCK, cell_means, planes, resized
+from automl.modalities.image.textures import CELLS, PATTERNS, textures
 from search_spaces.spec import Matrix, Media, Rows, Run
 
 SHAPES = [(1, 1, 1), (1, 1, 3), (1, 40, 3), (7, 3, 1), (32, 32, 3), (33, 200, 1), (64, 48, 3), (130, 128, 3)]

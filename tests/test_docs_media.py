@@ -128,7 +128,7 @@ def test_the_family_learns_repeats_itself_and_is_read_back(patchnet: Family, tas
 
 def test_the_search_takes_the_family_as_it_is(patchnet: Family) -> None:
     """It is counted, screened and routed to like those of the house."""
-    from automl.router import _in_order
+    from automl.decision.prior import _in_order
     from automl.search.screen import Speeds, epoch_s
     from automl.search.steps import Course
 
@@ -171,8 +171,10 @@ def test_the_page_on_images_and_sounds_can_be_followed_line_by_line(tmp_path: Pa
 
 def test_what_the_page_says_of_files_sizes_and_limits_is_what_the_code_does() -> None:
     """Every number and every extension of the page is read from the code."""
-    from automl.modalities.media import cache, folder, intake, listing, pictures, sounds
-    from automl.reading import MIN_ROWS
+    from automl.data.reading import MIN_ROWS
+    from automl.modalities.audio import sounds
+    from automl.modalities.files import cache, folder, intake, listing
+    from automl.modalities.image import pictures
     from automl.search import courses, screen
 
     def words(name: str) -> set[str]:

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl.errors import AutomlError, InputError, OptionError
-from automl.modalities.media import encoders
-from automl.modalities.media.encoders import embed as embedding
-from automl.modalities.media.encoders import fitting
-from automl.modalities.media.encoders.checkpoint import Checkpoint
-from automl.modalities.media.encoders.embed import embed
+from automl.modalities import encoders
+from automl.modalities.encoders import embed as embedding
+from automl.modalities.encoders import fitting
+from automl.modalities.encoders.checkpoint import Checkpoint
+from automl.modalities.encoders.embed import embed
 from search_spaces.spec import Media, Shape, starts
 
 transformers = pytest.importorskip("transformers")
@@ -142,14 +142,14 @@ def test_the_preparation_of_a_checkpoint_is_kept(folders: dict[str, Path], tmp_p
     facts = encoders.read(str(folder)).facts
     assert facts["sides"] == [48, 48]
     grey = torch.full((1, 48, 48, 3), 51, dtype=torch.uint8)
-    prepared = fitting.Prepared(facts)(grey)[0, :, 0, 0]
+    prepared = fitting.FittedPictures(facts)(grey)[0, :, 0, 0]
     assert prepared.tolist() == pytest.approx([(0.2 - 0.1) / 0.5, 0.0, (0.2 - 0.3) / 0.2], abs=1e-6)
 
 
 @given(st.recursive(st.none() | st.integers(1, 500) | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3)))
 def test_no_size_breaks_the_reader(told: object) -> None:
     """Whatever a preparation says of its size, it is two sides or nothing."""
-    from automl.modalities.media.encoders.transformers_ import _sides
+    from automl.modalities.encoders.transformers_ import _sides
 
     for form in (told, {"height": told, "width": told}, {"shortest_edge": told}):
         found = _sides(form)

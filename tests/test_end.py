@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from automl import metrics
-from automl.candidates import NO_LIMITS, Arena, candidates
-from automl.finish import _ties
-from automl.metrics import Metric
+from automl.ensemble.candidates import NO_LIMITS, HeldOutComparison, candidates
 from automl.records import Fold, Plan, Trial, TrialStatus
+from automl.refit.finish import _ties
+from automl.scoring import metrics
+from automl.scoring.metrics import Metric
 
 OVER = 0.0  # time.monotonic() of a moment long gone
 
@@ -92,7 +92,9 @@ def test_without_a_promise_nothing_hangs_on_the_clock(monkeypatch):
     assert 12 <= counted.rounds <= 40
 
 
-def arena(counted: Counted, trials: int, rows: int, classes: int, blocks: np.ndarray | None = None) -> Arena:
+def comparison(
+    counted: Counted, trials: int, rows: int, classes: int, blocks: np.ndarray | None = None
+) -> HeldOutComparison:
     """Trials that all did the one fold there is."""
     done = []
     for number in range(trials):
@@ -100,13 +102,15 @@ def arena(counted: Counted, trials: int, rows: int, classes: int, blocks: np.nda
         plan = Plan(number, "linear" if number else "constant", {}, 0, "")
         done.append(Trial(plan, TrialStatus.DONE, {0: fold}))
     given = {t.plan.number: t.folds[0].predictions for t in done}
-    return Arena(tuple(done), counted.metric, (0,), np.arange(rows), np.arange(rows) % classes, None, given, blocks)
+    return HeldOutComparison(
+        tuple(done), counted.metric, (0,), np.arange(rows), np.arange(rows) % classes, None, given, blocks
+    )
 
 
 def test_when_time_is_over_every_candidate_still_has_an_interval_for_a_few_looks():
     """Of twenty classes on 20,000 rows: about as much as a few looks at each candidate's predictions."""
     counted = Counted("roc_auc")
-    field = candidates(arena(counted, 9, 20_000, 20), NO_LIMITS, until=OVER)
+    field = candidates(comparison(counted, 9, 20_000, 20), NO_LIMITS, until=OVER)
     assert len(field) >= 9
     for one in field:
         assert math.isfinite(one.score.low)
@@ -117,21 +121,21 @@ def test_when_time_is_over_every_candidate_still_has_an_interval_for_a_few_looks
 def test_when_time_is_over_ties_take_a_look_at_each_candidate():
     """Models that are equally good by chance cannot be told apart; the best is looked at once, not with every rival."""
     counted = Counted("roc_auc")
-    given = arena(counted, 9, 20_000, 20)
+    given = comparison(counted, 9, 20_000, 20)
     field = candidates(given, NO_LIMITS, until=OVER)
     counted.cells = 0
     clock = SimpleNamespace(until=OVER)
-    bench = SimpleNamespace(
-        ready=SimpleNamespace(metric=counted.metric), arena=given, site=SimpleNamespace(clock=clock)
+    inputs = SimpleNamespace(
+        ready=SimpleNamespace(metric=counted.metric), comparison=given, context=SimpleNamespace(clock=clock)
     )
-    assert _ties(bench, field)
+    assert _ties(inputs, field)
     assert counted.cells <= (len(field) + 1) * 20_000 * 20 + len(field) * 30 * 1_000 * 20
 
 
 def test_candidates_of_groups_have_the_intervals_of_groups():
     """Where all rows of a group are predicted alike, thirty groups tell what thirty rows would, not 1,200."""
     group = np.repeat(np.arange(30), 40)
-    alone, together = (arena(Counted("log_loss"), 3, 1_200, 2, blocks) for blocks in (None, group))
+    alone, together = (comparison(Counted("log_loss"), 3, 1_200, 2, blocks) for blocks in (None, group))
     for one in (alone, together):
         for number in one.predictions:
             one.predictions[number][:] = predictions(30, 2, number)[group]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.energy import Energy, EnergyMeter, Part, Source
+from cluster.energy import Energy, EnergyMeter, MeterPart, MeterSource
 from cluster.prices import Machine, Rates
 
 RANGE_UJ = 65_532_610_987  # of common servers
@@ -37,9 +37,9 @@ def read(meter: EnergyMeter, wall_s: float = HOUR_S) -> Energy:
     return meter.read(busy_core_s=wall_s, wall_s=wall_s, gpu_s=wall_s)
 
 
-def microjoules(part: Part) -> int:
+def microjoules(part: MeterPart) -> int:
     """What a measured part counted."""
-    assert part.source is Source.MEASURED, part
+    assert part.source is MeterSource.MEASURED, part
     return round(part.kwh * UJ_PER_KWH)
 
 
@@ -103,7 +103,7 @@ def test_a_counter_that_may_have_gone_round_twice_is_given_up(tmp_path: Path) ->
     meter = EnergyMeter(RATES, HOST, tmp_path)
     counter.write_text(str(10**13))
     cpu = read(meter).cpu
-    assert (cpu.source, cpu.kwh) == (Source.ESTIMATED, pytest.approx(ESTIMATED_CPU_KWH))
+    assert (cpu.source, cpu.kwh) == (MeterSource.ESTIMATED, pytest.approx(ESTIMATED_CPU_KWH))
     assert "more than once" in cpu.note
 
 
@@ -134,11 +134,11 @@ def test_a_counter_lost_midway_gives_way_to_the_estimate(damage: Callable[[Path]
     memory = set_zone(tmp_path, "0:0", "dram", 1)
     meter = EnergyMeter(RATES, HOST, tmp_path)
     counter.write_text("5000")
-    assert read(meter).cpu.source is Source.MEASURED
+    assert read(meter).cpu.source is MeterSource.MEASURED
     damage(counter)
     memory.write_text("701")
     energy = read(meter)
-    assert (energy.cpu.source, energy.cpu.kwh) == (Source.ESTIMATED, pytest.approx(ESTIMATED_CPU_KWH))
+    assert (energy.cpu.source, energy.cpu.kwh) == (MeterSource.ESTIMATED, pytest.approx(ESTIMATED_CPU_KWH))
     assert energy.cpu.note.startswith("intel-rapl:0 (package-0) cannot be read")
     assert "\n" not in energy.cpu.note
     assert microjoules(energy.memory) == 700
@@ -163,7 +163,7 @@ def test_what_was_measured_is_not_taken_back_when_the_counter_is_lost(tmp_path: 
     lose(counter)
     after = read(meter).cpu
     assert before > ESTIMATED_CPU_KWH
-    assert (after.kwh, after.source) == (before, Source.ESTIMATED)
+    assert (after.kwh, after.source) == (before, MeterSource.ESTIMATED)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -176,7 +176,7 @@ def test_one_unreadable_package_of_two_makes_the_part_an_estimate(
     meter = EnergyMeter(RATES, HOST, tmp_path)
     first.write_text("9000")
     cpu = read(meter).cpu
-    assert (cpu.source, cpu.kwh) == (Source.ESTIMATED, pytest.approx(ESTIMATED_CPU_KWH))
+    assert (cpu.source, cpu.kwh) == (MeterSource.ESTIMATED, pytest.approx(ESTIMATED_CPU_KWH))
     assert "intel-rapl:1" in cpu.note
 
 
@@ -184,9 +184,9 @@ def test_a_counter_that_stands_still_is_not_believed(tmp_path: Path) -> None:
     """Virtual machines show counters that nothing moves; at the very start none has moved yet."""
     set_zone(tmp_path, "0", "package-0", 0)
     meter = EnergyMeter(RATES, HOST, tmp_path)
-    assert read(meter, wall_s=0.1).cpu.source is Source.MEASURED
+    assert read(meter, wall_s=0.1).cpu.source is MeterSource.MEASURED
     cpu = read(meter).cpu
-    assert (cpu.source, cpu.kwh) == (Source.ESTIMATED, pytest.approx(ESTIMATED_CPU_KWH))
+    assert (cpu.source, cpu.kwh) == (MeterSource.ESTIMATED, pytest.approx(ESTIMATED_CPU_KWH))
     assert "still" in cpu.note
 
 
@@ -199,14 +199,14 @@ def test_without_counters_everything_is_estimated_and_says_why(root: str, tmp_pa
     assert energy.cpu.kwh == pytest.approx(ESTIMATED_CPU_KWH)
     assert energy.memory.kwh == pytest.approx(ESTIMATED_MEMORY_KWH)
     assert energy.kwh == pytest.approx(ESTIMATED_CPU_KWH + ESTIMATED_MEMORY_KWH)
-    assert {energy.cpu.source, energy.memory.source} == {Source.ESTIMATED}
+    assert {energy.cpu.source, energy.memory.source} == {MeterSource.ESTIMATED}
     assert energy.cpu.note.startswith("no package counter in ")
     assert energy.memory.note.startswith("no dram counter in ")
 
 
 def test_a_machine_without_cards_has_no_part_for_them(tmp_path: Path) -> None:
     gpu = read(EnergyMeter(RATES, HOST, tmp_path)).gpu
-    assert (gpu.kwh, gpu.source, gpu.note) == (0.0, Source.NONE, "")
+    assert (gpu.kwh, gpu.source, gpu.note) == (0.0, MeterSource.NONE, "")
 
 
 def test_the_building_takes_its_share_of_measured_and_estimated_parts(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_cards_that_cannot_be_measured_are_estimated_and_say_why(
 ) -> None:
     damage(cards)
     gpu = read(EnergyMeter(RATES, GPU_HOST, tmp_path)).gpu
-    assert (gpu.source, gpu.kwh, gpu.note) == (Source.ESTIMATED, pytest.approx(ESTIMATED_GPU_KWH), note)
+    assert (gpu.source, gpu.kwh, gpu.note) == (MeterSource.ESTIMATED, pytest.approx(ESTIMATED_GPU_KWH), note)
 
 
 def test_cards_chosen_that_are_not_there_are_estimated(
@@ -348,14 +348,14 @@ def test_cards_chosen_that_are_not_there_are_estimated(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,7")
     gpu = read(EnergyMeter(RATES, GPU_HOST, tmp_path)).gpu
-    assert (gpu.source, gpu.note) == (Source.ESTIMATED, "NVML: Invalid Argument")
+    assert (gpu.source, gpu.note) == (MeterSource.ESTIMATED, "NVML: Invalid Argument")
 
 
 def test_a_card_whose_driver_was_loaded_again_is_estimated(cards: Path, tmp_path: Path) -> None:
     meter = EnergyMeter(RATES, GPU_HOST, tmp_path)
     (cards / "card0").write_text("5")
     gpu = read(meter).gpu
-    assert (gpu.source, gpu.note) == (Source.ESTIMATED, "GPU 0 went backwards")
+    assert (gpu.source, gpu.note) == (MeterSource.ESTIMATED, "GPU 0 went backwards")
 
 
 def test_a_module_that_warns_on_import_is_used_all_the_same(cards: Path, tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_a_module_that_warns_on_import_is_used_all_the_same(cards: Path, tmp_pat
     (cards / "pynvml.py").write_text("import warnings\nwarnings.warn('old', FutureWarning)\n" + NVML)
     meter = EnergyMeter(RATES, GPU_HOST, tmp_path)
     (cards / "card0").write_text("3000")
-    assert read(meter).gpu.source is Source.MEASURED
+    assert read(meter).gpu.source is MeterSource.MEASURED
 
 
 def test_a_machine_without_cards_does_not_ask_for_any(cards: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl import metrics
-from automl.calibrate import Chosen
-from automl.ensemble import blend, by_rank, honest_error, mix, most_candidates, watched
+from automl.ensemble.blend import blend, by_rank, honest_error, mix, most_candidates, watched
+from automl.ensemble.calibrate import Chosen
+from automl.scoring import metrics
 
 ROWS = 1_000
 EVERY = [(task, name) for task in ("binary", "multiclass", "regression") for name in metrics.names(task)]
@@ -147,7 +147,7 @@ def test_the_clock_is_watched_within_a_step(monkeypatch):
     """When time ends in the middle of the steps, the weights are those of an earlier prefix, not of all steps."""
     y, predictions = problem("regression", [1.0, 1.0, 1.0, 1.0])
     ticks = iter(range(1_000))
-    monkeypatch.setattr("automl.ensemble.time.monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("automl.ensemble.blend.time.monotonic", lambda: float(next(ticks)))
     weights = blend(metrics.get("rmse"), y, predictions, until=13.0)
     assert sorted(weights[weights > 0]) == pytest.approx([1 / 3] * 3)
 

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import automl
-from automl import Result, metrics
-from automl.bundle import BundleResult
-from automl.cli import main
+from automl import Result
+from automl.doors.cli import main
 from automl.errors import InputError, OptionError, SchemaError
-from automl.evaluate import CELLS, evaluate
-from automl.records import Readout
+from automl.model.evaluate import CELLS, evaluate
+from automl.records import Calibration
+from automl.result import BundleResult
+from automl.scoring import metrics
 
 
 def table(rows: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -60,7 +61,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> BundleResult:
 class Oracle:
     """A model of many classes that says the same of every row."""
 
-    readout = Readout()
+    readout = Calibration()
 
     def __init__(self, classes: int, metric: str = "log_loss") -> None:
         self.manifest = {"task": "multiclass", "classes": list(range(classes)), "target": "y", "metric": metric}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from automl import explain
 from automl.explain import Question, occlusion
 from automl.explain.plane import drawn_mel, plane_size, stretched
-from automl.modalities.media import spectra
+from automl.modalities.audio import spectra
 from automl.training import learners
 from search_spaces.neural import convnet, soundnet, vision
 from search_spaces.spec import Learner, Matrix, Media, Rows, Run, starts

@@ -13,12 +13,12 @@ import pytest
 from sklearn.datasets import make_classification
 
 import search_spaces
-from automl import metrics
+from automl.scoring import metrics
 from search_spaces import contracts
 from search_spaces.classical import _boosting, constant
 from search_spaces.classical._answers import Answers
 from search_spaces.classical._boosting import REST, Patience, most_rounds
-from search_spaces.classical._dense import Encoder
+from search_spaces.classical._dense import DenseEncoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import Family, Float, Matrix, Rows, Run
 
@@ -389,8 +389,8 @@ def test_rare_codes_share_a_column_and_one_hot_stays_bounded() -> None:
     """Thousands of codes become at most as many columns as allowed, the frequent ones their own."""
     codes = np.concatenate([np.repeat(np.arange(1, 11), 50), np.arange(11, 2011)])[:, None].astype(np.int32)
     X = Matrix(np.empty((len(codes), 0), dtype=np.float32), codes, (2011,))
-    assert Encoder.fit(X, most_hot=1000).width == 11  # codes seen once have nothing to say
-    tight = Encoder.fit(X, most_hot=4)
+    assert DenseEncoder.fit(X, most_hot=1000).width == 11  # codes seen once have nothing to say
+    tight = DenseEncoder.fit(X, most_hot=4)
     assert tight.width == 5
     assert tight.encode(X).full().sum(axis=1).tolist() == [1.0] * len(codes)
 
@@ -399,7 +399,7 @@ def test_an_outlier_does_not_squash_the_rest_of_its_column() -> None:
     """Far values are clipped; gaps take the median and are flagged."""
     numbers = np.concatenate([np.linspace(-1, 1, 999), [1e9, np.nan]]).astype(np.float32)[:, None]
     X = Matrix(numbers, np.empty((1001, 0), dtype=np.int32), ())
-    encoded = Encoder.fit(X, 10).encode(X).numbers
+    encoded = DenseEncoder.fit(X, 10).encode(X).numbers
     assert encoded.shape == (1001, 2)
     assert np.ptp(encoded[:999, 0]) > 3
     assert abs(encoded[999, 0]) < 4
@@ -411,7 +411,7 @@ def test_a_rare_flag_survives_clipping() -> None:
     """A column that is zero but for a few rows keeps those rows apart."""
     numbers = (np.arange(5000) % 1000 == 0).astype(np.float32)[:, None]
     X = Matrix(numbers, np.empty((5000, 0), dtype=np.int32), ())
-    assert np.ptp(Encoder.fit(X, 10).encode(X).numbers) > 1
+    assert np.ptp(DenseEncoder.fit(X, 10).encode(X).numbers) > 1
 
 
 def test_arrays_that_would_need_pickle_are_refused() -> None:

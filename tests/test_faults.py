@@ -29,7 +29,7 @@ from drivers import (
 
 import automl
 from automl.errors import InputError, OptionError, RunError
-from automl.folder import RunFolder
+from automl.runtime.folder import RunFolder
 from automl.search.loop import GENERATION
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from automl.modalities.table.encode import Raw, Schema, learn_schema
-from automl.modalities.table.features import Lesson, learn_features, load_features
+from automl.modalities.table.features import FoldTraining, learn_features, load_features
 from automl.modalities.table.kinds import describe
 from automl.modalities.table.recipes import RECIPES, useful
 from automl.records import Profile
@@ -23,10 +23,10 @@ def schema_of(frame: pd.DataFrame) -> Schema:
     return learn_schema(frame, Profile("table", len(frame), describe(frame), "regression", "", "rmse", ""))
 
 
-def lesson(frame: pd.DataFrame, y: np.ndarray | None = None, outputs: int = 1) -> Lesson:
+def training(frame: pd.DataFrame, y: np.ndarray | None = None, outputs: int = 1) -> FoldTraining:
     """All rows of a frame as training rows; answers of zero where none matter."""
     raw, labels = encoded(frame)
-    return Lesson(raw, np.zeros(len(frame)) if y is None else y, outputs, labels)
+    return FoldTraining(raw, np.zeros(len(frame)) if y is None else y, outputs, labels)
 
 
 def sales(rows: int = 3000) -> tuple[pd.DataFrame, np.ndarray]:
@@ -44,14 +44,14 @@ def sales(rows: int = 3000) -> tuple[pd.DataFrame, np.ndarray]:
 def test_a_fold_knows_only_the_codes_of_its_training_rows() -> None:
     """A category that only held-out rows have is as unseen there as it would be in production."""
     raw, labels = encoded(pd.DataFrame({"c": ["a"] * 30 + ["b"] * 30}))
-    features, _ = learn_features(Lesson(raw.take(np.arange(30)), np.zeros(30), 1, labels))
+    features, _ = learn_features(FoldTraining(raw.take(np.arange(30)), np.zeros(30), 1, labels))
     assert set(features.transform(raw).codes[30:, 0]) == {0}
 
 
 def test_a_label_seen_once_is_no_label_but_a_rare_one() -> None:
     """Models meet rare labels in training already, as the same code that an unseen one gets later."""
     frame = pd.DataFrame({"c": ["a"] * 30 + ["b"] * 30 + ["lonely"]})
-    _, matrix = learn_features(lesson(frame))
+    _, matrix = learn_features(training(frame))
     assert matrix.codes[-1, 0] == 0
     assert 0 not in matrix.codes[:-1, 0]
 
@@ -60,7 +60,7 @@ def test_texts_become_a_few_numbers_that_tell_them_apart() -> None:
     """Reduced TF-IDF and indicators of words; reading them back gives the same numbers."""
     texts = [f"the {'good' if k % 2 else 'bad'} thing number {k} of many more things" for k in range(200)]
     frame = pd.DataFrame({"note": texts, "x": RNG.normal(size=200)})
-    given = lesson(frame, np.arange(200) % 2 * 1.0)
+    given = training(frame, np.arange(200) % 2 * 1.0)
     features, matrix = learn_features(given)
     good = np.arange(200) % 2 == 1
     assert any(
@@ -76,7 +76,7 @@ def test_labels_made_of_words_become_numbers_in_which_like_is_near_like() -> Non
     frame = pd.DataFrame({"job": jobs * 3})
     raw, labels = encoded(frame)
     seen = np.flatnonzero(frame["job"] != "police officer 3")
-    features, _ = learn_features(Lesson(raw.take(seen), np.zeros(len(seen)), 1, labels))
+    features, _ = learn_features(FoldTraining(raw.take(seen), np.zeros(len(seen)), 1, labels))
     matrix = features.transform(raw)
     unseen = jobs.index("police officer 3")
     assert matrix.codes[unseen, 0] == 0
@@ -98,7 +98,7 @@ def test_labels_made_of_words_are_guessed_from_other_labels_with_the_same_words(
     pay[frame["title"] == titles[odd]] = 10.0  # an answer that its words do not explain
     kept = np.flatnonzero(frame["title"] != titles[unseen])
     schema = schema_of(frame.iloc[kept])
-    features, _ = learn_features(Lesson(schema.encode(frame.iloc[kept]), pay[kept], 1, schema.labels))
+    features, _ = learn_features(FoldTraining(schema.encode(frame.iloc[kept]), pay[kept], 1, schema.labels))
     raw = schema.encode(frame)
     assert raw.codes[unseen, 0] == 0
     numbers = features.transform(raw).numbers
@@ -117,7 +117,7 @@ def test_mean_answers_of_training_rows_have_no_share_of_their_own_answer() -> No
     frame["x"] = RNG.normal(size=2000)
     signal = RNG.normal(size=500)[frame["name"].str[1:].astype(int)]
     y = signal + 3 * RNG.normal(size=2000)  # enough signal for the means to be made, and much noise to copy
-    given = lesson(frame, y)
+    given = training(frame, y)
     features, matrix = learn_features(given, "means")
     assert features.means, "the names are worth their means"
     place = matrix.numbers.shape[1] - 1
@@ -130,8 +130,8 @@ def test_mean_answers_of_training_rows_have_no_share_of_their_own_answer() -> No
 def test_a_number_that_names_something_is_found_out() -> None:
     """Shop numbers get their mean answers, or a category; the area, whose order says it all, does not."""
     frame, y = sales()
-    means, _ = learn_features(lesson(frame, y), "means")
-    coded, _ = learn_features(lesson(frame, y), "coded")
+    means, _ = learn_features(training(frame, y), "means")
+    coded, _ = learn_features(training(frame, y), "coded")
     assert (means.means[0].key.kind, means.means[0].key.column) == ("value", 0)
     assert [(key.kind, key.column) for key in coded.coded] == [("value", 0)]
 
@@ -139,7 +139,7 @@ def test_a_number_that_names_something_is_found_out() -> None:
 def test_a_ratio_that_says_more_than_its_parts_becomes_a_feature() -> None:
     """The area per head decides, and is made."""
     frame, y = sales()
-    features, _ = learn_features(lesson(frame, y), "rich")
+    features, _ = learn_features(training(frame, y), "rich")
     made = {(c.operation, c.first, c.second) for c in features.combinations}
     assert made & {("/", 2, 3), ("/", 3, 2)}
 
@@ -148,7 +148,7 @@ def test_two_categories_that_only_speak_together_become_one_key() -> None:
     """Neither town nor side of it says anything; both together do."""
     frame, _ = sales()
     y = ((frame["town"].str[1:].astype(int) + frame["side"].str[1:].astype(int)) % 2).to_numpy(dtype=np.int64)
-    features, _ = learn_features(lesson(frame, y, outputs=2), "rich")
+    features, _ = learn_features(training(frame, y, outputs=2), "rich")
     assert any(mean.key.pair is not None for mean in features.means)
 
 
@@ -157,7 +157,7 @@ def test_a_number_is_compared_with_its_mean_in_the_same_shop() -> None:
     frame, _ = sales()
     level = frame.groupby("shop")["price"].transform("mean")
     y = np.sign(frame["price"] - level).to_numpy() + np.sin(level.to_numpy())
-    features, _ = learn_features(lesson(frame, y), "means")
+    features, _ = learn_features(training(frame, y), "means")
     assert any(1 in mean.columns for mean in features.means)
 
 
@@ -169,7 +169,7 @@ def test_every_recipe_can_be_saved_and_treats_a_row_alone_as_among_others(recipe
     frame.loc[::7, "price"] = np.nan
     frame.loc[::5, "town"] = None
     answers = y if outputs == 1 else np.digitize(y, np.quantile(y, np.linspace(0, 1, outputs + 1)[1:-1]))
-    given = lesson(frame, answers, outputs)
+    given = training(frame, answers, outputs)
     features, matrix = learn_features(given, recipe)
     raw = given.raw.take(np.arange(50))
     raw = Raw(raw.numbers + np.float32(0.5), raw.codes, raw.texts)

@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from automl.candidates import Arena, candidates, enter
-from automl.frontier import Limits
-from automl.metrics import get
-from automl.modalities.media.intake import take_in
+from automl.data.prepare import Prepared, prepare
+from automl.data.profiler import examine
+from automl.data.reading import load
+from automl.ensemble.candidates import HeldOutComparison, candidates, enter
+from automl.ensemble.frontier import Limits
+from automl.modalities.files.intake import take_in
 from automl.options import Options
-from automl.prepare import Prepared, prepare
-from automl.profiler import examine
-from automl.reading import load
-from automl.records import Fold, Plan, Spent, Trial, TrialStatus
-from automl.refit import Member, Refitter
+from automl.records import Fold, Member, Plan, Spent, Trial, TrialStatus
+from automl.refit.members import Refitter
+from automl.scoring.metrics import get
 
 pytest.importorskip("PIL.Image")
 FILES = 120
@@ -48,7 +48,7 @@ def trial(ready: Prepared, number: int, family: str, folds: range, wrong: float 
     return Trial(Plan(number, family, {}, 0, ""), TrialStatus.PARTIAL, done, Spent())
 
 
-def arena(ready: Prepared, convnet: range, wrong: float | None = None) -> Arena:
+def comparison(ready: Prepared, convnet: range, wrong: float | None = None) -> HeldOutComparison:
     """Models of numbers with all folds, and a network with some."""
     everything = range(ready.shared.folds.count)
     others = [trial(ready, number, family, everything) for number, family in enumerate(("constant", "svm", "linear"))]
@@ -57,7 +57,7 @@ def arena(ready: Prepared, convnet: range, wrong: float | None = None) -> Arena:
 
 def test_a_folder_of_few_files_has_two_deals_of_five_folds(ready: Prepared) -> None:
     """And a model needs all of them to count as finished."""
-    assert (ready.bags.count, ready.bags.goal, ready.shared.folds.each) == (10, 10, 5)
+    assert (ready.fold_plan.count, ready.fold_plan.goal, ready.shared.folds.each) == (10, 10, 5)
     assert ready.is_careful
 
 
@@ -69,18 +69,20 @@ def test_without_any_model_the_constant_is_scored_on_each_file_once(ready: Prepa
 
 def test_all_are_compared_on_the_files_that_the_network_predicted_too(ready: Prepared) -> None:
     """Each file counts once, however often it was dealt, and the interval is that of so few files."""
-    found = arena(ready, range(2), wrong=0.25)
+    found = comparison(ready, range(2), wrong=0.25)
     expected = np.concatenate([ready.shared.folds.held(k) for k in range(2)])
     assert found.rows.tolist() == expected.tolist()
     assert {t.plan.family for t in found.trials} == {"constant", "svm", "linear", "convnet"}
-    few, all_ = (candidates(one, Limits(), until=float("inf")) for one in (found, arena(ready, range(5), wrong=0.25)))
+    few, all_ = (
+        candidates(one, Limits(), until=float("inf")) for one in (found, comparison(ready, range(5), wrong=0.25))
+    )
     widths = [next(c.score.high - c.score.low for c in field if c.name.startswith("convnet")) for field in (few, all_)]
     assert widths[0] > widths[1]
 
 
 def test_a_network_of_one_deal_meets_models_of_two_on_all_files(ready: Prepared) -> None:
     """What was dealt twice is predicted by the mean of both, and ranked by the errors of both."""
-    found = arena(ready, range(5))
+    found = comparison(ready, range(5))
     assert sorted(found.rows) == list(range(FILES))
     assert len(found.trials) == 4
     svm = next(t for t in found.trials if t.plan.family == "svm")
@@ -93,7 +95,7 @@ def test_a_network_behind_on_its_few_files_does_not_shorten_the_comparison(
     folds: int, wrong: float, takes_part: bool, ready: Prepared
 ) -> None:
     """The others keep the evidence of all theirs; one that lacks a single fold may be somewhat worse."""
-    found = arena(ready, range(folds), wrong)
+    found = comparison(ready, range(folds), wrong)
     assert len(found.rows) == (FILES * folds // 5 if takes_part else FILES)
     assert ("convnet" in {t.plan.family for t in found.trials}) is takes_part
 
@@ -102,13 +104,13 @@ def test_networks_that_predicted_every_file_or_several_folds_are_kept_as_they_ar
     """A refit would put one network in the place of several; a single one is worth it."""
     from types import SimpleNamespace
 
-    site = SimpleNamespace(clock=SimpleNamespace(is_timed=False))
+    context = SimpleNamespace(clock=SimpleNamespace(is_timed=False))
     for folds, is_refitted in ((1, True), (2, False), (5, False)):
         one = trial(ready, 3, "convnet", range(folds))
-        refitter = Refitter([one], ready.shared, site)  # type: ignore[arg-type]
+        refitter = Refitter([one], ready.shared, context)  # type: ignore[arg-type]
         assert refitter._fits(Member(one.plan, 1.0, tuple(one.folds)), one) is is_refitted
     svm = trial(ready, 1, "svm", range(5))
-    refitter = Refitter([svm], ready.shared, site)  # type: ignore[arg-type]
+    refitter = Refitter([svm], ready.shared, context)  # type: ignore[arg-type]
     assert not refitter._fits(Member(svm.plan, 1.0, tuple(svm.folds)), svm)
     two = replace(svm, folds={k: svm.folds[k] for k in range(2)})
     assert refitter._fits(Member(two.plan, 1.0, tuple(two.folds)), two)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automl.frontier import Limits, choose, dominates, error, mark, trim
+from automl.ensemble.frontier import Limits, choose, dominates, error, mark, trim
 from automl.records import Candidate, Fold, Score
 
 

@@ -11,14 +11,14 @@ import pytest
 
 import automl
 from automl import Result
-from automl.cli import main
+from automl.doors.cli import main
 from automl.errors import InputError
-from automl.folder import RunFolder
+from automl.explain.permutation import AskedTrial, Ground, ImportanceRequest, Panel, places, shuffled, weigh
 from automl.modalities.table.encode import Raw, learn_schema
 from automl.modalities.table.kinds import describe
-from automl.permutation import Ask, Ground, Member, Panel, places, shuffled, weigh
-from automl.records import Profile, Readout
+from automl.records import Calibration, Profile
 from automl.report import columns
+from automl.runtime.folder import RunFolder
 from cluster.pool import Grant
 
 
@@ -142,14 +142,14 @@ def test_what_the_report_lacks_needs_the_data(weighed: Result, tmp_path: Path) -
         Result(tmp_path / "run").feature_importance(DATA)
 
 
-def asked(result: Result) -> tuple[Ask, Ground]:
+def asked(result: Result) -> tuple[ImportanceRequest, Ground]:
     """All held-out rows of the run's best single trial."""
     held = json.loads((result.folder / "held.json").read_text())
     rows, fold = np.array(held["rows"]), np.array(held["folds"])
     model = result.model
     member = model.manifest["members"][0]
-    one = (Member(member["trial"], member["family"], 1.0),)
-    ask = Ask(str(result.folder), one, Readout(), "roc_auc", (), rows, fold, places(model.schema), 5)
+    one = (AskedTrial(member["trial"], member["family"], 1.0),)
+    ask = ImportanceRequest(str(result.folder), one, Calibration(), "roc_auc", (), rows, fold, places(model.schema), 5)
     y = (DATA["sold"] == "yes").to_numpy().astype(np.int64)[rows]
     return ask, Ground(model.schema.encode(DATA.iloc[rows]), y, None, fold)
 

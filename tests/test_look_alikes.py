@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from automl.modalities.media.file_names import NOBODY, group_hints, parts
-from automl.modalities.media.look_alikes import find_twins, hashes, pairs_across
-from automl.modalities.media.pictures import Look, decode
+from automl.modalities.files.file_names import NOBODY, group_hints, parts
+from automl.modalities.files.look_alikes import find_twins, hashes, pairs_across
+from automl.modalities.image.pictures import PictureShape, decode
 
 
 def scenes(count: int, side: int = 48, seed: int = 0) -> np.ndarray:
@@ -36,7 +36,7 @@ def saved_again(picture: np.ndarray, how: str) -> np.ndarray:
         image = image.resize((side, side), Image.Resampling.BICUBIC)
     elif how == "brighter":
         image = Image.fromarray(np.clip(picture * 1.1 + 5, 0, 255).astype(np.uint8))
-    return decode(image, Look(*picture.shape))
+    return decode(image, PictureShape(*picture.shape))
 
 
 @pytest.mark.parametrize("how", ["same", "jpg", "poor jpg", "smaller", "larger", "brighter"])

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from automl.errors import InputError
-from automl.modalities.media.folder import is_media_folder, kind_of_name, read_folder
+from automl.modalities.files.folder import is_media_folder, kind_of_name, read_folder
 
 
 def files(root: Path, *names: str) -> Path:

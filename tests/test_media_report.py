@@ -19,19 +19,20 @@ from test_media_run import save_pictures, save_sounds
 from test_report import HOSTILE, Page, sample
 
 import automl
-from automl import mistakes, records
+from automl import records
 from automl.errors import InputError
-from automl.metrics import get
-from automl.mistakes import Held, confusion, examples, held_out
-from automl.records import Candidate, Readout, Score
+from automl.records import Calibration, Candidate, Score
 from automl.report import draw, paint, samples
+from automl.report.gather import mistakes
+from automl.report.gather.mistakes import HeldOutPredictions, confusion, examples, held_out
+from automl.scoring.metrics import get
 
 # --- counting --------------------------------------------------------------------------------------------------------
 
 
-def held_of(y: list[int], shares: list[list[float]]) -> Held:
+def held_of(y: list[int], shares: list[list[float]]) -> HeldOutPredictions:
     shares_ = np.array(shares)
-    return Held(np.array(y), shares_.argmax(axis=1), shares_)
+    return HeldOutPredictions(np.array(y), shares_.argmax(axis=1), shares_)
 
 
 def test_every_held_out_row_is_counted_once() -> None:
@@ -45,7 +46,7 @@ def test_of_very_many_classes_the_rare_ones_are_gathered() -> None:
     y = np.repeat(np.arange(40), [3] * 30 + [1] * 10)
     said = y.copy()
     said[-1] = 30  # one of the rare for another
-    found = confusion(Held(y, said, None), [f"c{k}" for k in range(40)])
+    found = confusion(HeldOutPredictions(y, said, None), [f"c{k}" for k in range(40)])
     assert found.classes[-1] == "others"
     assert len(found.classes) == len(found.counts) == 31
     assert found.counts[30][30] == 10
@@ -55,17 +56,17 @@ def test_of_very_many_classes_the_rare_ones_are_gathered() -> None:
 
 def test_labels_are_those_that_the_saved_model_gives() -> None:
     """Calibrated shares, moved by the weights of labels before the largest wins; what is shown are the shares."""
-    from automl.candidates import Arena
+    from automl.ensemble.candidates import HeldOutComparison
 
     y = np.array([0, 1, 1])
     predictions = {3: np.array([[0.6, 0.4], [0.6, 0.4], [0.2, 0.8]])}
-    arena = Arena((), get("accuracy"), (0,), np.arange(len(y)), y, None, predictions)
+    comparison = HeldOutComparison((), get("accuracy"), (0,), np.arange(len(y)), y, None, predictions)
     score = Score("accuracy", 1.0, 1.0, 1.0, True)
-    candidate = Candidate("one", {3: 1.0}, score, 0, 0, 0, 0, 0, 0, readout=Readout(label_weights=(0.3, 0.7)))
-    held = held_out(candidate, arena, 2)
+    candidate = Candidate("one", {3: 1.0}, score, 0, 0, 0, 0, 0, 0, readout=Calibration(label_weights=(0.3, 0.7)))
+    held = held_out(candidate, comparison, 2)
     assert held.said.tolist() == [1, 1, 1]
     np.testing.assert_allclose(held.shares, predictions[3])
-    plain = held_out(replace(candidate, readout=Readout()), arena, 2)
+    plain = held_out(replace(candidate, readout=Calibration()), comparison, 2)
     assert plain.said.tolist() == [0, 0, 1]
 
 
@@ -73,7 +74,7 @@ def test_examples_begin_with_what_is_surest_and_wrong() -> None:
     """Then what is least sure, then what is right, of every class in turn."""
     random = np.random.default_rng(0)
     shares = random.dirichlet(np.ones(4), 300)
-    held = Held(random.integers(0, 4, 300), shares.argmax(axis=1), shares)
+    held = HeldOutPredictions(random.integers(0, 4, 300), shares.argmax(axis=1), shares)
     found = examples(held)
     kinds = [one.kind for one in found]
     assert kinds == ["wrong"] * 6 + ["unsure"] * 3 + ["right"] * 3
@@ -90,8 +91,8 @@ def test_there_are_as_many_examples_as_rows_up_to_twelve(rows: int, classes: int
     """However few are wrong or right, no row comes twice."""
     random = np.random.default_rng(seed)
     shares = random.dirichlet(np.ones(classes), rows)
-    held = Held(random.integers(0, classes, rows), shares.argmax(axis=1), shares)
-    for one in (held, Held(random.normal(size=rows), random.normal(size=rows), None)):
+    held = HeldOutPredictions(random.integers(0, classes, rows), shares.argmax(axis=1), shares)
+    for one in (held, HeldOutPredictions(random.normal(size=rows), random.normal(size=rows), None)):
         found = [example.row for example in examples(one)]
         assert len(found) == len(set(found)) == min(12, rows)
 
@@ -195,7 +196,9 @@ def test_a_confusion_that_is_none_is_left_out(broken: object) -> None:
 def test_many_classes_fit_on_the_page() -> None:
     """Thirty-one lines of thirty-one cells are some 50 kB, and each says what it is."""
     random = np.random.default_rng(0)
-    found = confusion(Held(random.integers(0, 40, 5000), random.integers(0, 40, 5000), None), list(range(40)))
+    found = confusion(
+        HeldOutPredictions(random.integers(0, 40, 5000), random.integers(0, 40, 5000), None), list(range(40))
+    )
     html = draw(sample() | {"confusion": records.as_json(found)})
     assert len(html.encode()) < 250_000
     assert 'class="confusion tight"' in html
@@ -313,7 +316,7 @@ def test_what_cannot_be_explained_is_a_note_and_not_the_end(
 ) -> None:
     """A worker that fails leaves a report with pictures, without heat, and with the reason."""
     pytest.importorskip("PIL")
-    from automl import samples as gathering
+    from automl.report.gather import examples as gathering
 
     monkeypatch.setattr(gathering, "Look", lambda *_: "not what the worker expects")
     data = save_pictures(tmp_path / "data", 12)

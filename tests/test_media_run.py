@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.cli import main
+from automl.doors.cli import main
 from automl.errors import InputError
 
 Image = pytest.importorskip("PIL.Image")

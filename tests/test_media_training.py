@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from automl.training import learners, network
-from automl.training.answers import Answers
+from automl.training.answers import TargetCoding
 from automl.training.augment import Augment
 from automl.training.averaged import Averaged
-from automl.training.media import MediaFeed, MediaLearner, Table
-from automl.training.network import Batch, Objective, Recipe, train
+from automl.training.media import MediaFeed, MediaLearner, MediaTable
+from automl.training.network import Batch, Objective, TrainingRecipe, train
 from automl.training.optimizers import Muon, orthogonal
 from search_spaces import contracts
 from search_spaces.neural import convnet, soundnet
@@ -186,7 +186,7 @@ def test_rows_without_media_are_refused() -> None:
 
 def test_smoothed_and_shared_labels_are_learned_but_never_watched() -> None:
     """One label as shares gives the loss of the label; smoothing enters what is learned only."""
-    answers = Answers("multiclass", 3, prior=(0.0, 0.0, 0.0))
+    answers = TargetCoding("multiclass", 3, prior=(0.0, 0.0, 0.0))
     outputs, y = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
     plain = answers.objective(RUN, torch.device("cpu"))
     smooth = answers.objective(RUN, torch.device("cpu"), 0.3)
@@ -237,7 +237,7 @@ REGRESSION = Run("regression", 1, "rmse", 0)
 def test_batches_too_large_for_the_device_are_halved() -> None:
     """Training begins anew with batches half as large until they fit, from the weights it began with."""
     feed = Line(most=4)
-    history = train(nn.Linear(1, 1), feed, Objective(squared, squared), Recipe(3, 0.1), REGRESSION)
+    history = train(nn.Linear(1, 1), feed, Objective(squared, squared), TrainingRecipe(3, 0.1), REGRESSION)
     assert feed.sizes[:4] == [16, 8, 4, 4]
     assert len(history.errors) == 3
 
@@ -245,13 +245,13 @@ def test_batches_too_large_for_the_device_are_halved() -> None:
 def test_a_device_without_memory_for_one_row_is_an_error() -> None:
     """Where halving is no more use, the device's own error comes through."""
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        train(nn.Linear(1, 1), Line(most=0), Objective(squared, squared), Recipe(3, 0.1), REGRESSION)
+        train(nn.Linear(1, 1), Line(most=0), Objective(squared, squared), TrainingRecipe(3, 0.1), REGRESSION)
 
 
 def test_a_feed_halves_down_to_two_rows() -> None:
     """Twice the steps each time, and then no more."""
     rows = squares(10)
-    feed = MediaFeed(Table(rows.X.media, torch.from_numpy(rows.y), None), None, Augment(), 8)
+    feed = MediaFeed(MediaTable(rows.X.media, torch.from_numpy(rows.y), None), None, Augment(), 8)
     steps = [feed.steps]
     while feed.halve():
         steps.append(feed.steps)
@@ -265,7 +265,7 @@ def test_averaged_weights_are_kept_and_training_goes_on_with_its_own() -> None:
     for ema in (0.0, 2.0):
         torch.manual_seed(0)
         network, feed = nn.Linear(1, 1), Line()
-        history = train(network, feed, Objective(squared, squared), Recipe(10, 0.3, ema=ema), REGRESSION)
+        history = train(network, feed, Objective(squared, squared), TrainingRecipe(10, 0.3, ema=ema), REGRESSION)
         with torch.inference_mode():
             batch = next(iter(feed.held()))
             assert float(squared(network(*batch.inputs), batch.target).mean()) == pytest.approx(min(history.errors))
@@ -295,7 +295,7 @@ def test_an_average_swaps_in_and_out() -> None:
 def test_both_optimizers_reach_the_answer(optimizer: str) -> None:
     """A line is found by either."""
     torch.manual_seed(0)
-    recipe = Recipe(60, 0.3, optimizer=optimizer)
+    recipe = TrainingRecipe(60, 0.3, optimizer=optimizer)
     history = train(nn.Linear(1, 1), Line(), Objective(squared, squared), recipe, REGRESSION)
     assert min(history.errors) < 0.01
     assert math.isfinite(history.errors[-1])

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from automl import metrics
 from automl.errors import OptionError
+from automl.scoring import metrics
 
 ROWS = 400
 WIDTH = {"binary": 2, "multiclass": 4}
@@ -266,6 +266,7 @@ def test_sampled_rows_keep_the_shares_of_classes():
 
 def test_importing_loads_no_heavy_library():
     """Neither scikit-learn nor SciPy nor pandas is loaded by the metrics, the folds and the ensemble."""
-    code = "import sys, automl.metrics, automl.ensemble; print({'sklearn', 'scipy', 'pandas'} & set(sys.modules))"
+    modules = "automl.scoring.metrics, automl.ensemble.blend"
+    code = f"import sys, {modules}; print({{'sklearn', 'scipy', 'pandas'}} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"

@@ -12,8 +12,8 @@ from torch import nn
 
 import search_spaces
 from automl.training import learners, tabular
-from automl.training.answers import Answers
-from automl.training.network import Batch, Objective, Recipe, train
+from automl.training.answers import TargetCoding
+from automl.training.network import Batch, Objective, TrainingRecipe, train
 from automl.training.tabular import watched
 from search_spaces.neural.blocks import Dropout
 from search_spaces.spec import Matrix, Rows, Run, Shape, starts
@@ -172,14 +172,14 @@ def test_quantiles_start_from_those_of_the_weighted_answers() -> None:
     """Before anything is learned a level is that of all training rows, by their weight."""
     y, weight = np.arange(101.0), np.where(np.arange(101) < 50, 0.0, 1.0)
     run = Run("quantile", 2, "pinball", 0, levels=(0.25, 0.75))
-    answers = Answers.fit(Rows(table(numbers(101)), y, weight), run)
+    answers = TargetCoding.fit(Rows(table(numbers(101)), y, weight), run)
     said = answers.decode(answers.pool(torch.zeros(4, 8, 2)).numpy())
     np.testing.assert_allclose(said, [[62.5, 87.5]] * 4, atol=1.0)
 
 
 def test_members_learn_apart_and_answer_together() -> None:
     """Each member's own loss is lowered; what is watched and predicted is the mean of what they say."""
-    answers = Answers("multiclass", 3, prior=(0.0, 0.0, 0.0))
+    answers = TargetCoding("multiclass", 3, prior=(0.0, 0.0, 0.0))
     outputs, y = torch.randn(5, 4, 3), torch.tensor([0, 1, 2, 0, 1])
     objective = answers.objective(Run("multiclass", 3, "log_loss", 0), torch.device("cpu"))
     shares = outputs.softmax(dim=2)
@@ -246,7 +246,9 @@ def squared(outputs, y):
 def test_early_stopping_keeps_the_best_epoch() -> None:
     """The weights left in the network give the least error that any epoch reached."""
     network, feed = nn.Linear(1, 1), Line()
-    history = train(network, feed, Objective(squared, squared), Recipe(40, 0.3), Run("regression", 1, "rmse", 0))
+    history = train(
+        network, feed, Objective(squared, squared), TrainingRecipe(40, 0.3), Run("regression", 1, "rmse", 0)
+    )
     batch = next(iter(feed.held()))
     with torch.inference_mode():
         error = float(squared(network(*batch.inputs), batch.target).mean())
@@ -264,7 +266,7 @@ def test_a_stalled_course_cools_down_from_its_best_epoch(helps: bool) -> None:
         return y * 0 + (0.5 if helps and len(looks) > 7 else abs(len(looks) - 2) + 1.0)
 
     network = nn.Linear(1, 1)
-    recipe = Recipe(100, 0.3, patience=5, cooling=2)
+    recipe = TrainingRecipe(100, 0.3, patience=5, cooling=2)
     history = train(network, Line(), Objective(squared, watch), recipe, Run("regression", 1, "rmse", 0))
     assert len(history.errors) == 2 + 5 + 2
     assert (history.best_epoch, history.rounds) == ((9, 4) if helps else (2, 2))
@@ -282,5 +284,5 @@ def test_a_loss_that_is_not_finite_is_tried_once_more_and_then_refused() -> None
             return super().forward(x) * (math.nan if len(rates) > 3 else 1.0)
 
     with pytest.raises(RuntimeError, match=r"not finite, twice, last with a learning rate of 0\.2"):
-        train(Spy(1, 1), Line(), Objective(squared, squared), Recipe(5, 1.0), Run("regression", 1, "rmse", 0))
+        train(Spy(1, 1), Line(), Objective(squared, squared), TrainingRecipe(5, 1.0), Run("regression", 1, "rmse", 0))
     assert len(rates) > 4

@@ -265,7 +265,7 @@ def test_gpus_are_found_by_what_the_driver_lists(tmp_path: Path) -> None:
 
 def test_ray_is_an_extra_and_the_error_names_it(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
     """Asked for where it is not installed."""
-    from automl import workplace
+    from automl.runtime import workplace
 
     monkeypatch.setattr(workplace.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OptionError, match=r"pip install 'automl-frontier\[ray\]'"):

@@ -20,13 +20,13 @@ from sklearn.metrics import (
 )
 
 import automl
-from automl import metrics, own_metric
-from automl.ensemble import watched
+from automl.ensemble.blend import watched
 from automl.errors import OptionError
-from automl.metrics import Metric
-from automl.own_metric import Trial
 from automl.records import Profile
-from automl.split import make_folds
+from automl.scoring import metrics, own_metric
+from automl.scoring.folds import make_folds
+from automl.scoring.metrics import Metric
+from automl.scoring.own_metric import MetricTrial
 
 ROWS = 300
 RNG = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def profile_of(task: str, classes: tuple = (), levels: tuple[float, ...] = ()) -
 def made(function, task: str = "regression", classes: tuple = (), weight=None, budget_s: float = math.inf) -> Metric:
     y = NUMBERS if task == "regression" else CODES
     folds = make_folds(y, task, count=4, seed=0)
-    return own_metric.metric_of(function, profile_of(task, classes), Trial(y, weight, folds, budget_s))
+    return own_metric.metric_of(function, profile_of(task, classes), MetricTrial(y, weight, folds, budget_s))
 
 
 def loss(function, **attributes):
@@ -87,7 +87,9 @@ def test_probabilities_come_as_scikit_learn_expects_them() -> None:
     p = np.random.default_rng(1).dirichlet(np.ones(3), ROWS)
     folds = make_folds(y, "multiclass", count=3, seed=0)
     entropy = loss(log_loss, needs="probability")
-    metric = own_metric.metric_of(entropy, profile_of("multiclass", ("a", "b", "c")), Trial(y, None, folds, math.inf))
+    metric = own_metric.metric_of(
+        entropy, profile_of("multiclass", ("a", "b", "c")), MetricTrial(y, None, folds, math.inf)
+    )
     assert metric.score(y, p) == pytest.approx(log_loss(y, p))
 
 
@@ -139,7 +141,7 @@ def test_quantiles_may_be_scored_by_a_function_too() -> None:
     width.greater_is_better = False
     folds = make_folds(NUMBERS, "quantile", count=3, seed=0)
     metric = own_metric.metric_of(
-        width, profile_of("quantile", levels=(0.1, 0.9)), Trial(NUMBERS, None, folds, math.inf)
+        width, profile_of("quantile", levels=(0.1, 0.9)), MetricTrial(NUMBERS, None, folds, math.inf)
     )
     assert metric.error(NUMBERS, NUMBERS[:, None] + np.array([[-1.0, 1.0]])) == 0
     assert watched(metric).name == "pinball"
@@ -198,7 +200,7 @@ def test_a_function_that_cannot_be_a_metric_is_refused_in_one_line(function, tol
 def test_a_slow_function_is_refused_where_the_budget_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds per look times the looks of a run's end must fit; counted in trials they may take what they take."""
     now = [0.0]
-    monkeypatch.setattr("automl.own_metric.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("automl.scoring.own_metric.time.perf_counter", lambda: now[0])
 
     def slow(y_true, y_pred):
         now[0] += 0.02

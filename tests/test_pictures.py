@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from automl.errors import InputError, RunError
-from automl.modalities.media import pixels
-from automl.modalities.media.pictures import Look, Sizes, choose_look, decode, decode_all, measure
+from automl.modalities.image import pixels
+from automl.modalities.image.pictures import PictureShape, Sizes, choose_look, decode, decode_all, measure
 
-COLOUR, GREY = Look(24, 32, 3), Look(24, 32, 1)
+COLOUR, GREY = PictureShape(24, 32, 3), PictureShape(24, 32, 1)
 
 
 def scene(width: int = 64, height: int = 48) -> Image.Image:
@@ -106,7 +106,7 @@ def test_a_picture_taken_sideways_is_turned(kind: str, orientation: int) -> None
 
 def test_what_shines_through_is_white() -> None:
     """Half a red over nothing is pink, nothing at all is white, in every mode that knows nothing."""
-    half = decode(Image.new("RGBA", (8, 8), (255, 0, 0, 128)), Look(8, 8, 3))
+    half = decode(Image.new("RGBA", (8, 8), (255, 0, 0, 128)), PictureShape(8, 8, 3))
     assert half[0, 0].tolist() == [255, 127, 127]
     clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     palette = Image.new("P", (8, 8), 0)
@@ -115,7 +115,7 @@ def test_what_shines_through_is_white() -> None:
     tinted = saved(Image.new("RGB", (8, 8), "blue"), "png", transparency=(0, 0, 255))
     for source in (clear, clear.convert("LA"), saved(clear, "webp"), keyed, tinted, saved(clear, "png")):
         for channels in (1, 3):
-            assert decode(source, Look(8, 8, channels)).min() == 255
+            assert decode(source, PictureShape(8, 8, channels)).min() == 255
 
 
 @pytest.mark.parametrize(("bits", "top"), [(8, 255), (12, 4095), (16, 65535)])
@@ -129,7 +129,7 @@ def test_deep_grey_is_scaled_by_its_depth(bits: int, top: int) -> None:
         saved(Image.fromarray(ramp), "png"),
         saved(Image.fromarray(ramp), "tiff"),
     ):
-        assert distance(decode(source, Look(48, 64, 1)), expected) < 1, bits
+        assert distance(decode(source, PictureShape(48, 64, 1)), expected) < 1, bits
 
 
 def test_other_modes_of_brightness() -> None:
@@ -143,9 +143,9 @@ def test_other_modes_of_brightness() -> None:
     broken = across.copy()
     broken[0, 0] = np.nan
     assert decode(broken, GREY)[0, 0, 0] == 0
-    assert set(np.unique(decode(across > 0.5, Look(24, 32, 1)))) == {0, 255}
+    assert set(np.unique(decode(across > 0.5, PictureShape(24, 32, 1)))) == {0, 255}
     assert set(np.unique(decode(saved(Image.fromarray(across > 0.5), "png"), GREY))) == {0, 255}
-    assert decode(np.full((5, 5), -7), Look(5, 5, 1)).max() == 0
+    assert decode(np.full((5, 5), -7), PictureShape(5, 5, 1)).max() == 0
 
 
 def test_lab_colours() -> None:
@@ -166,14 +166,14 @@ def test_lab_colours() -> None:
 @settings(max_examples=100, deadline=None)
 def test_any_size_and_mode_takes_the_look(side: tuple[int, int], look: tuple[int, int, int], mode: str) -> None:
     """From one pixel to a strip: the answer has the look's shape."""
-    assert decode(Image.new(mode, side), Look(*look)).shape == look
+    assert decode(Image.new(mode, side), PictureShape(*look)).shape == look
 
 
 def test_a_large_jpg_is_averaged_not_sampled() -> None:
     """A fine pattern becomes its mean, whether a jpg is decoded smaller or a png shrunk."""
     fine = Image.fromarray((np.indices((1600, 1600)).sum(axis=0) % 2 * 255).astype(np.uint8)).convert("RGB")
     for kind in ("jpeg", "png"):
-        assert np.abs(decode(saved(fine, kind), Look(32, 32, 3)).astype(int) - 127).max() < 6
+        assert np.abs(decode(saved(fine, kind), PictureShape(32, 32, 3)).astype(int) - 127).max() < 6
 
 
 # --- what is no picture ----------------------------------------------------------------------------------------------
@@ -271,19 +271,19 @@ def sizes_of(*shapes: tuple[int, int], is_grey: bool = False) -> Sizes:
 def test_small_pictures_of_one_size_keep_it() -> None:
     """What is small and equal is not touched; a few others change nothing."""
     look, why = choose_look(sizes_of(*[(28, 28)] * 5, is_grey=True), 1000, 100)
-    assert (look, why) == (Look(28, 28, 1), "28 x 28 pixels, grey, as all pictures are")
+    assert (look, why) == (PictureShape(28, 28, 1), "28 x 28 pixels, grey, as all pictures are")
     look, why = choose_look(sizes_of(*[(100, 80)] * 299, (3024, 4032)), 1000, 1000)
-    assert (look, why) == (Look(80, 100, 3), "100 x 80 pixels, in colour, as 99.6% of the pictures are")
+    assert (look, why) == (PictureShape(80, 100, 3), "100 x 80 pixels, in colour, as 99.6% of the pictures are")
 
 
 def test_large_pictures_are_shrunk_in_their_usual_proportion() -> None:
     """Sides are multiples of eight; few large photographs get more pixels than many."""
     photos = sizes_of((4000, 3000), (4032, 3024), (3000, 4000), (2000, 1500))
-    assert choose_look(photos, 500, 1000)[0] == Look(120, 160, 3)
+    assert choose_look(photos, 500, 1000)[0] == PictureShape(120, 160, 3)
     look, why = choose_look(photos, 20_000, 2000)
-    assert look == Look(96, 128, 3)
+    assert look == PictureShape(96, 128, 3)
     assert "2000 to 4032 pixels" in why
-    assert choose_look(sizes_of((60, 41), (50, 38), (64, 44)), 100, 100)[0] == Look(40, 64, 3)
+    assert choose_look(sizes_of((60, 41), (50, 38), (64, 44)), 100, 100)[0] == PictureShape(40, 64, 3)
     assert choose_look(sizes_of((9000, 20), (9000, 30)), 5000, 100)[0].shape == (40, 128, 3)
 
 
@@ -321,7 +321,7 @@ def test_a_look_that_cannot_be_is_refused() -> None:
     """Sides are positive; a picture is grey or has three colours."""
     for shape in ((0, 5, 3), (5, 5, 4)):
         with pytest.raises(InputError, match="a look needs"):
-            Look(*shape)
+            PictureShape(*shape)
 
 
 # --- the store -------------------------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def test_a_store_holds_all_in_order(tmp_path: Path, threads: int) -> None:
     sources: list[object] = [np.full((40, 30, 3), at % 256, dtype=np.uint8) for at in range(300)]
     sources[7], sources[250] = b"", tmp_path / "gone.png"
     reports: list[tuple[int, int]] = []
-    look = Look(9, 11, 3)
+    look = PictureShape(9, 11, 3)
     decoded = decode_all(sources, look, tmp_path / "s.npy", threads, lambda done, total: reports.append((done, total)))
     store = decoded.open()
     assert (store.dtype, store.shape) == (np.uint8, (300, 9, 11, 3))

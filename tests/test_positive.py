@@ -9,10 +9,10 @@ from sklearn.metrics import average_precision_score, f1_score
 
 import automl
 from automl import Result
-from automl.cli.parser import build
+from automl.data.prepare import prepare
+from automl.data.profiler import examine
+from automl.doors.cli.parser import build
 from automl.options import Options
-from automl.prepare import prepare
-from automl.profiler import examine
 from automl.records import Dataset
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from automl.data.profiler import encode_target, examine
 from automl.errors import AutomlError, InputError, OptionError
 from automl.modalities.table.kinds import describe, to_dates, to_number, to_text
 from automl.options import Options
-from automl.profiler import encode_target, examine
 from automl.records import Audit, Column, Dataset, Kind, Profile, as_json
 
 ROWS = 200

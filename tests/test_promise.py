@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl import metrics, promise
-from automl.candidates import Arena, candidates, enter
-from automl.frontier import Limits
-from automl.metrics import Metric, Redrawing
+from automl.data.prepare import Prepared, Shared
+from automl.ensemble.candidates import HeldOutComparison, candidates, enter
+from automl.ensemble.frontier import Limits
 from automl.modalities.table.encode import Raw, Schema
-from automl.prepare import Prepared, Shared
-from automl.records import Fold, Plan, Trial, TrialStatus
-from automl.split import Bags, Folds, make_folds
+from automl.records import Fold, FoldPlan, Plan, Trial, TrialStatus
+from automl.scoring import metrics, promise
+from automl.scoring.folds import Folds, make_folds
+from automl.scoring.metrics import Metric, Redrawing
 from search_spaces.spec import Size
 
 ROWS, MODELS, SEEDS = 300, 40, 12
@@ -27,19 +27,19 @@ def trial(number: int, predictions: np.ndarray, error: float, family: str = "lin
     return Trial(Plan(number, family, {}, number, "made up"), TrialStatus.DONE, {0: fold})
 
 
-def arena(metric: Metric, y: np.ndarray, predictions: list[np.ndarray]) -> Arena:
+def comparison(metric: Metric, y: np.ndarray, predictions: list[np.ndarray]) -> HeldOutComparison:
     """Trials that did one fold, and the baseline."""
     shares = np.broadcast_to(np.bincount(y) / len(y), (len(y), 2))
     told = {0: shares, **dict(enumerate(predictions, start=1))}
     trials = [trial(k, p, metric.error(y, p), "constant" if k == 0 else "linear") for k, p in told.items()]
-    return Arena(tuple(trials), metric, (0,), np.arange(len(y)), y, None, told)
+    return HeldOutComparison(tuple(trials), metric, (0,), np.arange(len(y)), y, None, told)
 
 
 def careful(y: np.ndarray, folds: Folds) -> Prepared:
     """A small table in these folds, all of which make a bag."""
     raw = Raw(np.zeros((len(y), 1), np.float32), np.zeros((len(y), 0), np.int32))
     shared = Shared(raw, (), y, None, folds, "binary", 2, "log_loss", Size(len(y), 1, 1))
-    return Prepared(Schema(()), shared, Bags(folds.count, folds.count, ""), metrics.get("log_loss"), "")
+    return Prepared(Schema(()), shared, FoldPlan(folds.count, folds.count, ""), metrics.get("log_loss"), "")
 
 
 def exchangeable(random: np.random.Generator, rows: int) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -61,7 +61,7 @@ def test_no_single_model_wins_by_the_luck_of_its_rank():
         random = np.random.default_rng(seed)
         y, models = exchangeable(random, 10 * ROWS)
         few = [m[:ROWS] for m in models]
-        made = [c for c in candidates(arena(metric, y[:ROWS], few), Limits(), math.inf) if c.name != "constant"]
+        made = [c for c in candidates(comparison(metric, y[:ROWS], few), Limits(), math.inf) if c.name != "constant"]
         best = max(made, key=lambda c: c.score.value)
         singles += len(best.weights) == 1
         new = sum(w * models[k - 1][ROWS:] for k, w in best.weights.items())

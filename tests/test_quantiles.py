@@ -10,11 +10,12 @@ from sklearn.datasets import load_diabetes
 from sklearn.metrics import mean_pinball_loss
 
 import automl
-from automl import Result, metrics
-from automl.cli import main
-from automl.ensemble import blend, honest_error, mix
+from automl import Result
+from automl.doors.cli import main
+from automl.ensemble.blend import blend, honest_error, mix
 from automl.errors import InputError, OptionError
-from automl.losses import pinball_of
+from automl.scoring import metrics
+from automl.scoring.losses import pinball_of
 
 LEVELS = (0.1, 0.5, 0.9)
 

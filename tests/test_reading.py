@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import OddTable, broken_bytes, odd_tables
 
+from automl.data.reading import load, load_features
 from automl.errors import InputError
-from automl.modalities.table.read import MISSING
-from automl.modalities.table.sniff import PREFIX
+from automl.modalities.files.read import MISSING
+from automl.modalities.files.sniff import PREFIX
 from automl.options import Options
-from automl.reading import load, load_features
 from automl.records import Dataset
 
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

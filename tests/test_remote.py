@@ -12,9 +12,9 @@ import pytest
 from drivers import QUICK, check_books, count, events, finish, small_table, start, until
 
 import automl
-from automl import remote
 from automl.errors import InputError, RunError
-from automl.remote import Mirror
+from automl.runtime import remote
+from automl.runtime.remote import Mirror
 
 
 @pytest.fixture

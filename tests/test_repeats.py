@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from automl.data.prepare import Prepared, prepare
+from automl.data.profiler import examine
+from automl.data.reading import load
 from automl.modalities.table.encode import Raw
 from automl.modalities.table.repeats import Repeats, judge
 from automl.options import Options
-from automl.prepare import Prepared, prepare
-from automl.profiler import examine
-from automl.reading import load
 
 ROWS = 4_000
 

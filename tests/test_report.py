@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl import records
-from automl.report import axes, draw, pictures, schema, words, write
+from automl.report import axes, draw, schema, words, write
+from automl.report import charts as pictures
 
 HOSTILE = (
     "</title></style><script>alert('x')</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202eüß漢字\U0001f600\udc80"
@@ -465,7 +466,7 @@ def test_what_was_done_to_probabilities_and_labels_is_told_in_words():
     assert "log loss 0.0021 lower on rows not learned from" in text
     assert text in " ".join(" ".join(Page(draw(sample())).text).split())
     plain = sample()
-    plain["leaderboard"][0]["readout"] = records.as_json(records.Readout())
+    plain["leaderboard"][0]["readout"] = records.as_json(records.Calibration())
     assert words.readout(plain) == ""
     plain["leaderboard"][0]["readout"]["label_weights"] = [0.2, 0.3, 0.5]
     assert words.readout(plain).startswith("Labels favour some classes")

@@ -3,10 +3,10 @@
 import pytest
 
 import search_spaces
+from automl.decision.prior import route
 from automl.errors import OptionError
 from automl.options import Options
 from automl.records import Column, Kind, Profile
-from automl.router import route
 
 
 def profile(rows: int = 5_000, columns: int = 5, classes: int = 2, task: str = "binary") -> Profile:

@@ -13,11 +13,12 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.metrics import r2_score, roc_auc_score
 
 import automl
-from automl import AutoMLClassifier, AutoMLRegressor, Result, finish
+from automl import AutoMLClassifier, AutoMLRegressor, Result
+from automl.stages import preload
 from automl.errors import ArtifactError, InputError, OptionError, SchemaError
-from automl.measure import Used
 from automl.options import Options
-from automl.run import preload
+from automl.refit import finish
+from automl.refit.measure import Used
 from automl.search import runner
 from automl.search.steps import Attempt
 from automl.search.trial import FoldResult
@@ -328,10 +329,10 @@ def _take_as_long_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def keep_as_said(self: runner.Runner, attempt: Attempt, result: FoldResult) -> None:
         keep(self, attempt, replace(result, row_s=fold_ms[attempt.plan.family] / 1000))
 
-    def use_as_said(bench: finish.Bench) -> Used:
-        used = use(bench)
+    def use_as_said(inputs: finish.FinishInputs) -> Used:
+        used = use(inputs)
         assert used.row_ms > 0
-        members = json.loads((bench.model / "manifest.json").read_text())["members"]
+        members = json.loads((inputs.model / "manifest.json").read_text())["members"]
         return replace(used, row_ms=1.5 * sum(fold_ms[one["family"]] * len(one["parts"]) for one in members) + 0.5)
 
     monkeypatch.setattr(runner.Runner, "keep", keep_as_said)
@@ -386,7 +387,7 @@ def test_the_report_tells_how_to_do_the_run_again(finished: Result) -> None:
     """The line holds the file, the target and what differed from the defaults, and the command line accepts it."""
     import shlex
 
-    from automl.cli.parser import build
+    from automl.doors.cli.parser import build
 
     line = json.loads((finished.folder / "report.json").read_text())["reproduce"]
     given = build().parse_args(shlex.split(line)[1:])

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import automl
 import search_spaces
 from automl.records import Fold, Plan
-from automl.search.journal import Told
+from automl.runtime.journal import ToldTrial
 from automl.search.sample import Studies
 from automl.search.screen import (
     ASKS,
@@ -38,14 +38,14 @@ from automl.search.screen import (
     learn_speeds,
 )
 from automl.search.steps import Attempt, Course, Start
-from search_spaces.spec import Choice, Cost, Float, Int, Media, Params, Shape, starts
+from search_spaces.spec import Choice, Float, Int, Media, NetworkCost, Params, Shape, starts
 
 CONVNET, SOUNDNET = search_spaces.get("convnet"), search_spaces.get("soundnet")
 PICTURES = Media("image", np.zeros((4, 32, 32, 3), dtype=np.uint8), np.arange(4))
 SOUNDS = Media("audio", np.zeros((4, 8000), dtype=np.int16), np.arange(4), rate=8000)
 NO_LIMIT = Room()
 SEEDS = 3
-MIDDLING = Cost(parameters=1_000_000, flops=100_000_000, values=100_000, layers=10)
+MIDDLING = NetworkCost(parameters=1_000_000, flops=100_000_000, values=100_000, layers=10)
 
 
 def counter_of(media: Media | None = PICTURES) -> Counter:
@@ -171,7 +171,7 @@ def test_more_work_is_never_let_through_where_less_was_refused(
     flops: int, values: int, soft_s: float, rows: int
 ) -> None:
     """And what is refused is so by a finite number above zero."""
-    small, large = Cost(10, flops, values, 3), Cost(20, 2 * flops, 2 * values, 3)
+    small, large = NetworkCost(10, flops, values, 3), NetworkCost(20, 2 * flops, 2 * values, 3)
     refused = [judge(cost, rows, Speeds(), Course(soft_s, 2), Room(row_ms=5.0)) for cost in (small, large)]
     assert refused[0] is None or refused[1] is not None
     assert all(refusal is None or 0 < refusal.excess < math.inf for refusal in refused)
@@ -316,7 +316,7 @@ def test_a_run_that_goes_on_asks_what_the_killed_one_would_have_asked(tmp_path: 
         if number == 12:
             break
         plans.append(Plan(number, "convnet", params, 0, because))
-        told.append(Told(number, 1 / params["width"], 1, True))
+        told.append(ToldTrial(number, 1 / params["width"], 1, True))
         first.tell(number, 1 / params["width"], 1, is_complete=True)
     assert notes.events
     again = Studies(tmp_path / "again", 5, second)

@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 
 import automl
 import search_spaces
-from automl.bundle import Bundle
-from automl.cli import main
+from automl.data.prepare import check_held, read_held
+from automl.data.profiler import outline
+from automl.data.reading import load
+from automl.doors.cli import main
 from automl.errors import InputError, SchemaError
-from automl.evaluate import evaluate
 from automl.modalities.table.encode import Schema, learn_schema, schema_from_json
-from automl.modalities.table.features import Lesson, learn_features
+from automl.modalities.table.features import FoldTraining, learn_features
 from automl.modalities.table.kinds import describe
-from automl.model import Model, Part
+from automl.model.bundle import Bundle
+from automl.model.evaluate import evaluate
+from automl.model.predictor import FittedPart, Model
 from automl.options import Options
-from automl.prepare import check_held, read_held
-from automl.profiler import outline
-from automl.reading import load
 from automl.records import Profile, as_json
 from automl.training import learners
 from search_spaces.spec import Rows, Run
@@ -49,7 +49,7 @@ def model_of(data: Any, target: str | None, family: str = "linear", recipe: str 
     y = dataset.target.to_numpy(dtype=np.float64)
     schema = dataclasses.replace(schema_of(dataset.frame), decimal=dataset.decimal)
     raw = schema.encode(dataset.frame)
-    features, matrix = learn_features(Lesson(raw, y, 1, schema.labels), recipe)
+    features, matrix = learn_features(FoldTraining(raw, y, 1, schema.labels), recipe)
     one = search_spaces.get(family)
     if one.needs.package is not None:
         pytest.importorskip(one.needs.package)
@@ -60,7 +60,7 @@ def model_of(data: Any, target: str | None, family: str = "linear", recipe: str 
         "task": "regression", "target": dataset.target_name, "classes": [], "metric": "rmse",
         "schema": schema.as_json(),
     }  # fmt: skip
-    return Model(schema, {"f": features}, (Part("f", learner, "table", 1.0),), manifest)
+    return Model(schema, {"f": features}, (FittedPart("f", learner, "table", 1.0),), manifest)
 
 
 def table(rows: int = ROWS) -> pd.DataFrame:
@@ -397,7 +397,7 @@ def test_test_rows_need_neither_names_nor_what_folds_alone_need() -> None:
 
 def test_a_few_whole_numbers_and_a_letter_are_classes() -> None:
     """Grades 1, 2, 3, 5 and U are labels, not numbers with rubbish among them."""
-    from automl.target import infer
+    from automl.data.target import infer
 
     answers = infer(pd.Series(["1", "2", "3", "5"] * 24 + ["U"] * 4), "grade")
     assert (answers.task, answers.classes) == ("multiclass", ("1", "2", "3", "5", "U"))
@@ -409,7 +409,7 @@ def test_a_few_whole_numbers_and_a_letter_are_classes() -> None:
 
 def test_classes_are_known_though_a_test_file_holds_only_numbers() -> None:
     """Labels of a file that has no letter are read as numbers; 1 and 1.0 are the class '1.0' then."""
-    from automl.target import encode_target
+    from automl.data.target import encode_target
 
     profile = Profile("table", 9, (), "multiclass", "", "log_loss", "", classes=("01", "2.0", "U"))
     np.testing.assert_array_equal(encode_target(pd.Series([1, 2, 2]), profile), [0, 1, 1])

@@ -10,12 +10,13 @@ import pytest
 
 import automl
 from automl import several
-from automl.bundle import INDEX, Bundle, BundleResult, open_run
-from automl.cli import main
+from automl.doors.cli import main
 from automl.errors import ArtifactError, AutomlError
+from automl.model.bundle import INDEX, Bundle
 from automl.options import Budget, Options
 from automl.report import targets as page
-from automl.search.budget import Clock
+from automl.result import BundleResult, open_run
+from automl.runtime.clock import Clock
 
 QUICK = {"families": "linear", "verbose": 0}
 

@@ -45,7 +45,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         pool = Lasting(1, preload=("automl.search.trial",))
-        patch.setattr("automl.run.open_pool", lambda options, preload: (pool, []))
+        patch.setattr("automl.stages.open_pool", lambda options, preload: (pool, []))
         yield folder
         pool.close()
 

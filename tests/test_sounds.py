@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.errors import InputError, RunError
-from automl.modalities.media import sounds, waves
-from automl.modalities.media.sounds import DecodedSounds, Hearing, Lengths, choose_hearing, decode, decode_all, measure
+from automl.modalities.audio import sounds, waves
+from automl.modalities.audio.sounds import DecodedSounds, Hearing, Lengths, choose_hearing, decode, decode_all, measure
 
 soundfile = pytest.importorskip("soundfile")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.modalities.media import spectra
-from automl.modalities.media.spectra import describe, log_mel, names
+from automl.modalities.audio import spectra
+from automl.modalities.audio.spectra import describe, log_mel, names
 from search_spaces.neural.mel import Mel, filters, taper
 from search_spaces.spec import Media
 

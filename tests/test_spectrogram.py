@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from automl.modalities.media.spectra import log_mel
+from automl.modalities.audio.spectra import log_mel
 from search_spaces.neural.mel import FAINTEST, Mel
 from search_spaces.neural.spectrogram import LogMel, Shake, SpecAugment
 

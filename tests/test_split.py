@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.errors import InputError, OptionError
-from automl.split import choose_bags, choose_media_bags, dealt_again, make_folds, suited
+from automl.scoring.folds import choose_bags, choose_media_bags, dealt_again, make_folds, suited
 
 COUNTS = st.integers(2, 10)
 SEEDS = st.integers(0, 99)
@@ -223,25 +223,25 @@ def test_what_cannot_be_split_is_refused_in_one_line():
 )
 def test_folds_are_as_many_as_rows_and_time_allow(rows, fits, count, goal):
     """Eight where time is plenty, a holdout where it is not, never more than the rows can fill."""
-    bags = choose_bags(rows, fits)
-    assert (bags.count, bags.goal) == (count, goal)
-    assert f"{rows:,} rows" in bags.why
+    fold_plan = choose_bags(rows, fits)
+    assert (fold_plan.count, fold_plan.goal) == (count, goal)
+    assert f"{rows:,} rows" in fold_plan.why
 
 
 def test_one_fold_of_large_groups_or_times_may_do():
     """Where few fits are affordable: the newest tenth of the rows, or groups enough to tell of others."""
-    bags = choose_bags(100_000, 10)
-    newest = suited(bags, None, is_forward=True)
+    fold_plan = choose_bags(100_000, 10)
+    newest = suited(fold_plan, None, is_forward=True)
     times = np.arange(100_000.0)
     held = make_folds(times, "regression", count=newest.count, seed=0, times=times).held(0)
     assert newest.goal == 1
     assert held.min() == 90_000
     assert "the newest 10% of the rows" in newest.why
     for groups, count in ((1_000, 10), (30, 6), (7, 2)):
-        given = suited(bags, np.arange(100_000) % groups, is_forward=False)
+        given = suited(fold_plan, np.arange(100_000) % groups, is_forward=False)
         assert (given.count, given.goal) == (count, 1)
         assert f"one group in {count} held out" in given.why
-    assert suited(bags, None, is_forward=False) == bags
+    assert suited(fold_plan, None, is_forward=False) == fold_plan
     many = choose_bags(2_000, 400)
     assert suited(many, np.arange(2_000) % 7, is_forward=True) == many
 
@@ -260,14 +260,14 @@ def test_the_first_fold_of_groups_holds_most_of_them():
 )
 def test_of_few_files_every_one_is_held_out(rows, count, goal, deals):
     """A tenth of them would decide by luck; below 500 they are dealt twice."""
-    bags = choose_media_bags(rows, is_timed=True)
-    assert (bags.count, bags.goal, bags.deals) == (count, goal, deals)
+    fold_plan = choose_media_bags(rows, is_timed=True)
+    assert (fold_plan.count, fold_plan.goal, fold_plan.deals) == (count, goal, deals)
 
 
 def test_files_in_time_are_dealt_once_and_of_trials_there_are_three_folds():
     """The same stretches would come again."""
-    bags = choose_media_bags(60, is_timed=True, is_forward=True)
-    assert (bags.count, bags.goal, bags.deals) == (5, 5, 1)
+    fold_plan = choose_media_bags(60, is_timed=True, is_forward=True)
+    assert (fold_plan.count, fold_plan.goal, fold_plan.deals) == (5, 5, 1)
     assert choose_media_bags(50_000, is_timed=False).count == 3
 
 

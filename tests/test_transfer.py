@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 import automl
+from automl.data.reading import load
+from automl.decision.prior import route
+from automl.decision.transfer import NO_WEIGHTS, Transfer
 from automl.errors import InputError, OptionError
-from automl.modalities.media.encoders.transfer import NO_WEIGHTS, Transfer
-from automl.modalities.media.intake import take_in
+from automl.modalities.files.intake import take_in
 from automl.options import Options
-from automl.reading import load
 from automl.records import Column, Decision, Kind, Profile
-from automl.router import route
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("transformers")
@@ -172,7 +172,7 @@ def test_without_weights_the_decision_says_so_and_what_to_give() -> None:
 
 def test_with_weights_all_compete_and_the_third_route_alone_leaves_out_what_begins_anew(vit: Path) -> None:
     """route='auto' with weights: the trained network first, others too; 'hybrid': only what goes on from it."""
-    from automl.modalities.media import encoders
+    from automl.modalities import encoders
 
     known = Transfer(encoders.read(str(vit)), "a network")
     names = decide(known, weights="x").families
@@ -187,7 +187,7 @@ def test_with_weights_all_compete_and_the_third_route_alone_leaves_out_what_begi
 
 def test_what_is_asked_for_by_name_is_tried_whatever_its_price_seems(vit: Path) -> None:
     """That there is no time to train further is a guess: it counts where the choice is left to the run."""
-    from automl.modalities.media import encoders
+    from automl.modalities import encoders
 
     slow = Transfer(encoders.read(str(vit)), "a network", "no time to train it")
     decision = decide(slow, weights="x")
@@ -212,9 +212,9 @@ def test_the_files_are_read_for_those_who_ask_what_the_network_says(
     options: dict, limit_s: float | None, tmp_path: Path, vit: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading them may take its share of the time, a larger one where it was asked for; for networks alone none is."""
-    from automl.modalities.media import encoders
-    from automl.modalities.media.encoders import transfer
-    from automl.modalities.media.encoders.embed import Embedded
+    from automl.decision import transfer
+    from automl.modalities import encoders
+    from automl.modalities.encoders.embed import Embedded
 
     limits: list[float] = []
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import search_spaces
+from automl.data.prepare import prepare
+from automl.data.profiler import examine
+from automl.data.reading import load
 from automl.options import Options
-from automl.prepare import prepare
-from automl.profiler import examine
-from automl.reading import load
 from automl.search import trial
 from automl.search.trial import FoldJob, _encode, until_of_fit
 from cluster.pool import Grant

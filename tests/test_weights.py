@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.cli import main
-from automl.earlier import options_of
+from automl.data.prepare import weigh
+from automl.data.profiler import examine
+from automl.data.reading import load, load_held
+from automl.doors.cli import main
 from automl.errors import InputError, OptionError
-from automl.folder import RunFolder
 from automl.options import IN_MEMORY, Options
-from automl.prepare import weigh
-from automl.profiler import examine
-from automl.reading import load, load_held
-from automl.summary import command
+from automl.report.gather.story import command
+from automl.runtime.folder import RunFolder
+from automl.runtime.resume import options_of
 
 QUICK: dict[str, Any] = {"families": ("linear",), "workers": 1, "verbose": 0}
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import search_spaces
-from automl import metrics
-from automl.counted import find_same, share_of_distinct
+from automl.data.counted import find_same, share_of_distinct
+from automl.data.reading import load_held
+from automl.data.target import class_weights, encode_target
 from automl.errors import InputError
-from automl.metrics import Metric
 from automl.modalities.table.encode import Raw, Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
 from automl.modalities.table.repeats import Repeats, Way, judge, row_ids
 from automl.options import Options
-from automl.own_metric import Trial, metric_of
-from automl.reading import load_held
-from automl.records import Dataset, Kind, Profile
-from automl.split import Bags, Folds, choose_bags, choose_media_bags, dealt_again, make_folds, stretches, suited
-from automl.target import class_weights, encode_target
+from automl.records import Dataset, FoldPlan, Kind, Profile
+from automl.scoring import metrics
+from automl.scoring.folds import Folds, choose_bags, choose_media_bags, dealt_again, make_folds, stretches, suited
+from automl.scoring.metrics import Metric
+from automl.scoring.own_metric import MetricTrial, metric_of
 from search_spaces.spec import Size, Task
 
 ROUGH_ROWS = 5_000  # held-out rows of a holdout below which a handful of them decides among good models
@@ -57,23 +57,27 @@ class Prepared:
 
     schema: Schema
     shared: Shared
-    bags: Bags
+    fold_plan: FoldPlan
     metric: Metric
     told: str  # how many folds there are, and how rows come into them
 
     @property
     def is_careful(self) -> bool:
         """Whether one fold holds out so few rows that it would only tell who was lucky."""
-        return self.bags.goal > 1 and len(self.shared.folds.held(0)) < CAREFUL_ROWS
+        return self.fold_plan.goal > 1 and len(self.shared.folds.held(0)) < CAREFUL_ROWS
 
     @property
     def is_rough(self) -> bool:
         """Whether a table's one fold that all models get holds out so few rows that leaders are due more folds."""
         held = len(self.shared.folds.held(0))
-        return self.shared.raw.media is None and self.bags.goal == 1 < self.shared.folds.count and held < ROUGH_ROWS
+        return (
+            self.shared.raw.media is None and self.fold_plan.goal == 1 < self.shared.folds.count and held < ROUGH_ROWS
+        )
 
 
-def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float, bags: Bags | None = None) -> Prepared:
+def prepare(
+    dataset: Dataset, profile: Profile, options: Options, core_s: float, fold_plan: FoldPlan | None = None
+) -> Prepared:
     """Encode the data set and decide its folds; `core_s`: seconds of all workers together, infinite if not counted.
 
     `bags`: as an earlier driver of the same run decided them.
@@ -93,7 +97,7 @@ def prepare(dataset: Dataset, profile: Profile, options: Options, core_s: float,
     price_s = min(_price_s(name, size, same_rows) for name in YARDSTICKS)
     is_media, is_forward = sensed is not None, times is not None
     chosen = _bags(len(y), core_s, price_s, is_media=is_media, is_forward=is_forward)
-    asked = bags or suited(chosen, groups, is_forward=is_forward)
+    asked = fold_plan or suited(chosen, groups, is_forward=is_forward)
     repeats = Repeats(None)
     if groups is None and times is None:
         repeats = _repeats(raw, y, dataset, options.repeats)
@@ -175,7 +179,7 @@ def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
         return metrics.get(profile.metric, profile.levels, profile.positive)
     if options.positive is None:  # functions expect what scikit-learn hands them: the second class
         profile = replace(profile, positive=1)
-    trial = Trial(shared.y, shared.weight, shared.folds, options.budget.time_s or float("inf"))
+    trial = MetricTrial(shared.y, shared.weight, shared.folds, options.budget.time_s or float("inf"))
     return metric_of(options.metric, profile, trial)
 
 
@@ -197,7 +201,7 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
     return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
 
 
-def _bags(rows: int, core_s: float, price_s: float, *, is_media: bool, is_forward: bool) -> Bags:
+def _bags(rows: int, core_s: float, price_s: float, *, is_media: bool, is_forward: bool) -> FoldPlan:
     """As many folds as the time pays for."""
     if is_media:
         return choose_media_bags(rows, is_timed=core_s < float("inf"), is_forward=is_forward)
@@ -213,7 +217,7 @@ def _repeats(raw: Raw, y: np.ndarray, dataset: Dataset, way: Way) -> Repeats:
     return Repeats(None if way == "apart" else dataset.sensed.twins)
 
 
-def _few(folds: Folds, asked: Bags) -> str:
+def _few(folds: Folds, asked: FoldPlan) -> str:
     return f"{folds.count} could be filled" if folds.count < asked.count else ""
 
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl import metrics, own_metric
+from automl.data.target import COMMA_FACT, TargetFacts, class_weights, encode_target, infer
 from automl.errors import InputError, OptionError
+from automl.messages import near
 from automl.modalities.table.audit import inspect, repeats, survey
 from automl.modalities.table.kinds import describe
 from automl.modalities.table.parse import is_numeric, to_number
-from automl.options import Options, near
+from automl.options import Options
 from automl.records import PLAIN_KINDS, USED_KINDS, Audit, Column, Dataset, Kind, Profile
-from automl.target import COMMA_FACT, Answers, class_weights, encode_target, infer
+from automl.scoring import metrics, own_metric
 from search_spaces.spec import OF_NUMBERS, Task
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _columns(dataset: Dataset, options: Options) -> tuple[Column, ...]:
     return (column, *describe(dataset.frame.drop(columns=sensed.column), options.group_column))
 
 
-def decide(dataset: Dataset, options: Options) -> tuple[Answers, str, str]:
+def decide(dataset: Dataset, options: Options) -> tuple[TargetFacts, str, str]:
     """What the answers are, the metric that scores them, and why this one."""
     task = "regression" if options.quantiles else options.task
     answers = infer(_target(dataset), dataset.target_name, task, options.positive)
@@ -139,7 +140,7 @@ def _metric(task: Task, given: str | Callable[..., Any] | None) -> tuple[str, st
     return given, f"metric={given!r} was given"
 
 
-def _facts(dataset: Dataset, columns: tuple[Column, ...], answers: Answers) -> dict[str, float]:
+def _facts(dataset: Dataset, columns: tuple[Column, ...], answers: TargetFacts) -> dict[str, float]:
     """Plain numbers for the router."""
     used = [column for column in columns if column.kind in PLAIN_KINDS]
     rows = len(dataset)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from automl.data.source import NAMELESS, NESTED, Source, as_column, named, open_source, spelled
 from automl.errors import InputError, OptionError, SchemaError
-from automl.modalities.media.intake import Intake
+from automl.messages import near, shown
+from automl.modalities.files.intake import Intake
+from automl.modalities.files.read import Table
+from automl.modalities.files.sniff import NAMED
 from automl.modalities.table.encode import Schema
-from automl.modalities.table.read import Table, shown
-from automl.modalities.table.sniff import NAMED
-from automl.options import Options, near
-from automl.records import Dataset, Sensed
-from automl.source import NAMELESS, NESTED, Source, as_column, named, open_source, spelled
+from automl.options import Options
+from automl.records import Dataset, Decoded
 from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode |
         target, mended = _labels_from_text(target, source.table.decimal)
         notes += mended
     target = target.reset_index(drop=True).rename(name)
-    sensed: Sensed | None = None
+    sensed: Decoded | None = None
     frame, mended = _mended(frame.reset_index(drop=True), source.media)
     notes += mended
     if source.media is not None and decode is not None:

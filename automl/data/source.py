@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl import remote
 from automl.errors import InputError
-from automl.modalities.table.read import Table, one_line, read_file, shown
+from automl.messages import one_line, shown
+from automl.modalities.files.read import Table, read_file
+from automl.runtime import remote
 from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _as_rows(data: Any) -> tuple[pd.DataFrame, bool, tuple[str, MediaKind] | Non
 
 def _kind_of_cells(data: Any) -> MediaKind | None:
     """Whether an array or a list holds pictures, or files of pictures or sounds."""
-    from automl.modalities.media.folder import kind_of_name
+    from automl.modalities.files.folder import kind_of_name
 
     if isinstance(data, np.ndarray) and data.ndim in (3, 4):
         return "image"
@@ -111,7 +112,7 @@ def _of_folder(path: Path, targets: Sequence[str], to_learn: bool) -> Source:
     """A folder of images or sounds: a row per file, its class and what metadata.csv says of it beside it."""
     import pandas as pd
 
-    from automl.modalities.media.folder import read_folder
+    from automl.modalities.files.folder import read_folder
 
     found = read_folder(path, targets, to_learn)
     own = found.kind if found.table is None or found.kind not in found.table.columns else f"{found.kind}_file"

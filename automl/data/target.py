@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import InputError, OptionError
-from automl.modalities.table.kinds import percent
+from automl.messages import percent
 from automl.modalities.table.parse import (
     MISSING_WORDS,
     WORD_PAIRS,
@@ -37,7 +37,7 @@ COMMA_FACT = "target_decimal_comma"  # in Profile.facts: how a regression target
 
 
 @dataclass(frozen=True)
-class Answers:
+class TargetFacts:
     """What the target column says about the task."""
 
     task: Task
@@ -74,7 +74,7 @@ class _Read:
         return float(self.counts[np.isfinite(self.numbers)].sum()) >= 0.95 * self.rows
 
 
-def infer(target: pd.Series, name: str, task: str | None = None, positive: Any = None) -> Answers:
+def infer(target: pd.Series, name: str, task: str | None = None, positive: Any = None) -> TargetFacts:
     """The task that the answers make, or check the given one against them; `positive`: the label to be found."""
     read = _read(target, name)
     if len(read.labels) == 1:
@@ -86,7 +86,7 @@ def infer(target: pd.Series, name: str, task: str | None = None, positive: Any =
     if task == "regression" or (task is None and inferred == "regression"):
         _refuse_unreadable(read)
         _refuse_positive(positive, f"target {name!r} is read as a number")
-        return Answers("regression", _given(task, rule), (), (), read.has_decimal_comma)
+        return TargetFacts("regression", _given(task, rule), (), (), read.has_decimal_comma)
     _refuse_many(read)
     found: Task = "binary" if len(read.labels) == 2 else "multiclass"
     if task is not None and task != found:
@@ -100,10 +100,10 @@ def infer(target: pd.Series, name: str, task: str | None = None, positive: Any =
     counts = tuple(int(read.counts[index]) for index in order)
     if found != "binary":
         _refuse_positive(positive, f"target {name!r} has {len(classes):,} classes")
-        return Answers(found, _given(task, rule), classes, counts)
+        return TargetFacts(found, _given(task, rule), classes, counts)
     place, why = _positive(classes, counts, positive)
     rule = rule.replace(";", f", {classes[place]!r} being the positive class{why};", 1)
-    return Answers(found, _given(task, rule), classes, counts, positive=place)
+    return TargetFacts(found, _given(task, rule), classes, counts, positive=place)
 
 
 def encode_target(target: pd.Series, profile: Profile) -> np.ndarray:

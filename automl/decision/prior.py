@@ -10,9 +10,10 @@ import importlib.util
 from collections.abc import Sequence
 
 import search_spaces
+from automl.decision.transfer import NO_WEIGHTS, Transfer
 from automl.errors import OptionError
-from automl.modalities.media.encoders.transfer import NO_WEIGHTS, Transfer
-from automl.options import Options, near
+from automl.messages import near
+from automl.options import Options
 from automl.records import Decision, Profile, Rule, Skip
 from search_spaces.spec import Family
 

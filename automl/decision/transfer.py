@@ -15,13 +15,14 @@ import numpy as np
 
 import search_spaces
 from automl.errors import OptionError
-from automl.folder import write_whole
-from automl.modalities.media import cache, encoders
-from automl.modalities.media.encoders.checkpoint import Checkpoint
-from automl.modalities.media.encoders.embed import Report, embed
-from automl.modalities.media.sense import seeing_with
+from automl.modalities import encoders
+from automl.modalities.encoders.checkpoint import Checkpoint
+from automl.modalities.encoders.embed import Report, embed
+from automl.modalities.files import cache
+from automl.modalities.files.decoding import seeing_with
 from automl.options import Options
 from automl.records import Dataset
+from automl.runtime.folder import write_whole
 from search_spaces.spec import Family
 
 EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take

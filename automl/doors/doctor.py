@@ -12,10 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from automl.artifact import versions
 from automl.errors import AutomlError
+from automl.model.artifact import versions
 from automl.options import Options
-from automl.workplace import describe, open_pool
+from automl.runtime.workplace import describe, open_pool
 from cluster.cores import cores
 from cluster.local import LocalPool
 
@@ -98,7 +98,7 @@ def _workers() -> Check:
     from cluster.pool import Job, Status
 
     with LocalPool(1) as pool:
-        pool.submit(Job("doctor", "automl.doctor:answer", 20, hard_s=20))
+        pool.submit(Job("doctor", "automl.doors.doctor:answer", 20, hard_s=20))
         outcomes = pool.wait(25)
     is_fine = bool(outcomes) and outcomes[0].status is Status.DONE and outcomes[0].value == 21
     found = "start and answer" if is_fine else outcomes[0].error if outcomes else "do not answer"

@@ -17,11 +17,11 @@ from sklearn.utils import assert_all_finite, check_consistent_length, check_rand
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from automl.data.reading import load_features
+from automl.data.source import named, open_source
 from automl.errors import InputError, OptionError
-from automl.folder import fresh
-from automl.reading import load_features
-from automl.remote import is_url
-from automl.source import named, open_source
+from automl.runtime.folder import fresh
+from automl.runtime.remote import is_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
 
     def _fit(self, rows: pd.DataFrame, y: np.ndarray, task: str, sample_weight: Any) -> None:
         """Run the engine on checked rows and answers."""
-        from automl.run import fit
+        from automl.doors.python import fit
 
         given = {"verbose": 0, "task": task, **(self.options or {})}
         if self.random_state is not None:

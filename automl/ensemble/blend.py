@@ -15,10 +15,10 @@ from typing import Protocol
 
 import numpy as np
 
-from automl import metrics
-from automl.losses import FLOOR
-from automl.metrics import Metric, sample_rows
-from automl.split import Folds, make_folds
+from automl.scoring import metrics
+from automl.scoring.folds import Folds, make_folds
+from automl.scoring.losses import FLOOR
+from automl.scoring.metrics import Metric, sample_rows
 
 STEPS = 25  # more steps only fine-tune the weights
 FINALISTS = 3  # models that are compared on all rows to find the best single one
@@ -48,7 +48,7 @@ class Choose(Protocol):
 
 
 @dataclass(frozen=True)
-class Part:
+class BlendPart:
     """Some rows, and the weights that were chosen without them."""
 
     held: np.ndarray
@@ -61,7 +61,7 @@ class Honest:
 
     error: float
     predictions: np.ndarray  # of each row, by the weights chosen without it
-    parts: tuple[Part, ...]  # none where there was nothing to choose from
+    parts: tuple[BlendPart, ...]  # none where there was nothing to choose from
 
 
 def blend(
@@ -148,7 +148,7 @@ def honest_error(
         some = None if weight is None else weight[seen]
         weights = choose(metric, y[seen], [p[seen] for p in predictions], weight=some, until=share)
         pooled[held] = mix(weights, [p[held] for p in predictions])
-        parts.append(Part(held, weights))
+        parts.append(BlendPart(held, weights))
     return Honest(metric.error(y, pooled, weight), pooled, tuple(parts))
 
 
@@ -161,7 +161,7 @@ def by_rank(
     blocks: np.ndarray | None = None,
     until: float = math.inf,
     seed: int = 0,
-) -> list[tuple[Part, ...]]:
+) -> list[tuple[BlendPart, ...]]:
     """For each place in a ranking of the models: of each part of the rows, the one that has it on all other rows.
 
     The second and the twelfth of many look better than they are, too; so whoever may be chosen is scored like this.
@@ -170,7 +170,7 @@ def by_rank(
     predictions = [p if np.isfinite(p).all() else np.full(p.shape, np.nan) for p in predictions]
     count = len(predictions)
     folds = _parts(metric, y, seed, blocks)
-    places: list[list[Part]] = [[] for _ in predictions]
+    places: list[list[BlendPart]] = [[] for _ in predictions]
     for k in range(folds.count):
         seen, held = folds.train(k), folds.held(k)
         rows = sample_rows(y[seen], _select_rows(predictions))
@@ -179,7 +179,7 @@ def by_rank(
         order = [best, *(k for k in order if k != best)]
         order += [k for k in range(count) if k not in order]
         for place, number in zip(places, order, strict=True):
-            place.append(Part(held, _only(number, count)))
+            place.append(BlendPart(held, _only(number, count)))
     return [tuple(place) for place in places]
 
 
@@ -191,10 +191,10 @@ def most_candidates(rows: int) -> int:
 
 def deal(
     metric: Metric, y: np.ndarray, weights: np.ndarray, seed: int = 0, blocks: np.ndarray | None = None
-) -> tuple[Part, ...]:
+) -> tuple[BlendPart, ...]:
     """The parts of the rows with the same weights for each: for what was not chosen by looking at the rows."""
     folds = _parts(metric, y, seed, blocks)
-    return tuple(Part(folds.held(k), weights) for k in range(folds.count))
+    return tuple(BlendPart(folds.held(k), weights) for k in range(folds.count))
 
 
 def _parts(metric: Metric, y: np.ndarray, seed: int, blocks: np.ndarray | None) -> Folds:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from automl.ensemble import Part, mix
-from automl.losses import FLOOR
-from automl.metrics import Metric, sample_rows
-from automl.readout import calibrated, decided
-from automl.records import Readout
-from automl.split import make_folds
+from automl.ensemble.blend import BlendPart, mix
+from automl.records import Calibration
+from automl.scoring.folds import make_folds
+from automl.scoring.losses import FLOOR
+from automl.scoring.metrics import Metric, sample_rows
+from automl.scoring.readout import calibrated, decided
 
 CLEAR = 1.0  # standard errors by which a gain must exceed zero; two let more gains go than losses they spared
 PRIOR = 5.0  # rows' worth of belief that nothing needs to change: few rows move little
@@ -44,7 +44,7 @@ class Chosen:
 
     predictions: Sequence[np.ndarray]
     weights: np.ndarray
-    parts: Sequence[Part]
+    parts: Sequence[BlendPart]
 
     def on(self, rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """The mixture on these rows."""
@@ -60,11 +60,13 @@ class Chosen:
         return pooled
 
 
-def tune(metric: Metric, y: np.ndarray, chosen: Chosen, weight: np.ndarray | None = None) -> tuple[Readout, np.ndarray]:
+def tune(
+    metric: Metric, y: np.ndarray, chosen: Chosen, weight: np.ndarray | None = None
+) -> tuple[Calibration, np.ndarray]:
     """The readout that pays, and predictions to score: of each row, by weights and readout learned without it."""
     raw = chosen.pooled()
     if not metric.is_of_classes or not np.isfinite(raw).all():
-        return Readout(), raw
+        return Calibration(), raw
     everything = np.arange(len(y))
     rows = [_sample(y, raw, np.delete(everything, part.held), weight) for part in chosen.parts]
     seen = [chosen.on(some.rows, part.weights) for some, part in zip(rows, chosen.parts, strict=True)]
@@ -74,7 +76,7 @@ def tune(metric: Metric, y: np.ndarray, chosen: Chosen, weight: np.ndarray | Non
     final = _learn(y[all_rows.rows], whole, all_rows.weight)
     sure, best = chosen.pooled(lambda k, p: calibrated(p, learned[k])), raw
     gain, noise = _gain(y, raw, sure, weight)
-    kept = Readout()
+    kept = Calibration()
     if gain > CLEAR * noise and _is_fit(metric, y, raw, sure, weight):
         kept = replace(final, log_loss_gain=gain)
         best = raw if metric.name in RANKINGS else sure
@@ -85,7 +87,9 @@ def tune(metric: Metric, y: np.ndarray, chosen: Chosen, weight: np.ndarray | Non
         shown = calibrated(p, read) if kept.log_loss_gain else p
         rules.append(_label_weights(metric, shown, calibrated(p, read), some.weight))
     told = chosen.pooled(
-        lambda k, p: decided(calibrated(p, learned[k]) if kept.log_loss_gain else p, Readout(label_weights=rules[k]))
+        lambda k, p: decided(
+            calibrated(p, learned[k]) if kept.log_loss_gain else p, Calibration(label_weights=rules[k])
+        )
     )
     gain, noise = _label_gain(metric, y, best, told, weight)
     if gain <= CLEAR * noise:
@@ -110,14 +114,14 @@ def tuned(metric: Metric, y: np.ndarray, p: np.ndarray, weight: np.ndarray | Non
     if metric.needs != "label" or is_slow or len(y) < 2 or not np.isfinite(p).all():
         return p
     folds = make_folds(y, "multiclass", count=TUNED_PARTS, seed=0)  # a threshold cannot know a group by heart
-    chosen = Chosen([p], np.ones(1), [Part(folds.held(k), np.ones(1)) for k in range(folds.count)])
+    chosen = Chosen([p], np.ones(1), [BlendPart(folds.held(k), np.ones(1)) for k in range(folds.count)])
     rules = []
     for part in chosen.parts:
         rows = np.delete(np.arange(len(y)), part.held)
         rows = rows[sample_rows(y[rows], TUNED_ROWS)]
         some = _of(weight, rows)
         rules.append(_label_weights(metric, p[rows], calibrated(p[rows], _learn(y[rows], p[rows], some)), some))
-    moved = chosen.pooled(lambda k, found: decided(found, Readout(label_weights=rules[k])))
+    moved = chosen.pooled(lambda k, found: decided(found, Calibration(label_weights=rules[k])))
     return np.asarray(moved / moved.sum(axis=1, keepdims=True))
 
 
@@ -153,7 +157,7 @@ def _of(weight: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
 # --- calibration -----------------------------------------------------------------------------------------------------
 
 
-def _learn(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Readout:
+def _learn(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Calibration:
     """Slope, shift and floor with the least log loss: in turn, rows that the floor explains teach no slope.
 
     Few rows leave them near one, zero and zero.
@@ -169,7 +173,7 @@ def _learn(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Readout:
         floor = float((weight * (1.0 - trust)).sum() + SURPRISES) / (float(weight.sum()) + SURPRISES + PRIOR)
         if abs(floor - before) < 0.01 * floor:
             break
-    return Readout(float(at[0]), float(at[1]), floor, tuple(float(share) for share in shares))
+    return Calibration(float(at[0]), float(at[1]), floor, tuple(float(share) for share in shares))
 
 
 def _sharpen(logs: np.ndarray, y: np.ndarray, weight: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

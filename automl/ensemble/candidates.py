@@ -16,15 +16,15 @@ from functools import partial
 import numpy as np
 
 import search_spaces
-from automl import promise
-from automl.calibrate import Chosen, tune, tuned, tuned_error
-from automl.ensemble import Choose, blend, by_rank, deal, honest_error
-from automl.frontier import EVERYDAY, Limits, trim
-from automl.metrics import Metric, Redrawing
-from automl.prepare import Prepared
-from automl.promise import in_order
-from automl.readout import calibrated, decided
-from automl.records import Candidate, Readout, Score, Trial
+from automl.data.prepare import Prepared
+from automl.ensemble.blend import Choose, blend, by_rank, deal, honest_error
+from automl.ensemble.calibrate import Chosen, tune, tuned, tuned_error
+from automl.ensemble.frontier import EVERYDAY, Limits, trim
+from automl.records import Calibration, Candidate, Score, Trial
+from automl.scoring import promise
+from automl.scoring.metrics import Metric, Redrawing
+from automl.scoring.promise import in_order
+from automl.scoring.readout import calibrated, decided
 
 BASELINE = "constant"
 LISTED = 12  # single trials on the leaderboard
@@ -37,7 +37,7 @@ FOLDS_KEPT = 3  # of each member: what a rung's limit must leave room for
 
 
 @dataclass(frozen=True)
-class Arena:
+class HeldOutComparison:
     """The rows on which trials compete, and who takes part."""
 
     trials: tuple[Trial, ...]
@@ -64,7 +64,7 @@ def _mean_error(trial: Trial, folds: Sequence[int]) -> float:
     return sum(trial.folds[k].error for k in folds) / len(folds)
 
 
-def enter(trials: Sequence[Trial], ready: Prepared) -> Arena:
+def enter(trials: Sequence[Trial], ready: Prepared) -> HeldOutComparison:
     """Choose the folds to compete on, and line up the predictions of the trials that finished them."""
     shared, trials = ready.shared, [t for t in trials if not t.is_gone]
     chosen = _common_folds([t for t in trials if t.folds and t.plan.family != BASELINE], ready)
@@ -75,7 +75,7 @@ def enter(trials: Sequence[Trial], ready: Prepared) -> Arena:
     blocks = None if shared.folds.blocks is None else shared.folds.blocks[rows]
     is_whole = len(chosen) == shared.folds.each
     later = tuple(range(shared.folds.each, shared.folds.count)) if is_whole else ()
-    return Arena(entered, ready.metric, chosen, rows, shared.y[rows], weight, predictions, blocks, later)
+    return HeldOutComparison(entered, ready.metric, chosen, rows, shared.y[rows], weight, predictions, blocks, later)
 
 
 def _predictions(trial: Trial) -> dict[int, np.ndarray]:
@@ -86,9 +86,9 @@ def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
     """Those of a finished bag, unless that shuts out a trial far better on what it did; else the most that any has."""
     if not rivals:
         return tuple(range(ready.shared.folds.each))
-    goal = tuple(range(min(ready.bags.goal, ready.shared.folds.each)))  # later deals are of the same rows
+    goal = tuple(range(min(ready.fold_plan.goal, ready.shared.folds.each)))  # later deals are of the same rows
     if ready.shared.raw.media is not None:
-        return (_folds_of_leaders(rivals) if ready.bags.goal == 1 else _folds_of_both(rivals, goal)) or goal
+        return (_folds_of_leaders(rivals) if ready.fold_plan.goal == 1 else _folds_of_both(rivals, goal)) or goal
     if ready.is_rough and (shared := _folds_of_best(rivals)):
         return shared
     sets = {tuple(k for k in goal if k in t.folds) for t in rivals} - {()}
@@ -148,38 +148,41 @@ def _is_far_ahead(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -
     return bool(both) and _mean_error(trial, both) * FAR < min(_mean_error(t, both) for t in inside)
 
 
-def candidates(arena: Arena, limits: Limits, until: float) -> list[Candidate]:
+def candidates(comparison: HeldOutComparison, limits: Limits, until: float) -> list[Candidate]:
     """The baseline, the best single trials and blends of them, each with its score and its costs."""
-    baselines = [trial for trial in arena.trials if trial.plan.family == BASELINE]
+    baselines = [trial for trial in comparison.trials if trial.plan.family == BASELINE]
     made = [
-        _candidate(BASELINE, {t.plan.number: 1.0}, arena, *_read(arena, _alone(arena, t), until)) for t in baselines
+        _candidate(BASELINE, {t.plan.number: 1.0}, comparison, *_read(comparison, _alone(comparison, t), until))
+        for t in baselines
     ]
-    rivals = arena.rivals
-    return made + _singles(arena, rivals, until) + _ladder(arena, rivals, limits, until)
+    rivals = comparison.rivals
+    return made + _singles(comparison, rivals, until) + _ladder(comparison, rivals, limits, until)
 
 
-def _singles(arena: Arena, rivals: Sequence[Trial], until: float) -> list[Candidate]:
+def _singles(comparison: HeldOutComparison, rivals: Sequence[Trial], until: float) -> list[Candidate]:
     """The best single trials, each scored as choosing the one with its rank on some rows shows it on the others."""
     listed = _listed(rivals)
     if not listed:
         return []
-    predictions = [arena.predictions[t.plan.number] for t in rivals]
+    predictions = [comparison.predictions[t.plan.number] for t in rivals]
     told = list(predictions)  # compared as their folds were: each by its own rule for labels
     for k in range(min(LISTED, len(told))):
         if time.monotonic() < until:
-            told[k] = tuned(arena.metric, arena.y, told[k], arena.weight)
-    places = by_rank(arena.metric, arena.y, told, weight=arena.weight, blocks=arena.blocks, until=until)
-    read: list[tuple[Readout, np.ndarray, float]] = []
+            told[k] = tuned(comparison.metric, comparison.y, told[k], comparison.weight)
+    places = by_rank(
+        comparison.metric, comparison.y, told, weight=comparison.weight, blocks=comparison.blocks, until=until
+    )
+    read: list[tuple[Calibration, np.ndarray, float]] = []
     for trial in listed:
         place = rivals.index(trial)
         alone = np.zeros(len(rivals))
         alone[place] = 1.0
-        read.append(_tuned(arena, Chosen(predictions, alone, places[place]), until))
-    errors = in_order([arena.metric.error(arena.y, pooled, arena.weight) for _, pooled, _ in read])
+        read.append(_tuned(comparison, Chosen(predictions, alone, places[place]), until))
+    errors = in_order([comparison.metric.error(comparison.y, pooled, comparison.weight) for _, pooled, _ in read])
     made = []
     for trial, (readout, pooled, optimism), error in zip(listed, read, errors, strict=True):
         name, weights = f"{trial.plan.family} #{trial.plan.number}", {trial.plan.number: 1.0}
-        made.append(_candidate(name, weights, arena, readout, _score(arena, pooled, error, optimism, until)))
+        made.append(_candidate(name, weights, comparison, readout, _score(comparison, pooled, error, optimism, until)))
     return made
 
 
@@ -194,13 +197,13 @@ def _listed(rivals: Sequence[Trial]) -> list[Trial]:
     return listed
 
 
-def _alone(arena: Arena, trial: Trial) -> Chosen:
+def _alone(comparison: HeldOutComparison, trial: Trial) -> Chosen:
     """A trial that was not chosen by looking at the rows."""
-    parts = deal(arena.metric, arena.y, np.ones(1), blocks=arena.blocks)
-    return Chosen([arena.predictions[trial.plan.number]], np.ones(1), parts)
+    parts = deal(comparison.metric, comparison.y, np.ones(1), blocks=comparison.blocks)
+    return Chosen([comparison.predictions[trial.plan.number]], np.ones(1), parts)
 
 
-def _ladder(arena: Arena, rivals: Sequence[Trial], limits: Limits, until: float) -> list[Candidate]:
+def _ladder(comparison: HeldOutComparison, rivals: Sequence[Trial], limits: Limits, until: float) -> list[Candidate]:
     """The blend of all, and below it blends of what is within ever tighter limits, as far as these change anything."""
     top = limits.tightened(EVERYDAY)
     rungs = [NO_LIMITS, *(Limits(top.row_ms / 4**k, top.size_mb) for k in range(RUNGS))]
@@ -214,20 +217,26 @@ def _ladder(arena: Arena, rivals: Sequence[Trial], limits: Limits, until: float)
         costs = prices / limit
         if (costs <= 1).all(axis=1).sum() < 2:
             break
-        predictions = [arena.predictions[t.plan.number] for t in rivals]
+        predictions = [comparison.predictions[t.plan.number] for t in rivals]
         choose: Choose = partial(blend, costs=costs)
-        weights = choose(arena.metric, arena.y, predictions, weight=arena.weight, until=until)
+        weights = choose(comparison.metric, comparison.y, predictions, weight=comparison.weight, until=until)
         members = {t.plan.number: float(w) for t, w in zip(rivals, weights, strict=True) if w > 0}
         spent = prices[weights > 0].sum(axis=0)
         if made and (len(members) == 1 or members == made[-1].weights):
             continue
         honest = honest_error(
-            arena.metric, arena.y, predictions, weight=arena.weight, blocks=arena.blocks, until=until, choose=choose
+            comparison.metric,
+            comparison.y,
+            predictions,
+            weight=comparison.weight,
+            blocks=comparison.blocks,
+            until=until,
+            choose=choose,
         )
-        parts = honest.parts or deal(arena.metric, arena.y, weights, blocks=arena.blocks)
+        parts = honest.parts or deal(comparison.metric, comparison.y, weights, blocks=comparison.blocks)
         name = BLEND if math.isinf(rung.row_ms) else f"{BLEND} under {rung.row_ms:.3g} ms"
-        readout, score = _read(arena, Chosen(predictions, weights, parts), until)
-        made.append(_candidate(name, members, arena, readout, score, rung))
+        readout, score = _read(comparison, Chosen(predictions, weights, parts), until)
+        made.append(_candidate(name, members, comparison, readout, score, rung))
     return made
 
 
@@ -237,39 +246,48 @@ def _cost(trial: Trial) -> tuple[float, float]:
     return 1e3 * sum(fold.row_s for fold in folds), sum(fold.size_mb for fold in folds)
 
 
-def _read(arena: Arena, chosen: Chosen, until: float) -> tuple[Readout, Score]:
+def _read(comparison: HeldOutComparison, chosen: Chosen, until: float) -> tuple[Calibration, Score]:
     """The readout that pays, and the score with it."""
-    readout, told, optimism = _tuned(arena, chosen, until)
-    return readout, _score(arena, told, arena.metric.error(arena.y, told, arena.weight), optimism, until)
+    readout, told, optimism = _tuned(comparison, chosen, until)
+    return readout, _score(
+        comparison, told, comparison.metric.error(comparison.y, told, comparison.weight), optimism, until
+    )
 
 
-def _tuned(arena: Arena, chosen: Chosen, until: float) -> tuple[Readout, np.ndarray, float]:
+def _tuned(comparison: HeldOutComparison, chosen: Chosen, until: float) -> tuple[Calibration, np.ndarray, float]:
     """The readout that pays, predictions to score, and by how much choosing on the same rows would flatter."""
-    metric, y, weight = arena.metric, arena.y, arena.weight
+    metric, y, weight = comparison.metric, comparison.y, comparison.weight
     naive = tuned_error(metric, y, chosen.on(np.arange(len(y))), weight)
     optimism = max(0.0, tuned_error(metric, y, chosen.pooled(), weight) - naive)
     if time.monotonic() >= until:
-        return Readout(), chosen.pooled(), optimism
+        return Calibration(), chosen.pooled(), optimism
     return *tune(metric, y, chosen, weight), optimism
 
 
-def _score(arena: Arena, predictions: np.ndarray, error: float, optimism: float, until: float) -> Score:
+def _score(
+    comparison: HeldOutComparison, predictions: np.ndarray, error: float, optimism: float, until: float
+) -> Score:
     """What is promised; `error` may be known better than from these predictions alone."""
-    metric = arena.metric
+    metric = comparison.metric
     low, high = promise.interval(
-        metric, predictions, Redrawing(arena.y, arena.weight, arena.blocks, until=until), error=error
+        metric, predictions, Redrawing(comparison.y, comparison.weight, comparison.blocks, until=until), error=error
     )
     return Score(metric.name, metric.to_score(error), low, high, metric.higher_is_better, optimism=optimism)
 
 
 def _candidate(
-    name: str, weights: Mapping[int, float], arena: Arena, readout: Readout, score: Score, rung: Limits = NO_LIMITS
+    name: str,
+    weights: Mapping[int, float],
+    comparison: HeldOutComparison,
+    readout: Calibration,
+    score: Score,
+    rung: Limits = NO_LIMITS,
 ) -> Candidate:
-    members = [t for t in arena.trials if t.plan.number in weights]
-    bags = [list(t.folds.values()) for t in members]
-    count = trim(bags, [weights[t.plan.number] for t in members], rung)
-    kept = [fold for bag, most in zip(bags, count, strict=True) for fold in bag[:most]]
-    firsts = [bag[0] for bag in bags]
+    members = [t for t in comparison.trials if t.plan.number in weights]
+    fold_plan = [list(t.folds.values()) for t in members]
+    count = trim(fold_plan, [weights[t.plan.number] for t in members], rung)
+    kept = [fold for bag, most in zip(fold_plan, count, strict=True) for fold in bag[:most]]
+    firsts = [bag[0] for bag in fold_plan]
     return Candidate(
         name, weights, score,
         fit_s=sum(t.spent.cpu_s for t in members),
@@ -279,12 +297,12 @@ def _candidate(
         lean_ms=1e3 * sum(fold.row_s for fold in firsts),
         lean_mb=sum(fold.size_mb for fold in firsts),
         within_ms=rung.row_ms,
-        kept={t.plan.number: n for t, n, bag in zip(members, count, bags, strict=True) if n < len(bag)},
+        kept={t.plan.number: n for t, n, bag in zip(members, count, fold_plan, strict=True) if n < len(bag)},
         readout=readout,
     )  # fmt: skip
 
 
-def mixture(candidate: Candidate, arena: Arena) -> np.ndarray:
+def mixture(candidate: Candidate, comparison: HeldOutComparison) -> np.ndarray:
     """A candidate's held-out predictions on the arena's rows, as they are scored."""
-    mixed = np.asarray(sum(w * arena.predictions[number] for number, w in candidate.weights.items()))
+    mixed = np.asarray(sum(w * comparison.predictions[number] for number, w in candidate.weights.items()))
     return decided(calibrated(mixed, candidate.readout), candidate.readout)

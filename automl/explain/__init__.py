@@ -21,7 +21,7 @@ _EXPLAINERS = {  # the closer to what the model does, the earlier
     "occlusion": "automl.explain.occlusion",
 }
 
-Ask = Callable[[int, Media], np.ndarray]  # what the model answers of row i, were these its image or sound
+AskModel = Callable[[int, Media], np.ndarray]  # what the model answers of row i, were these its image or sound
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Question:
 
     media: Media
     outputs: np.ndarray  # int64: of each row, which of the model's outputs
-    ask: Ask
+    ask: AskModel
     parts: tuple[tuple[float, Learner], ...]  # learners that read media themselves, with their share of the answer
     is_numeric: bool  # answers are numbers, so whatever changes them counts, up or down
 

@@ -18,14 +18,14 @@ from statistics import NormalDist
 import numpy as np
 
 import search_spaces
-from automl import metrics
-from automl.folder import RunFolder
-from automl.metrics import Metric, sample_rows
+from automl.data.prepare import Shared
 from automl.modalities.table.encode import Raw, Schema
 from automl.modalities.table.features import Features, load_features
-from automl.prepare import Shared
-from automl.readout import calibrated, decided
-from automl.records import Kind, Readout
+from automl.records import Calibration, Kind
+from automl.runtime.folder import RunFolder
+from automl.scoring import metrics
+from automl.scoring.metrics import Metric, sample_rows
+from automl.scoring.readout import calibrated, decided
 from automl.training import learners
 from cluster.pool import Grant
 from search_spaces.spec import Learner, Matrix
@@ -56,7 +56,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Member:
+class AskedTrial:
     """A trial whose fitted folds are asked, and its weight."""
 
     number: int
@@ -65,12 +65,12 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Ask:
+class ImportanceRequest:
     """What is measured: of which models, on which rows, for which columns."""
 
     path: str  # of the run
-    members: tuple[Member, ...]
-    readout: Readout
+    members: tuple[AskedTrial, ...]
+    readout: Calibration
     metric: str
     levels: tuple[float, ...]
     rows: np.ndarray  # of the data set
@@ -155,13 +155,13 @@ def shuffled(raw: Raw, place: Place, order: np.ndarray) -> Raw:
     return replace(raw, codes=codes, unseen=tuple(u for u in unseen if len(u.rows)))
 
 
-def of_run(grant: Grant, ask: Ask, shared: Shared) -> Measured:
+def of_run(grant: Grant, ask: ImportanceRequest, shared: Shared) -> Measured:
     """Measured on rows of the data that all workers see, as far as the grant's time goes."""
     weight = None if shared.weight is None else shared.weight[ask.rows]
     return weigh(ask, Ground(shared.raw.take(ask.rows), shared.y[ask.rows], weight, ask.fold), grant)
 
 
-def weigh(ask: Ask, ground: Ground, grant: Grant) -> Measured:
+def weigh(ask: ImportanceRequest, ground: Ground, grant: Grant) -> Measured:
     """Every column in turn; where time is short with fewer repeats, then fewer rows, then not all columns."""
     panel, metric = Panel(ask, grant.threads), metrics.get(ask.metric, ask.levels, ask.positive)
     started = time.monotonic()
@@ -203,7 +203,7 @@ class _Cost:
 class Panel:
     """The fitted folds of a run's trials: together a model that no row has taught that it is asked about."""
 
-    def __init__(self, ask: Ask, threads: int) -> None:
+    def __init__(self, ask: ImportanceRequest, threads: int) -> None:
         self._readout, self._threads = ask.readout, threads
         self._features: dict[str, Features] = {}
         self._parts: dict[int, list[tuple[str, Learner, float]]] = {}
@@ -211,7 +211,7 @@ class Panel:
         for fold in np.unique(ask.fold).tolist():
             self._parts[fold] = [self._part(folder, member, fold) for member in ask.members]
 
-    def _part(self, folder: RunFolder, member: Member, fold: int) -> tuple[str, Learner, float]:
+    def _part(self, folder: RunFolder, member: AskedTrial, fold: int) -> tuple[str, Learner, float]:
         """A fitted fold; trials that present the table alike share what they learned of it."""
         files = folder.read_parts(member.number, fold, "features")
         key = hashlib.sha256(b"".join(name.encode() + content for name, content in files.items())).hexdigest()

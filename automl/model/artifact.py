@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
+from automl.data.target import COMMA_FACT
 from automl.errors import ArtifactError
-from automl.folder import RunFolder, write_whole
-from automl.modalities.media import encoders
+from automl.modalities import encoders
 from automl.modalities.table.encode import Schema, schema_from_json
 from automl.modalities.table.features import load_features
-from automl.model import Model, Part
-from automl.records import Dataset, Profile, as_json
-from automl.refit import Member
-from automl.target import COMMA_FACT
+from automl.model.predictor import FittedPart, Model
+from automl.records import Dataset, Member, Profile, as_json
+from automl.runtime.folder import RunFolder, write_whole
 from automl.training import learners
 
 FORMAT = 2  # 2: labels made of words bring their words along
@@ -108,7 +107,7 @@ def load(path: str | Path) -> Model:
         family = search_spaces.get(member["family"])
         for part in member["parts"]:
             learner = learners.load(family, _under(content, part["learner"]))
-            parts.append(Part(part["features"], learner, family.eats, member["weight"] / len(member["parts"])))
+            parts.append(FittedPart(part["features"], learner, family.eats, member["weight"] / len(member["parts"])))
     return Model(schema, features, tuple(parts), manifest)
 
 

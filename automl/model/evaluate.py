@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from automl import metrics
-from automl.metrics import Metric
+from automl.data.reading import load_held
+from automl.data.target import COMMA_FACT, counted_by_class, encode_target
 from automl.options import Options
-from automl.reading import load_held
-from automl.readout import decided
-from automl.records import Dataset, Profile, Readout, Score
-from automl.target import COMMA_FACT, counted_by_class, encode_target
+from automl.records import Calibration, Dataset, Profile, Score
+from automl.scoring import metrics
+from automl.scoring.metrics import Metric
+from automl.scoring.readout import decided
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ class Predictor(Protocol):
         """What it says of itself."""
 
     @property
-    def readout(self) -> Readout:
+    def readout(self) -> Calibration:
         """How its labels are read off its probabilities."""
 
     def predict(self, data: Any) -> pd.Series | pd.DataFrame:
@@ -103,7 +103,7 @@ def _profile(manifest: Mapping[str, Any]) -> Profile:
 
 
 def _score(
-    metric: Metric, y: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None, readout: Readout
+    metric: Metric, y: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None, readout: Calibration
 ) -> Score:
     """Probabilities are scored as users see them, labels as the model decides them."""
     told = decided(predictions, readout) if metric.needs == "label" else predictions

@@ -14,8 +14,8 @@ import numpy as np
 from automl.errors import InputError
 from automl.modalities.table.encode import Raw, Schema
 from automl.modalities.table.features import Features
-from automl.readout import calibrated, decided
-from automl.records import Readout
+from automl.records import Calibration
+from automl.scoring.readout import calibrated, decided
 from search_spaces.spec import OF_NUMBERS, Learner, Matrix, Media
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ THREADED_ROWS = 5_000  # below this, starting threads costs more than it gives
 
 
 @dataclass(frozen=True)
-class Part:
+class FittedPart:
     """One fitted fold of one member."""
 
     features: str  # key of the fitted features it reads
@@ -43,7 +43,7 @@ class Model:
 
     schema: Schema
     features: Mapping[str, Features]
-    parts: tuple[Part, ...]
+    parts: tuple[FittedPart, ...]
     manifest: Mapping[str, Any]
 
     @property
@@ -62,10 +62,10 @@ class Model:
         return tuple(self.manifest.get("levels", ()))
 
     @property
-    def readout(self) -> Readout:
+    def readout(self) -> Calibration:
         """How its probabilities are calibrated and labels read off them, as learned on held-out rows."""
         saved = dict(self.manifest.get("readout") or {})
-        return Readout(**{**saved, **{name: tuple(saved.get(name, ())) for name in ("label_weights", "shares")}})
+        return Calibration(**{**saved, **{name: tuple(saved.get(name, ())) for name in ("label_weights", "shares")}})
 
     def predict(self, data: Any) -> pd.Series | pd.DataFrame:
         """One prediction per row, in the user's own labels and with the index of the rows given.
@@ -99,7 +99,7 @@ class Model:
         `data` as `fit` takes it: a table with the target's column, its path, or a pair (X, y). Weights count where the
         run had a weight column.
         """
-        from automl.evaluate import evaluate
+        from automl.model.evaluate import evaluate
 
         return evaluate(self, data).table()
 
@@ -151,7 +151,7 @@ class Model:
 
     def rows(self, data: Any) -> pd.DataFrame:
         """Rows to predict from whatever `predict` takes, their columns called as in training."""
-        from automl.reading import load_features
+        from automl.data.reading import load_features
 
         return load_features(data, self.schema)
 

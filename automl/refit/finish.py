@@ -14,19 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from automl import artifact, metrics
-from automl.candidates import BASELINE, Arena, mixture
+from automl.data.prepare import Prepared, alike
+from automl.data.target import encode_target
+from automl.ensemble.candidates import BASELINE, HeldOutComparison, mixture
+from automl.ensemble.frontier import EVERYDAY, Limits, Pick, choose, mark
 from automl.errors import RunError
-from automl.frontier import EVERYDAY, Limits, Pick, choose, mark
-from automl.measure import ROW_REPEATS, Probe, Used, clocked
+from automl.model import artifact
 from automl.options import Options
-from automl.prepare import Prepared, alike
-from automl.readout import decided
-from automl.records import Candidate, Dataset, Profile, Score, Trial
-from automl.refit import Member, Refitter, as_bags, lean, sum_ms
-from automl.search.site import Site
+from automl.records import Candidate, Dataset, Member, Profile, Score, Trial
+from automl.refit.measure import ROW_REPEATS, Probe, Used, clocked
+from automl.refit.members import Refitter, as_bags, lean, sum_ms
+from automl.runtime.context import RunContext
+from automl.scoring import metrics
+from automl.scoring.readout import decided
 from automl.search.trial import ALL_ROWS
-from automl.target import encode_target
 from cluster.pool import Job, Outcome, Pool, Status
 
 MEASURED_ROWS = 1_000
@@ -42,7 +43,7 @@ PickWith = Callable[[Mapping[str, float]], Pick]  # names of candidates -> how m
 
 
 @dataclass(frozen=True)
-class Bench:
+class FinishInputs:
     """What the end of a run works with."""
 
     dataset: Dataset
@@ -50,17 +51,17 @@ class Bench:
     profile: Profile
     ready: Prepared
     trials: Sequence[Trial]
-    arena: Arena
-    site: Site
+    comparison: HeldOutComparison
+    context: RunContext
 
     @property
     def model(self) -> Path:
         """Where the chosen model is saved."""
-        return self.site.folder.path / "model"
+        return self.context.folder.path / "model"
 
 
 @dataclass(frozen=True)
-class End:
+class Selection:
     """The marked candidates, the chosen one, and what was measured on its saved model."""
 
     candidates: Sequence[Candidate]
@@ -72,38 +73,38 @@ class End:
     untested: str = ""  # why there is no score on the rows that were kept apart, where some were given
 
 
-def finish(bench: Bench, field: Sequence[Candidate], options: Options) -> End:
+def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -> Selection:
     """Choose a candidate, save it as the run's model and measure what was saved."""
     baseline = next(c for c in field if c.name == BASELINE)
-    ties = _ties(bench, field)
+    ties = _ties(inputs, field)
 
     def tied(a: Candidate, b: Candidate) -> bool:
         return (a.name, b.name) in ties or (b.name, a.name) in ties
 
     marked = mark(field, tied, baseline.score)
     rivals = [c for c in marked if c.name != BASELINE] or marked
-    asked, overhead_ms = limits(options), _encoding_ms(bench)
+    asked, overhead_ms = limits(options), _encoding_ms(inputs)
     inner = replace(asked, row_ms=max(0.0, asked.row_ms - overhead_ms))
     everyday_ms = max(EVERYDAY.row_ms / 4, EVERYDAY.row_ms - overhead_ms)
-    everyday = replace(EVERYDAY, row_ms=everyday_ms if bench.site.clock.is_timed else math.inf)  # else runs repeat
+    everyday = replace(EVERYDAY, row_ms=everyday_ms if inputs.context.clock.is_timed else math.inf)  # else runs repeat
 
     def pick(slower: Mapping[str, float]) -> Pick:
         costs = [_slowed(c, _factor(c.name, slower)) for c in rivals]
         found = choose(costs, tied, inner, options.prefer, everyday) or _nearest(costs, inner, asked)
         return replace(found, candidate=next(c for c in rivals if c.name == found.candidate.name))
 
-    found, used = _settle(bench, pick, overhead_ms)
-    size = artifact.size_mb(bench.model)
+    found, used = _settle(inputs, pick, overhead_ms)
+    size = artifact.size_mb(inputs.model)
     measured = {"row_ms": used.row_ms, "batch_ms": used.batch_ms, "size_mb": size}
     if math.isnan(used.row_ms):  # no time was left to try it: the sum of its parts
         measured |= {"row_ms": found.candidate.row_ms + overhead_ms, "batch_ms": found.candidate.batch_ms}
-    test, untested = _test(found.candidate, bench, options)
+    test, untested = _test(found.candidate, inputs, options)
     if untested:
-        bench.site.watcher.say(f"note: no score on the test data: {untested}")
-    for trial in bench.trials:
+        inputs.context.watcher.say(f"note: no score on the test data: {untested}")
+    for trial in inputs.trials:
         if not any(trial.plan.number in c.weights for c in marked):
-            bench.site.folder.drop_trial(trial.plan.number)
-    return End(marked, found.candidate, found.because, sorted(ties), measured, test, untested)
+            inputs.context.folder.drop_trial(trial.plan.number)
+    return Selection(marked, found.candidate, found.because, sorted(ties), measured, test, untested)
 
 
 def limits(options: Options) -> Limits:
@@ -127,29 +128,36 @@ def _nearest(field: Sequence[Candidate], inner: Limits, asked: Limits) -> Pick:
     return Pick(fastest, told, inner)
 
 
-def _ties(bench: Bench, field: Sequence[Candidate]) -> set[tuple[str, str]]:
+def _ties(inputs: FinishInputs, field: Sequence[Candidate]) -> set[tuple[str, str]]:
     """The best candidate paired with each one whose paired interval on the same rows holds zero."""
-    metric, arena, until = bench.ready.metric, bench.arena, bench.site.clock.until - WRITE_S
+    metric, comparison, until = inputs.ready.metric, inputs.comparison, inputs.context.clock.until - WRITE_S
     best = min(field, key=lambda c: -c.score.value if metric.higher_is_better else c.score.value)
-    ours = mixture(best, arena)
-    error = metric.error(arena.y, ours, arena.weight)
+    ours = mixture(best, comparison)
+    error = metric.error(comparison.y, ours, comparison.weight)
     ties = set()
     for other in field:
         if other is best:
             continue
-        theirs = mixture(other, arena)
+        theirs = mixture(other, comparison)
         low, _ = metrics.paired_interval(
-            metric, arena.y, theirs, ours, weight=arena.weight, blocks=arena.blocks, until=until, known=error
+            metric,
+            comparison.y,
+            theirs,
+            ours,
+            weight=comparison.weight,
+            blocks=comparison.blocks,
+            until=until,
+            known=error,
         )
         if low <= 0:
             ties.add((best.name, other.name))
     return ties
 
 
-def _settle(bench: Bench, pick: PickWith, overhead_ms: float) -> tuple[Pick, Used]:
+def _settle(inputs: FinishInputs, pick: PickWith, overhead_ms: float) -> tuple[Pick, Used]:
     """Choose, refit what is unfinished, save and use what was saved, again until it is as fast as the limits ask."""
-    facts = artifact.describe(bench.profile, bench.ready.schema, bench.dataset)
-    refitter = Refitter(bench.trials, bench.ready.shared, bench.site)
+    facts = artifact.describe(inputs.profile, inputs.ready.schema, inputs.dataset)
+    refitter = Refitter(inputs.trials, inputs.ready.shared, inputs.context)
     slower: dict[str, float] = {}
     refitted: set[int] = set()
     kept: list[Member] = []
@@ -157,40 +165,40 @@ def _settle(bench: Bench, pick: PickWith, overhead_ms: float) -> tuple[Pick, Use
         found = pick(slower)
         one = found.candidate
         members = [
-            replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in as_bags(one, bench.trials)
+            replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in as_bags(one, inputs.trials)
         ]
-        if not bench.site.interrupt.asked:
+        if not inputs.context.interrupt.asked:
             members = refitter.refit(members)
             refitted |= {m.plan.number for m in members if m.folds == (ALL_ROWS,)}
         row_ms = 0.0 if tries == TRIES else found.limits.row_ms / slower.get(one.name, 1.0)  # at first hoping
-        before, kept = kept, lean(members, bench.trials, replace(found.limits, row_ms=row_ms))
+        before, kept = kept, lean(members, inputs.trials, replace(found.limits, row_ms=row_ms))
         if kept == before:
             break
-        beside = bench.model.with_name(".model")  # a run that goes on keeps its earlier model until there is a new one
+        beside = inputs.model.with_name(".model")  # a run that goes on keeps its earlier model until there is a new one
         shutil.rmtree(beside, ignore_errors=True)
-        artifact.save(beside, kept, bench.site.folder, {**facts, "name": one.name, "readout": one.readout})
-        shutil.rmtree(bench.model, ignore_errors=True)
-        beside.rename(bench.model)
-        used = _use(bench)
+        artifact.save(beside, kept, inputs.context.folder, {**facts, "name": one.name, "readout": one.readout})
+        shutil.rmtree(inputs.model, ignore_errors=True)
+        beside.rename(inputs.model)
+        used = _use(inputs)
         if not used.row_ms > found.limits.row_ms + overhead_ms:
             break
-        seen = (used.row_ms - overhead_ms) / max(sum_ms(kept, bench.trials), 1e-3)
+        seen = (used.row_ms - overhead_ms) / max(sum_ms(kept, inputs.trials), 1e-3)
         slower[one.name] = CAUTION * max(slower.get(one.name, 1.0), seen)
     return found, used
 
 
-def _use(bench: Bench) -> Used:
+def _use(inputs: FinishInputs) -> Used:
     """Try the saved model in a worker; where the time is over its speed stays unknown."""
-    left = bench.site.clock.until - time.monotonic() - WRITE_S
-    rows = bench.dataset.frame.iloc[:MEASURED_ROWS]
-    job = Job("use", "automl.measure:use", Probe(str(bench.model), rows), hard_s=max(LEAST_USE_S, left))
-    outcome = _ended(job, bench.site.pool)
+    left = inputs.context.clock.until - time.monotonic() - WRITE_S
+    rows = inputs.dataset.frame.iloc[:MEASURED_ROWS]
+    job = Job("use", "automl.refit.measure:use", Probe(str(inputs.model), rows), hard_s=max(LEAST_USE_S, left))
+    outcome = _ended(job, inputs.context.pool)
     if outcome.status is Status.DONE:
         return cast(Used, outcome.value)
     if outcome.status is Status.LATE:
         return Used(math.nan, math.nan)
     raise RunError(
-        f"the saved model cannot be used: {outcome.error}. Please report this with {bench.site.folder.path}."
+        f"the saved model cannot be used: {outcome.error}. Please report this with {inputs.context.folder.path}."
     )
 
 
@@ -214,30 +222,32 @@ def wait_for(job: Job, pool: Pool) -> Outcome:
                 return outcome
 
 
-def _encoding_ms(bench: Bench) -> float:
+def _encoding_ms(inputs: FinishInputs) -> float:
     """Milliseconds to read one row, before any model sees it."""
-    one = bench.dataset.frame.iloc[:1]
-    once_ms = clocked(lambda: bench.ready.schema.encode(one))
+    one = inputs.dataset.frame.iloc[:1]
+    once_ms = clocked(lambda: inputs.ready.schema.encode(one))
     if once_ms > SLOW_MS:  # thousands of columns: repeating it would cost seconds of the budget
         return once_ms
-    return min(clocked(lambda: bench.ready.schema.encode(one)) for _ in range(ROW_REPEATS))
+    return min(clocked(lambda: inputs.ready.schema.encode(one)) for _ in range(ROW_REPEATS))
 
 
-def _test(chosen: Candidate, bench: Bench, options: Options) -> tuple[Score | None, str]:
+def _test(chosen: Candidate, inputs: FinishInputs, options: Options) -> tuple[Score | None, str]:
     """The saved model's score on the rows the user keeps apart, or why there is none: no row ends a run so late."""
-    held = bench.held
+    held = inputs.held
     if held is None or held.target is None:
         return None, ""
-    job = Job("test", "automl.measure:answer", Probe(str(bench.model), held.frame))  # asked for, so worth waiting for
-    outcome = _ended(job, bench.site.pool)
+    job = Job(
+        "test", "automl.refit.measure:answer", Probe(str(inputs.model), held.frame)
+    )  # asked for, so worth waiting for
+    outcome = _ended(job, inputs.context.pool)
     if outcome.status is not Status.DONE:
         return None, outcome.error
-    metric = bench.ready.metric
-    y = encode_target(held.target, bench.profile)
+    metric = inputs.ready.metric
+    y = encode_target(held.target, inputs.profile)
     told = decided(outcome.value, chosen.readout)
     value = metric.score(y, told, held.weight)
     if not math.isfinite(value):
         return None, f"{metric.name} is not defined on these {len(y):,} rows. Give more of them, of every class."
-    blocks, until = alike(held, bench.profile, options), bench.site.clock.until - WRITE_S
+    blocks, until = alike(held, inputs.profile, options), inputs.context.clock.until - WRITE_S
     low, high = metrics.interval(metric, y, told, weight=held.weight, blocks=blocks, until=until)
     return Score(metric.name, value, low, high, metric.higher_is_better), ""

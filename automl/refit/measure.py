@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl import artifact
 from automl.explain import explain
+from automl.model import artifact
 from cluster.pool import Grant
 from search_spaces.spec import Media
 
@@ -56,7 +56,7 @@ def answer(_grant: Grant, probe: Probe) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Look:
+class LookRequest:
     """Which model, and the images or sounds to see it look at; they are decoded, for files may be out of reach."""
 
     path: str
@@ -73,7 +73,7 @@ class Looked:
     maps: tuple[np.ndarray, ...]
 
 
-def look(grant: Grant, asked: Look) -> Looked:
+def look(grant: Grant, asked: LookRequest) -> Looked:
     """Load the model and have its answers explained, as many as there is time for."""
     model = artifact.load(asked.path)
     found = explain(model.question(asked.rows, asked.media, asked.outputs), grant.until)

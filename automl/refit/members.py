@@ -13,25 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import search_spaces
-from automl.frontier import Limits, trim
-from automl.prepare import Shared
-from automl.records import Candidate, Plan, Trial
-from automl.search.site import Site
+from automl.data.prepare import Shared
+from automl.ensemble.frontier import Limits, trim
+from automl.records import Candidate, Member, Trial
+from automl.runtime.context import RunContext
 from automl.search.trial import ALL_ROWS, FoldJob
 from cluster.pool import Job, Outcome, Status
 
 SAVE_S = 1.0  # kept for writing the model and the report
 GOODBYE_S = 0.5  # for jobs that were too late to end
 SLACK = 1.5  # a refit is started only when this many times its predicted seconds are left
-
-
-@dataclass(frozen=True)
-class Member:
-    """One trial's part in the final model: the fitted folds to average, and its weight."""
-
-    plan: Plan
-    weight: float
-    folds: tuple[int, ...]  # (ALL_ROWS,) after a refit
 
 
 def as_bags(candidate: Candidate, trials: Sequence[Trial]) -> list[Member]:
@@ -44,11 +35,11 @@ def as_bags(candidate: Candidate, trials: Sequence[Trial]) -> list[Member]:
 def lean(members: Sequence[Member], trials: Sequence[Trial], limits: Limits) -> list[Member]:
     """The members with as many folds of each as the limits allow."""
     folds = {t.plan.number: t.folds for t in trials}
-    bags = [m for m in members if m.folds != (ALL_ROWS,)]
-    if not bags:
+    fold_plan = [m for m in members if m.folds != (ALL_ROWS,)]
+    if not fold_plan:
         return list(members)
-    kept = trim([[folds[m.plan.number][k] for k in m.folds] for m in bags], [m.weight for m in bags], limits)
-    count = {m.plan.number: n for m, n in zip(bags, kept, strict=True)}
+    kept = trim([[folds[m.plan.number][k] for k in m.folds] for m in fold_plan], [m.weight for m in fold_plan], limits)
+    count = {m.plan.number: n for m, n in zip(fold_plan, kept, strict=True)}
     return [replace(m, folds=m.folds[: count.get(m.plan.number, 1)]) for m in members]
 
 
@@ -64,7 +55,7 @@ class Refitter:
 
     trials: Sequence[Trial]
     shared: Shared
-    site: Site
+    context: RunContext
 
     def refit(self, members: Sequence[Member]) -> list[Member]:
         """The members, those with unfinished bags refitted where it fits into the time left."""
@@ -74,7 +65,7 @@ class Refitter:
         return [replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in members]
 
     def _left(self) -> float:
-        return self.site.clock.until - time.monotonic() - SAVE_S
+        return self.context.clock.until - time.monotonic() - SAVE_S
 
     def _fits(self, member: Member, trial: Trial) -> bool:
         folds = self.shared.folds
@@ -84,7 +75,7 @@ class Refitter:
         is_bag = all(k in trial.folds for k in range(folds.each)) or (is_network and len(trial.folds) > 1)
         if folds.kind != "forward" and is_bag:
             return False
-        if not self.site.clock.is_timed:
+        if not self.context.clock.is_timed:
             return True
         grown = len(self.shared.y) / max(1, len(folds.train(member.folds[0])))
         return max(trial.folds[k].fit_s for k in member.folds) * grown * SLACK < self._left()
@@ -95,9 +86,9 @@ class Refitter:
         rounds = [fold.rounds for fold in trial.folds.values() if fold.rounds is not None]
         params = {**plan.params, "rounds": max(1, round(sum(rounds) / len(rounds)))} if rounds else plan.params
         payload = FoldJob(plan.family, params, plan.features, plan.seed, ALL_ROWS)
-        ref, hard_s = self.site.ref, max(0.1, self._left())
+        ref, hard_s = self.context.ref, max(0.1, self._left())
         return Job(
-            self.site.journal.name(plan.number, ALL_ROWS),
+            self.context.journal.name(plan.number, ALL_ROWS),
             "automl.search.trial:run_fold",
             payload,
             (ref,),
@@ -110,29 +101,29 @@ class Refitter:
             self._give(number, job)
         waiting, done = {job.id: number for number, job in jobs.items()}, set()
         while waiting and self._left() > 0:
-            for outcome in self.site.pool.wait(0.1):
+            for outcome in self.context.pool.wait(0.1):
                 if outcome.job_id not in waiting:
                     continue
                 number = waiting.pop(outcome.job_id)
                 if outcome.status is Status.DONE:
                     parts = {"learner": outcome.value.parts, "features": outcome.value.features}
-                    self.site.folder.save_parts(number, ALL_ROWS, parts)
+                    self.context.folder.save_parts(number, ALL_ROWS, parts)
                     done.add(number)
                 self._take(number, outcome)
                 if outcome.status is Status.LOST and outcome.job_id == jobs[number].id:
-                    again = replace(jobs[number], id=self.site.journal.name(number, ALL_ROWS))
+                    again = replace(jobs[number], id=self.context.journal.name(number, ALL_ROWS))
                     self._give(number, again)
                     waiting[again.id] = number
         for job_id in waiting:
-            self.site.pool.cancel(job_id)
-        for outcome in self.site.pool.wait(GOODBYE_S) if waiting else ():
+            self.context.pool.cancel(job_id)
+        for outcome in self.context.pool.wait(GOODBYE_S) if waiting else ():
             if outcome.job_id in waiting:
                 self._take(waiting[outcome.job_id], outcome)
         return done
 
     def _give(self, number: int, job: Job) -> None:
-        self.site.journal.started(number, ALL_ROWS, job)
-        self.site.pool.submit(job)
+        self.context.journal.started(number, ALL_ROWS, job)
+        self.context.pool.submit(job)
 
     def _take(self, number: int, outcome: Outcome) -> None:
-        self.site.journal.ended(number, ALL_ROWS, 1, outcome, {"stage": "refit"})
+        self.context.journal.ended(number, ALL_ROWS, 1, outcome, {"stage": "refit"})

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.records import as_json
-from automl.report import columns, pictures, samples, words
+from automl.report import charts as pictures
+from automl.report import columns, samples, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template

@@ -44,7 +44,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class ConfusionTable:
     """Answers against predictions."""
 
     labels: tuple[str, ...]
@@ -67,7 +67,7 @@ class Card:
     heat: str
 
 
-def table(report: Mapping[str, Any]) -> Table | None:
+def table(report: Mapping[str, Any]) -> ConfusionTable | None:
     """The confusion of a report; None where it has none, or none that adds up."""
     found = words.part(report, "confusion")
     classes, counts = words.part(found, "classes"), words.part(found, "counts")
@@ -80,7 +80,7 @@ def table(report: Mapping[str, Any]) -> Table | None:
     rows, wrong = sum(map(sum, numbers)), _whole(words.part(found, "wrong"))
     lines = tuple(_line(labels, at, row) for at, row in enumerate(numbers))
     return (
-        Table(labels, lines, _most(labels, numbers), rows, wrong, _whole(words.part(found, "gathered")))
+        ConfusionTable(labels, lines, _most(labels, numbers), rows, wrong, _whole(words.part(found, "gathered")))
         if rows
         else None
     )

@@ -185,7 +185,7 @@ class ImportanceJson(TypedDict, total=False):
 
 
 class ReadoutJson(TypedDict, total=False):
-    """A `records.Readout`: from mixed probabilities to those shown, and to labels."""
+    """A `records.Calibration`: from mixed probabilities to those shown, and to labels."""
 
     slope: float
     shift: float

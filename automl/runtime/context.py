@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from automl.errors import RunError
-from automl.folder import RunFolder
-from automl.progress import Watcher
-from automl.search.budget import Clock, Tariff
-from automl.search.interrupt import Interrupt
-from automl.search.journal import Journal
+from automl.runtime.clock import Clock, Tariff
+from automl.runtime.folder import RunFolder
+from automl.runtime.interrupt import Interrupt
+from automl.runtime.journal import Journal
+from automl.runtime.progress import Watcher
 from cluster.energy import EnergyMeter
 from cluster.pool import Node, Pool, Ref
 
@@ -21,7 +21,7 @@ SAMPLE_S = 30.0  # between two looks at the energy counters, which start again f
 
 
 @dataclass
-class Site:
+class RunContext:
     """One driver's workers, clock, papers and ears."""
 
     pool: Pool

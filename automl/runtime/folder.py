@@ -25,10 +25,10 @@ from typing import Any, Self
 import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
-from automl import remote
 from automl.errors import InputError, RunError
 from automl.records import Fold, as_json
-from automl.remote import Mirror
+from automl.runtime import remote
+from automl.runtime.remote import Mirror
 
 EVENTS = "events.jsonl"
 STATE = "state.pt"  # of a training that is under way

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from automl.search.journal import ENDED
+from automl.runtime.journal import ENDED
 from cluster.pool import Status
 from cluster.prices import HOUR_S, WH_PER_KWH, Machine, Rates
 

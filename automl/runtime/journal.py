@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from automl.folder import RunFolder
 from automl.records import Fold, Plan, Spent
-from automl.search.budget import Clock
+from automl.runtime.clock import Clock
+from automl.runtime.folder import RunFolder
 from cluster.pool import Job, Outcome, Status
 
 STARTED, ENDED = "started", "finished"  # of a job
@@ -63,7 +63,7 @@ class Journal:
 
 
 @dataclass
-class Told:
+class ToldTrial:
     """What the sampler was told of a trial, and when among others."""
 
     number: int
@@ -78,7 +78,7 @@ class Past:
 
     plans: list[Plan] = field(default_factory=list)
     folds: dict[int, dict[int, Fold]] = field(default_factory=dict)  # by trial
-    told: list[Told] = field(default_factory=list)
+    told: list[ToldTrial] = field(default_factory=list)
     spent: dict[int, Spent] = field(default_factory=dict)
     ended_s: dict[int, float] = field(default_factory=dict)
     retries: dict[int, int] = field(default_factory=dict)
@@ -102,7 +102,7 @@ def read(folder: RunFolder) -> Past:
         if event["event"] == ASKED:
             past.plans.append(Plan(**event["plan"]))
         elif event["event"] == TOLD:
-            past.told.append(Told(event["trial"], event["error"], event["folds"], event["is_whole"]))
+            past.told.append(ToldTrial(event["trial"], event["error"], event["folds"], event["is_whole"]))
         elif event["event"] == STARTED and event.get("parent"):
             past.retries[event["trial"]] = past.retries.get(event["trial"], 0) + 1
         elif event["event"] == ENDED:

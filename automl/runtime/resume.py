@@ -11,18 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from automl import invoice
 from automl.errors import InputError, OptionError
-from automl.folder import RunFolder
-from automl.invoice import Invoice
 from automl.options import IN_MEMORY, Budget, Options
-from automl.prepare import Prepared
-from automl.records import Decision, Rule, Skip
-from automl.search import journal
-from automl.search.budget import Clock
-from automl.search.journal import Past
-from automl.split import Bags
-from automl.workplace import load_rates
+from automl.records import Decision, FoldPlan, Rule, Skip
+from automl.runtime import invoice, journal
+from automl.runtime.clock import Clock
+from automl.runtime.folder import RunFolder
+from automl.runtime.invoice import Invoice
+from automl.runtime.journal import Past
+from automl.runtime.workplace import load_rates
 
 BEGINNING = "beginning.json"
 
@@ -33,11 +30,11 @@ class Beginning:
 
     source: str | None  # the file the data came from; None: from memory
     key: str  # of the encoded data
-    bags: Bags
+    fold_plan: FoldPlan
 
 
 @dataclass(frozen=True)
-class Wish:
+class ResumeRequest:
     """What the user says when going on with a run."""
 
     run_dir: str | Path
@@ -52,7 +49,7 @@ class Earlier:
 
     folder: RunFolder
     past: Past
-    bags: Bags
+    fold_plan: FoldPlan
     key: str
     decision: Decision
     money: float  # spent so far
@@ -68,9 +65,9 @@ class Earlier:
         trials = sum(plan.number > 0 for plan in self.past.plans)
         return f"resume: {trials} trials and {folds} folds are kept from {self.past.elapsed_s:.0f} s of work"
 
-    def check(self, ready: Prepared, now: Decision) -> Decision:
+    def check(self, key: str, now: Decision) -> Decision:
         """The decision of that run; refused where the data or what is installed are no longer the same."""
-        if ready.shared.key != self.key:
+        if key != self.key:
             raise InputError(
                 f"the data is not that of the run in {str(self.folder.path)!r}: a value, a row or a column changed. "
                 "Give the same data, or start a new run."
@@ -120,7 +117,7 @@ def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tupl
         tuple(Skip(**skip) for skip in told["skipped"]),
     )  # fmt: skip
     budget = options.budget if extra is None else grown(options.budget, past, bill, extra)
-    earlier = Earlier(folder, past, Bags(**begun["bags"]), begun["key"], decision, bill.money, bill.kwh)
+    earlier = Earlier(folder, past, FoldPlan(**begun["bags"]), begun["key"], decision, bill.money, bill.kwh)
     return replace(options, budget=budget), earlier
 
 

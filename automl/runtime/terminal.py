@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TextIO
 
-from automl.progress import Pulse, Silence, Watcher
+from automl.runtime.progress import Pulse, Silence, Watcher
 
 REDRAW_S = 0.2
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from automl.errors import OptionError, RunError
 from automl.options import Options
-from automl.search.budget import Tariff
+from automl.runtime.clock import Tariff
 from cluster.cores import cores
 from cluster.energy import EnergyMeter
 from cluster.local import LocalPool

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automl.errors import InputError, OptionError
+from automl.records import FoldPlan
 from search_spaces.spec import OF_NUMBERS, Task
 
 START_SHARE = (
@@ -76,44 +77,38 @@ class Folds:
         return np.asarray(total[rows] / times[rows].reshape(shape))
 
 
-@dataclass(frozen=True)
-class Bags:
-    """How many folds there are, and how many of them a model needs before it counts as finished."""
-
-    count: int
-    goal: int  # below `count`: the first fold is a holdout, and the others only run when time is left
-    why: str
-    deals: int = 1  # of all rows into folds, one after another; `count` is the folds of all of them
-
-
-def choose_bags(rows: int, fits: float) -> Bags:
+def choose_bags(rows: int, fits: float) -> FoldPlan:
     """More folds where many fits are affordable (`fits`, of a default boosting model), a holdout where few are."""
     told = f"{rows:,} rows and time for about {fits:,.0f} fits" if fits < float("inf") else f"{rows:,} rows"
     count = next((count for count, least in FOLDS_FROM if fits >= least), 0)
     if not count:
-        return Bags(HOLDOUT, 1, f"{told}: one row in {HOLDOUT} held out")
+        return FoldPlan(HOLDOUT, 1, f"{told}: one row in {HOLDOUT} held out")
     if fits == float("inf") and rows >= MANY_ROWS:
         count = 5
     fitting = max(2, min(count, max(5, rows // 10), rows // 2))
     few = ", more would hold too few rows each" if fitting < count else ""
-    return Bags(fitting, fitting, f"{told}: {fitting} folds{few}")
+    return FoldPlan(fitting, fitting, f"{told}: {fitting} folds{few}")
 
 
-def suited(bags: Bags, groups: np.ndarray | None, *, is_forward: bool) -> Bags:
+def suited(fold_plan: FoldPlan, groups: np.ndarray | None, *, is_forward: bool) -> FoldPlan:
     """What is held out where one fold must do: groups enough to tell of others, or the newest of the rows."""
-    if bags.goal == bags.count:
-        return bags
-    told = bags.why.rsplit(": ", 1)[0]
+    if fold_plan.goal == fold_plan.count:
+        return fold_plan
+    told = fold_plan.why.rsplit(": ", 1)[0]
     if is_forward:
-        count = max(2, round(bags.count * (1 - START_SHARE)))  # as large a share of the rows as it would be at random
-        return Bags(count, bags.goal, f"{told}: the newest {(1 - START_SHARE) / count:.0%} of the rows held out")
+        count = max(
+            2, round(fold_plan.count * (1 - START_SHARE))
+        )  # as large a share of the rows as it would be at random
+        return FoldPlan(
+            count, fold_plan.goal, f"{told}: the newest {(1 - START_SHARE) / count:.0%} of the rows held out"
+        )
     if groups is None:
-        return bags
-    count = max(2, min(bags.count, len(np.unique(groups)) // LEAST_GROUPS))
-    return Bags(count, bags.goal, f"{told}: one group in {count} held out")
+        return fold_plan
+    count = max(2, min(fold_plan.count, len(np.unique(groups)) // LEAST_GROUPS))
+    return FoldPlan(count, fold_plan.goal, f"{told}: one group in {count} held out")
 
 
-def choose_media_bags(rows: int, *, is_timed: bool, is_forward: bool = False) -> Bags:
+def choose_media_bags(rows: int, *, is_timed: bool, is_forward: bool = False) -> FoldPlan:
     """All folds where files are few; else a holdout, for networks take long; where only trials count, some folds.
 
     Of all folds a network does as many as there is time for. Rows in time cannot be dealt anew.
@@ -122,12 +117,12 @@ def choose_media_bags(rows: int, *, is_timed: bool, is_forward: bool = False) ->
         each = max(2, min(MEDIA_BAG, rows // 2))
         deals = DEALS if rows < FEWER_FILES and not is_forward else 1
         told = f", dealt {deals} times for models of numbers" if deals > 1 else ""
-        return Bags(each * deals, each * deals, f"{rows:,} files: {each} folds{told}", deals)
+        return FoldPlan(each * deals, each * deals, f"{rows:,} files: {each} folds{told}", deals)
     if is_timed:
         count = min(max(HOLDOUT, rows // MEDIA_HELD), MEDIA_LEAST)
-        return Bags(count, 1, f"networks learn for as long as there is time: one file in {count} held out")
+        return FoldPlan(count, 1, f"networks learn for as long as there is time: one file in {count} held out")
     count = max(2, min(MEDIA_FOLDS, rows // 2))
-    return Bags(count, count, f"{rows:,} rows: {count} folds")
+    return FoldPlan(count, count, f"{rows:,} rows: {count} folds")
 
 
 def make_folds(

@@ -17,10 +17,10 @@ from typing import Literal
 
 import numpy as np
 
-from automl import losses
 from automl.errors import OptionError
-from automl.losses import Errors, Rule
-from automl.options import near
+from automl.messages import near
+from automl.scoring import losses
+from automl.scoring.losses import Errors, Rule
 from search_spaces.spec import Task
 
 BOOTSTRAP_ROWS = 20_000  # of larger data a sample is redrawn and the width scaled to all rows

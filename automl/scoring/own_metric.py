@@ -16,12 +16,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from automl import metrics
 from automl.errors import OptionError
-from automl.losses import Errors, Rule
-from automl.metrics import OWN_ROWS, Metric, Own, sample_rows
 from automl.records import Profile
-from automl.split import Folds
+from automl.scoring import metrics
+from automl.scoring.folds import Folds
+from automl.scoring.losses import Errors, Rule
+from automl.scoring.metrics import OWN_ROWS, Metric, Own, sample_rows
 
 Needs = Literal["probability", "label", "value"]
 
@@ -73,7 +73,7 @@ def rule(facts: Facts) -> str:
 
 
 @dataclass(frozen=True)
-class Trial:
+class MetricTrial:
     """What a function is tried on: the answers, and the rows that folds hold out."""
 
     y: np.ndarray
@@ -82,7 +82,7 @@ class Trial:
     budget_s: float  # infinite where trials are counted
 
 
-def metric_of(function: Callable[..., Any], profile: Profile, trial: Trial) -> Metric:
+def metric_of(function: Callable[..., Any], profile: Profile, trial: MetricTrial) -> Metric:
     """The function as a metric, tried on the predictions of a constant model first: what is wrong is told now."""
     facts = read(function, bool(profile.classes))
     if trial.weight is not None and not facts.takes_weight:
@@ -106,7 +106,7 @@ def metric_of(function: Callable[..., Any], profile: Profile, trial: Trial) -> M
     return Metric(facts.name, (profile.task,), facts.higher_is_better, needs, asked.rule(perfect), own)
 
 
-def _try(asked: _Asked, trial: Trial) -> tuple[float, float]:
+def _try(asked: _Asked, trial: MetricTrial) -> tuple[float, float]:
     """The constant model's score on all rows, and the seconds for as many as intervals are made of; folds are tried."""
     known = _constant(trial.y, asked.profile)
 

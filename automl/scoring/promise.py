@@ -13,8 +13,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from automl import metrics
-from automl.metrics import Metric, Redrawing
+from automl.scoring import metrics
+from automl.scoring.metrics import Metric, Redrawing
 
 LEVEL = 0.95
 MANY_ROUNDS = 40  # from which on they show the ends of a distribution themselves

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.losses import FLOOR
-from automl.records import Readout
+from automl.records import Calibration
+from automl.scoring.losses import FLOOR
 
 
-def calibrated(probabilities: np.ndarray, readout: Readout) -> np.ndarray:
+def calibrated(probabilities: np.ndarray, readout: Calibration) -> np.ndarray:
     """The probabilities as users see them; each row sums to one."""
     if readout.slope == 1.0 and readout.shift == 0.0 and readout.floor == 0.0:
         return probabilities
@@ -23,6 +23,6 @@ def calibrated(probabilities: np.ndarray, readout: Readout) -> np.ndarray:
     return (1.0 - readout.floor) * sure + readout.floor * np.array(readout.shares) if readout.floor else sure
 
 
-def decided(probabilities: np.ndarray, readout: Readout) -> np.ndarray:
+def decided(probabilities: np.ndarray, readout: Calibration) -> np.ndarray:
     """Calibrated probabilities moved so that the largest of a row is its label."""
     return probabilities * np.array(readout.label_weights) if readout.label_weights else probabilities

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from automl.ensemble import most_candidates
+from automl.ensemble.blend import most_candidates
 from automl.search.allocate import HOPELESS, Allocator, Weigh
 from automl.search.steps import Attempt, Continue, Course, Load, Start
 from search_spaces.spec import Family, Params
@@ -53,7 +53,7 @@ class _Lanes:
 
 
 @dataclass
-class Courses:
+class NetworkScheduler:
     """Decides the next step of a search in which networks read images or sounds; see Allocator for those on tables."""
 
     networks: list[Family]
@@ -68,7 +68,7 @@ class Courses:
     @classmethod
     def of(
         cls, families: list[Family], load: Load, attempts: dict[int, Attempt], weigh: Weigh, epoch_s: EpochSeconds
-    ) -> Courses:
+    ) -> NetworkScheduler:
         """Networks apart from the others."""
         networks = [family for family in families if family.eats != "table"]
         others = [family for family in families if family.eats == "table"]

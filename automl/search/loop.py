@@ -14,21 +14,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 import search_spaces
-from automl import frontier
-from automl.calibrate import tuned_error
-from automl.counted import share_of_distinct
-from automl.ensemble import blend, mix
+from automl.data.counted import share_of_distinct
+from automl.data.prepare import Prepared
+from automl.ensemble import frontier
+from automl.ensemble.blend import blend, mix
+from automl.ensemble.calibrate import tuned_error
 from automl.modalities.table.recipes import useful
-from automl.prepare import Prepared
-from automl.progress import Pulse
 from automl.records import Decision, Plan, Spent, Trial, TrialStatus
+from automl.runtime.context import RunContext
+from automl.runtime.journal import Past
+from automl.runtime.progress import Pulse
 from automl.search.allocate import Allocator
-from automl.search.courses import Courses
-from automl.search.journal import Past
-from automl.search.runner import Limits, Runner, room_mb
+from automl.search.courses import NetworkScheduler
+from automl.search.runner import FoldGrant, Runner, room_mb
 from automl.search.sample import Studies
 from automl.search.screen import LEAST_S, Counter, Room, Screen
-from automl.search.site import Site
 from automl.search.steps import Attempt, Load, Start
 from automl.search.trial import FoldJob, run_fold
 from automl.training.aimed import BENT
@@ -57,7 +57,7 @@ class Search:
 
     ready: Prepared
     decision: Decision
-    site: Site
+    context: RunContext
     seed: int = 0
     past: Past | None = None  # of the run that this one goes on with
     limits: frontier.Limits = frontier.Limits()  # what networks may take for a row and on disk, to be trained at all
@@ -65,20 +65,20 @@ class Search:
     attempts: dict[int, Attempt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        site = self.site
-        self.pool, self.clock, self.watcher = site.pool, site.clock, site.watcher
-        self.shared, self.goal = self.ready.shared, self.ready.bags.goal
+        context = self.context
+        self.pool, self.clock, self.watcher = context.pool, context.clock, context.watcher
+        self.shared, self.goal = self.ready.shared, self.ready.fold_plan.goal
         self._judges = range(self.goal) if self.ready.is_careful else range(1)  # folds on which trials are weighed
         families = [search_spaces.get(name) for name in self.decision.families]
         given = families, self._load(), self.attempts, self._weigh
         has_courses = any(family.eats != "table" for family in families)
-        self._allocator = Courses.of(*given, self._epoch_s) if has_courses else Allocator(*given)
+        self._allocator = NetworkScheduler.of(*given, self._epoch_s) if has_courses else Allocator(*given)
         # what an earlier driver wrote is replayed, and its locks are dead
-        for left in site.folder.path.glob("study.journal*"):
+        for left in context.folder.path.glob("study.journal*"):
             left.unlink()
-        counter, self._journal = Counter(self.shared), site.journal
+        counter, self._journal = Counter(self.shared), context.journal
         second = counter.latency if "latency" in self.search_for else None
-        self._studies = Studies(site.folder.path / "study.journal", self.seed, second)
+        self._studies = Studies(context.folder.path / "study.journal", self.seed, second)
         self._screen = Screen(
             counter, self._studies, self._journal, self.attempts, len(self.shared.folds.train(0)),
             Room.of(self.limits, room_mb(self.pool.nodes()), is_timed=self.clock.is_timed), self.clock.is_timed,
@@ -86,7 +86,7 @@ class Search:
         )  # fmt: skip
         if self._screen.is_on and any(family.cost for family in families):
             counter.warm()
-        self._runner = Runner(site, self.ready)
+        self._runner = Runner(context, self.ready)
         self._told: set[int] = set()
         self._metric = self.ready.metric
         self._errors: list[float] = []  # of the blend, each time another trial could be in it
@@ -119,7 +119,7 @@ class Search:
                 ended_s=past.ended_s.get(number, 0.0), retries=past.retries.get(number, 0), is_gone=number in past.gone,
             )  # fmt: skip
         sampled = [plan for plan in past.plans if plan.number and plan.is_fair]
-        self._studies.replay(sampled, past.told, self._screen.recall(self.site.folder.events()))
+        self._studies.replay(sampled, past.told, self._screen.recall(self.context.folder.events()))
         heirs = {plan.parent for plan in past.plans}
         for attempt in self.attempts.values():
             attempt.has_heir = attempt.plan.number in heirs
@@ -153,16 +153,16 @@ class Search:
             self._by_time()
         else:
             self._by_trials(self.clock.budget.trials or 1)
-        if self.site.interrupt.asked:
+        if self.context.interrupt.asked:
             self.watcher.say("Interrupted: keeping the best model so far. Once more to give it up.")
         self._runner.stop()
         self._studies.close()
         return [self._trial(attempt) for attempt in self.attempts.values()]
 
     def _by_time(self) -> None:
-        while self.clock.search_left > 0 and not self.site.interrupt.asked:
+        while self.clock.search_left > 0 and not self.context.interrupt.asked:
             step = None
-            self.site.look_around()
+            self.context.look_around()
             self._allocator.is_done_looking = self._is_stalled()
             while self._runner.threads < self.pool.slots:
                 left_s = self.clock.search_left - MARGIN_S
@@ -198,7 +198,7 @@ class Search:
     def _by_trials(self, count: int) -> None:
         """Generations asked, awaited and told in order; one that a crash cut short is completed first."""
         first = 1 + GENERATION * (max(max(self.attempts) - 1, 0) // GENERATION)
-        while first <= count and not self.site.interrupt.asked:
+        while first <= count and not self.context.interrupt.asked:
             numbers = range(first, min(first + GENERATION, count + 1))
             for number in numbers:
                 if number not in self.attempts:
@@ -208,8 +208,8 @@ class Search:
             for attempt in generation:
                 for fold in attempt.missing(self.shared.folds.count) if not attempt.trouble else ():
                     self._submit(attempt, fold)
-            while len(self._runner) and not self.site.interrupt.asked:
-                self.site.look_around()
+            while len(self._runner) and not self.context.interrupt.asked:
+                self.context.look_around()
                 self._absorb(self.pool.wait(TICK_S))
             for attempt in generation:
                 self._tell(attempt)
@@ -252,7 +252,7 @@ class Search:
     def _submit(self, attempt: Attempt, fold: int) -> None:
         soft_s, hard_s = self._limits(attempt)
         after_s = MARGIN_S if attempt.course is None else self._after_s(attempt, soft_s)
-        self._runner.submit(attempt, fold, Limits(self._threads_for(attempt), soft_s, hard_s, after_s))
+        self._runner.submit(attempt, fold, FoldGrant(self._threads_for(attempt), soft_s, hard_s, after_s))
 
     def _threads_for(self, attempt: Attempt) -> int:
         """One, or all for a long fold that starts alone; when only trials count nothing may depend on the clock."""
@@ -327,7 +327,7 @@ class Search:
                 failed=sum(bool(a.trouble) for a in self.attempts.values()),
                 running=len(self._runner),
                 best=f"{self._metric.name} {self._metric.to_score(best.error):.5g} ({best.plan.family})",
-                where=self.site.use(),
+                where=self.context.use(),
             )
         )  # fmt: skip
 

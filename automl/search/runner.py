@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import search_spaces
-from automl.calibrate import tuned_error
-from automl.prepare import Prepared
+from automl.data.prepare import Prepared
+from automl.ensemble.calibrate import tuned_error
 from automl.records import Fold, Spent
-from automl.search.site import Site
+from automl.runtime.context import RunContext
 from automl.search.steps import Attempt, Start
 from automl.search.trial import FoldJob, FoldResult
 from cluster.pool import Job, Node, Outcome, Status
@@ -30,7 +30,7 @@ GOODBYE_S = 2.0  # for cancelled jobs to end
 
 
 @dataclass(frozen=True)
-class Limits:
+class FoldGrant:
     """What a fold is granted: threads, when it is asked to stop, when it is killed."""
 
     threads: int = 1
@@ -40,7 +40,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Ride:
+class RunningFold:
     """A fold that runs."""
 
     attempt: Attempt
@@ -53,10 +53,10 @@ class Ride:
 class Runner:
     """The jobs of a search."""
 
-    def __init__(self, site: Site, ready: Prepared) -> None:
-        self._pool, self._ref, self._folder, self._journal = site.pool, site.ref, site.folder, site.journal
-        self._site, self._ready = site, ready
-        self._rides: dict[str, Ride] = {}
+    def __init__(self, context: RunContext, ready: Prepared) -> None:
+        self._pool, self._ref, self._folder, self._journal = context.pool, context.ref, context.folder, context.journal
+        self._site, self._ready = context, ready
+        self._rides: dict[str, RunningFold] = {}
         self.again: deque[Start] = deque()  # trials to try on less
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class Runner:
         """Threads that running folds hold."""
         return sum(ride.job.threads for ride in self._rides.values())
 
-    def submit(self, attempt: Attempt, fold: int, limits: Limits) -> None:
+    def submit(self, attempt: Attempt, fold: int, limits: FoldGrant) -> None:
         """Give a fold of a trial to the pool."""
         plan = attempt.plan
         family = search_spaces.get(plan.family)
@@ -80,7 +80,7 @@ class Runner:
             gpus=_gpus(attempt, family, nodes),
             memory_mb=min(needed_mb, room_mb(nodes)), soft_s=limits.soft_s, hard_s=limits.hard_s,
         )  # fmt: skip
-        self._give(Ride(attempt, fold, job, after_s=limits.after_s))
+        self._give(RunningFold(attempt, fold, job, after_s=limits.after_s))
 
     def absorb(self, outcomes: Iterable[Outcome]) -> list[tuple[Attempt, int, Outcome]]:
         """Take outcomes in: keep what came, charge all of it, give again what its worker took along."""
@@ -131,7 +131,7 @@ class Runner:
         while self._rides and time.monotonic() < until:
             self.absorb(self._pool.wait(0.1))
 
-    def _give(self, ride: Ride) -> None:
+    def _give(self, ride: RunningFold) -> None:
         ride.attempt.running.add(ride.fold)
         self._rides[ride.job.id] = ride
         self._journal.started(ride.attempt.plan.number, ride.fold, ride.job)
@@ -141,7 +141,7 @@ class Runner:
         """Where a network on a course keeps its state."""
         return "" if attempt.course is None else str(self._folder.state(attempt.plan.number, fold))
 
-    def _close(self, ride: Ride, outcome: Outcome) -> None:
+    def _close(self, ride: RunningFold, outcome: Outcome) -> None:
         ended = ride.attempt.folds.get(ride.fold)
         facts: Mapping[str, Any] = {
             "family": ride.attempt.plan.family,

@@ -15,7 +15,7 @@ from typing import Any
 
 import search_spaces
 from automl.records import Plan
-from automl.search.journal import Told
+from automl.runtime.journal import ToldTrial
 from automl.search.showcase import Showcase
 from search_spaces.spec import Choice, Family, Float, Int, Knob
 
@@ -69,7 +69,7 @@ class Studies:
         return {**(given or {}), **trial.params}
 
     def replay(
-        self, plans: Iterable[Plan], told: Iterable[Told], refused: Mapping[int, Sequence[Refused]] | None = None
+        self, plans: Iterable[Plan], told: Iterable[ToldTrial], refused: Mapping[int, Sequence[Refused]] | None = None
     ) -> None:
         """Teach new studies what an earlier driver's learned; trials never told stay open.
 

@@ -13,12 +13,12 @@ from statistics import median
 from threading import Thread
 from typing import Any
 
-from automl.frontier import Limits
-from automl.prepare import Shared
-from automl.search.journal import Journal
+from automl.data.prepare import Shared
+from automl.ensemble.frontier import Limits
+from automl.runtime.journal import Journal
 from automl.search.sample import Studies
 from automl.search.steps import Attempt, Course, Start
-from search_spaces.spec import Cost, Family, Params, Shape
+from search_spaces.spec import Family, NetworkCost, Params, Shape
 
 MIN_EPOCHS = 5.0  # that a course must hold: what saw its rows less often shows nothing of what it could learn
 ASKS = 8  # of a sampler, before the least of what was refused is taken all the same
@@ -68,13 +68,13 @@ class Refusal:
     excess: float  # logarithm of how many times too much it takes
 
 
-def epoch_s(cost: Cost, rows: int, speeds: Speeds, course: Course) -> float:
+def epoch_s(cost: NetworkCost, rows: int, speeds: Speeds, course: Course) -> float:
     """Predicted seconds for all training rows once."""
     speed = speeds.on_gpu * course.gpus if course.gpus else speeds.step * course.threads
     return TRAINING * cost.step_ops * rows / speed
 
 
-def judge(cost: Cost, rows: int, speeds: Speeds, course: Course, allowed: Room) -> Refusal | None:
+def judge(cost: NetworkCost, rows: int, speeds: Speeds, course: Course, allowed: Room) -> Refusal | None:
     """What of it is most beyond what is allowed; None where nothing is."""
     epochs_s, row_ms = MIN_EPOCHS * epoch_s(cost, rows, speeds, course), 1e3 * cost.row_ops / speeds.row
     slack = speeds.on_gpu_slack if course.gpus else speeds.step_slack
@@ -96,7 +96,7 @@ def judge(cost: Cost, rows: int, speeds: Speeds, course: Course, allowed: Room) 
     return Refusal(f"{cost.flops / 1e6:,.0f} million operations a row: {because}", math.log(times))
 
 
-def learn_speeds(seen: Iterable[tuple[Cost, Attempt]], rows: int) -> Speeds:
+def learn_speeds(seen: Iterable[tuple[NetworkCost, Attempt]], rows: int) -> Speeds:
     """The speeds that trials of this run had.
 
     A fold tells its epochs up to the best one, and a few more were paid for: of several trials the fastest is nearest
@@ -127,7 +127,7 @@ class Counter:
 
     def __init__(self, shared: Shared) -> None:
         self._media, self._outputs = shared.raw.media, shared.outputs
-        self._known: dict[str, Cost] = {}
+        self._known: dict[str, NetworkCost] = {}
         self._shape: Shape | None = None
 
     def warm(self) -> None:
@@ -135,7 +135,7 @@ class Counter:
         if self._media is not None:
             Thread(target=self._load, name="automl counter").start()
 
-    def cost(self, family: Family, params: Params) -> Cost | None:
+    def cost(self, family: Family, params: Params) -> NetworkCost | None:
         """Of a configuration; None for a family that is not counted."""
         if family.cost is None or self._media is None:
             return None
@@ -266,7 +266,7 @@ class Screen:
             return Speeds()
         return learn_speeds(self._counted(), self.rows)
 
-    def _counted(self) -> Iterator[tuple[Cost, Attempt]]:
+    def _counted(self) -> Iterator[tuple[NetworkCost, Attempt]]:
         import search_spaces
 
         for attempt in self.attempts.values():

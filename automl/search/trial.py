@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 import search_spaces
-from automl.counted import counted_once
-from automl.metrics import sample_rows
-from automl.modalities.table.features import Features, Lesson, learn_features
+from automl.data.counted import counted_once
+from automl.data.prepare import Shared
+from automl.modalities.table.features import Features, FoldTraining, learn_features
 from automl.modalities.table.recipes import PLAIN, RECIPES
-from automl.prepare import Shared
+from automl.scoring.metrics import sample_rows
 from automl.training import learners
 from cluster.pool import Grant, Partial
 from search_spaces.spec import Learner, Matrix, Rows, Run
@@ -128,9 +128,11 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
         train = train[sample_rows(shared.y[train], max(1, round(share * len(train))), seed=job.fold)]
     held = everything[:0] if job.fold == ALL_ROWS else shared.folds.held(job.fold)
     weight = _some(shared.weight, train)
-    lesson = Lesson(shared.raw.take(train), shared.y[train], shared.outputs, shared.labels, weight, seed=job.fold + 1)
-    features, matrix = learn_features(lesson, recipe)
-    rows = Rows(matrix, lesson.y, weight)
+    training = FoldTraining(
+        shared.raw.take(train), shared.y[train], shared.outputs, shared.labels, weight, seed=job.fold + 1
+    )
+    features, matrix = learn_features(training, recipe)
+    rows = Rows(matrix, training.y, weight)
     encoded = Encoded(
         counted_once(rows, shared.same_rows[train]) if is_once and shared.same_rows is not None else rows,
         Rows(features.transform(shared.raw.take(held)), shared.y[held], _some(shared.weight, held)),

@@ -21,7 +21,7 @@ MARGIN = 0.05  # how far predictions may leave the range of the targets, as a sh
 
 
 @dataclass(frozen=True)
-class Answers:
+class TargetCoding:
     """What the training rows taught about the answers. Outputs are (rows, outputs) or (rows, members, outputs)."""
 
     task: Task
@@ -33,7 +33,7 @@ class Answers:
     prior: tuple[float, ...] = ()  # added to the outputs: log of each class's share, or each level of scaled targets
 
     @classmethod
-    def fit(cls, train: Rows, run: Run) -> Answers:
+    def fit(cls, train: Rows, run: Run) -> TargetCoding:
         """Learn from training rows."""
         if run.task not in OF_NUMBERS:
             counts = np.bincount(train.y, weights=mean_one(train.weight), minlength=run.classes) + 0.5

@@ -71,7 +71,7 @@ def has_long_tail(y: np.ndarray) -> bool:
     return len(y) >= LEAST_ROWS and bool(high - middle > HEAVY * (middle - low) > 0 or middle == low < high)
 
 
-class Bent:
+class TransformedTarget:
     """Any regression learner, fitted on bent answers."""
 
     is_cut = False
@@ -97,10 +97,10 @@ class Bent:
         return {**self.learner.dump(), PART: json.dumps(asdict(self.bend)).encode()}
 
 
-def load_bent(learner: Learner, part: bytes) -> Bent:
+def load_bent(learner: Learner, part: bytes) -> TransformedTarget:
     """The bent learner of a fitted one and its saved curve."""
     read: dict[str, Any] = json.loads(part)
     facts = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
-    bent = Bent(learner, read["kind"])
+    bent = TransformedTarget(learner, read["kind"])
     bent.bend = Bend(**facts)  # type: ignore[arg-type]  # as they were written
     return bent

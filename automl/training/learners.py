@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from automl.training.aimed import ABSOLUTE, BENT, Aimed
-from automl.training.bent import PART, Bent, load_bent
+from automl.training.bent import PART, TransformedTarget, load_bent
 from search_spaces.spec import Family, Learner, Params
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def make(family: Family, params: Params, bend: str = "", metric: str = "") -> Learner:
     """A learner of this configuration, not yet fitted; `bend`: the scale on which it learns its answers."""
     learner, bend = _make(family, params), BENT.get(metric, bend)
-    learner = Bent(learner, bend) if bend else learner
+    learner = TransformedTarget(learner, bend) if bend else learner
     return Aimed(learner, metric) if metric in ABSOLUTE else learner
 
 

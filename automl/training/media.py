@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from automl.training import network
-from automl.training.answers import Answers, mean_one
+from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment, change, mix, shrink
-from automl.training.network import Batch, Recipe, find_device, seeded, use_threads
+from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
 from automl.training.stored import Stored, pack, unpack
 from automl.training.symmetry import flip_is_harmless, sample_rows
 from automl.training.tabular import batch_size, watched
@@ -31,7 +31,7 @@ FEWEST_EPOCHS, MOST_EPOCHS = 6, 200
 DEVICE_SHARE = 0.25  # of a device's free memory that a store may take
 
 
-class Table:
+class MediaTable:
     """Media with targets and weights on the device that trains; a store that would crowd its memory stays outside."""
 
     def __init__(self, media: Media, target: Tensor, weight: Tensor | None) -> None:
@@ -59,7 +59,7 @@ class Table:
 class MediaFeed:
     """Rows of a store as batches, each row changed anew whenever it is served for training."""
 
-    def __init__(self, train: Table, valid: Table | None, how: Augment, batch: int) -> None:
+    def __init__(self, train: MediaTable, valid: MediaTable | None, how: Augment, batch: int) -> None:
         self.train, self.valid, self.how = train, valid, how
         self.looked_at, self.held_rows = LOOKED_AT, 0 if valid is None else len(valid)
         self.steps, self.progress, self.length = max(1, round(len(train) / batch)), 0.0, 0.0
@@ -103,7 +103,7 @@ class MediaLearner:
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
         """Train until the validation error stalls, the plan is done or the time is over."""
         media = media_of(train.X)
-        self.answers = Answers.fit(train, run)
+        self.answers = TargetCoding.fit(train, run)
         encoder = media.encoder if self.family.eats == "media" else None
         self.shape = replace(shape_of(media, self.answers.outputs), encoder=encoder)
         self.params["flip"] = self._decide_flip(media, train.y, run.seed)
@@ -163,16 +163,16 @@ class MediaLearner:
         held = None if valid is None else self._table(valid)
         return MediaFeed(learned, held, how, batch_size(len(train), self.params["batch_scale"]))
 
-    def _table(self, rows: Rows) -> Table:
+    def _table(self, rows: Rows) -> MediaTable:
         weight = mean_one(rows.weight)
         weights = None if weight is None else torch.from_numpy(weight.astype(np.float32))
-        return Table(media_of(rows.X), self.answers.targets(rows.y), weights)
+        return MediaTable(media_of(rows.X), self.answers.targets(rows.y), weights)
 
-    def _recipe(self, steps: int, *, is_timed: bool) -> Recipe:
+    def _recipe(self, steps: int, *, is_timed: bool) -> TrainingRecipe:
         """As long as there is time; where there is no clock, as many epochs as give the configuration's steps."""
         usual = MOST_EPOCHS if is_timed else max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(self.params["steps"] / steps)))
         epochs = max(1, int(self.params.get("rounds", usual)))  # to come to rest there beats half of a longer course
-        return Recipe(
+        return TrainingRecipe(
             epochs=epochs,
             learning_rate=self.params["learning_rate"] * (ADAMW_RATE if self.params["optimizer"] == "adamw" else 1.0),
             weight_decay=self.params["weight_decay"],

@@ -69,7 +69,7 @@ class Objective:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """How to train."""
 
     epochs: int  # over which the learning rate runs its course
@@ -119,7 +119,7 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def train(network: nn.Module, feed: Feed, objective: Objective, recipe: Recipe, run: Run) -> History:
+def train(network: nn.Module, feed: Feed, objective: Objective, recipe: TrainingRecipe, run: Run) -> History:
     """Train in place, with `run.threads` and until `run.until`; RuntimeError if the loss is not finite, even gently.
 
     Batches too large for the device's memory are halved and the training begun anew.
@@ -221,7 +221,7 @@ class _Attempt:
     network: nn.Module
     feed: Feed
     objective: Objective
-    recipe: Recipe
+    recipe: TrainingRecipe
     run: Run
     errors: list[float] = field(default_factory=list)
     averaged: Averaged | None = None

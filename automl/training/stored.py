@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 
 from torch import nn
 
-from automl.modalities.media.encoders.shapes import shape_as_json, shape_from_json
-from automl.training.answers import Answers
+from automl.modalities.encoders.shapes import shape_as_json, shape_from_json
+from automl.training.answers import TargetCoding
 from automl.training.network import seeded
 from search_spaces.spec import Family, Params, Shape
 
@@ -23,7 +23,7 @@ class Stored:
 
     params: Params
     shape: Shape
-    answers: Answers
+    answers: TargetCoding
     network: nn.Module
 
 
@@ -44,7 +44,7 @@ def unpack(family: Family, parts: Mapping[str, bytes]) -> Stored:
     from safetensors.torch import load
 
     facts = json.loads(parts["network.json"])
-    answers = Answers(**{**facts["answers"], "prior": tuple(facts["answers"]["prior"])})
+    answers = TargetCoding(**{**facts["answers"], "prior": tuple(facts["answers"]["prior"])})
     shape = shape_from_json(facts["shape"])
     with seeded(0):  # building draws numbers that the weights replace; the caller's own are left alone
         network = family.build(facts["params"], shape)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from automl.training import network
-from automl.training.answers import Answers, mean_one
-from automl.training.network import Batch, Recipe, find_device, seeded, use_threads
+from automl.training.answers import TargetCoding, mean_one
+from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
 from automl.training.stored import Stored, pack, unpack
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
 
@@ -152,7 +152,7 @@ class NetworkLearner:
 
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
         """Train until the validation error stalls, the plan is done or the time is over."""
-        self.cleaner, self.answers = Cleaner.fit(train.X), Answers.fit(train, run)
+        self.cleaner, self.answers = Cleaner.fit(train.X), TargetCoding.fit(train, run)
         valid = valid if valid is None else watched(valid, len(train), run.seed)
         tables = [self._tensors(table) for table in (train, valid) if table is not None]
         edges = find_edges(tables[0][0].numpy(), int(self.params["bins"]))
@@ -199,11 +199,11 @@ class NetworkLearner:
     def _looked_at(self) -> int:
         return max(128, LOOKED_AT // self._members)
 
-    def _recipe(self, steps: int) -> Recipe:
+    def _recipe(self, steps: int) -> TrainingRecipe:
         """As many epochs as give about the same number of steps on any table, within reason."""
         usual = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(STEPS / steps)))
         epochs = max(1, int(self.params.get("rounds", usual)))  # to come to rest there beats half of a longer course
-        return Recipe(
+        return TrainingRecipe(
             epochs=epochs,
             learning_rate=self.params["learning_rate"],
             weight_decay=self.params["weight_decay"],

@@ -40,7 +40,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class DenseEncoder:
     """What the training rows taught about each column."""
 
     median: np.ndarray
@@ -55,7 +55,7 @@ class Encoder:
     width: int
 
     @classmethod
-    def fit(cls, X: Matrix, most_hot: int, bends: int = 0) -> Encoder:
+    def fit(cls, X: Matrix, most_hot: int, bends: int = 0) -> DenseEncoder:
         """Learn from training rows; rare codes share a column, so that at most about `most_hot` are used."""
         count = X.numbers.shape[1]
         limits = np.array([_limits(X.numbers[:, j]) for j in range(count)]).reshape(count, 3)
@@ -101,7 +101,7 @@ class Encoder:
         return {name: np.asarray(value) for name, value in asdict(self).items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any]) -> Encoder:
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> DenseEncoder:
         """Read what `arrays` gave."""
         return cls(**{**arrays, "width": int(arrays["width"])})
 

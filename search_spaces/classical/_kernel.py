@@ -57,7 +57,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Machine:
+class KernelMachine:
     """Support vectors class after class, and how much each speaks for its class against each of the others."""
 
     gamma: np.ndarray
@@ -116,7 +116,7 @@ def nearness(left: np.ndarray, right: np.ndarray, gamma: Any) -> np.ndarray:
     return near
 
 
-def solve(problem: Problem, run: Run) -> tuple[Machine, bool]:
+def solve(problem: Problem, run: Run) -> tuple[KernelMachine, bool]:
     """A machine, and whether the clock left something unsolved; a pair that was not reached gives no opinion."""
     groups = problem.groups()
     total, classes, is_cut = len(problem), problem.classes, False
@@ -140,7 +140,7 @@ def solve(problem: Problem, run: Run) -> tuple[Machine, bool]:
     speaks = (dual != 0).any(axis=1)
     kept = [group[speaks[group]] for group in groups]
     order = np.concatenate(kept)
-    machine = Machine(
+    machine = KernelMachine(
         gamma=np.array(problem.gamma),
         support=problem.table[order],
         dual=dual[order],

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces.classical._answers import Answers, unit_weight
-from search_spaces.classical._dense import Dense, Encoder
+from search_spaces.classical._dense import Dense, DenseEncoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import Choice, Family, Float, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
@@ -56,7 +56,7 @@ class Linear:
         if run.task == "regression":
             solve = _least_absolute if run.metric == "mae" else _ridge
         with threadpool_limits(run.threads):
-            self.encoder = Encoder.fit(train.X, MOST_HOT, bends)
+            self.encoder = DenseEncoder.fit(train.X, MOST_HOT, bends)
             rows = Rows(train.X, self.answers.encode(train.y), unit_weight(train))
             weights, self.is_cut = solve(self.encoder, rows, self.params["penalty"], run)
         self.slopes = np.ascontiguousarray(weights[:-1], dtype=np.float32)
@@ -86,7 +86,7 @@ def _shares(raw: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _least_absolute(encoder: Encoder, rows: Rows, penalty: float, run: Run) -> tuple[np.ndarray, bool]:
+def _least_absolute(encoder: DenseEncoder, rows: Rows, penalty: float, run: Run) -> tuple[np.ndarray, bool]:
     """Ridge again and again, each row weighed by one over its last miss: its square then counts as the miss itself."""
     weights, is_cut = _ridge(encoder, rows, penalty, run)
     for _ in range(PASSES):
@@ -98,7 +98,7 @@ def _least_absolute(encoder: Encoder, rows: Rows, penalty: float, run: Run) -> t
 
 
 def _ridge(
-    encoder: Encoder, rows: Rows, penalty: float, run: Run, before: np.ndarray | None = None
+    encoder: DenseEncoder, rows: Rows, penalty: float, run: Run, before: np.ndarray | None = None
 ) -> tuple[np.ndarray, bool]:
     """Normal equations summed up block by block; the blocks seen before the deadline decide.
 
@@ -127,7 +127,7 @@ def _ridge(
     return np.linalg.solve(gram + np.diag(free_intercept), moment)[:, None], is_cut
 
 
-def _logistic(encoder: Encoder, rows: Rows, penalty: float, run: Run) -> tuple[np.ndarray, bool]:
+def _logistic(encoder: DenseEncoder, rows: Rows, penalty: float, run: Run) -> tuple[np.ndarray, bool]:
     """Multinomial logistic regression by L-BFGS; the last iterate before the deadline decides."""
     from scipy.optimize import minimize
 
@@ -188,7 +188,7 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     learner.answers = Answers.read(parts)
     state = unpack_arrays(parts["linear.npz"])
     learner.slopes, learner.intercept = state.pop("slopes"), state.pop("intercept")
-    learner.encoder = Encoder.from_arrays(state)
+    learner.encoder = DenseEncoder.from_arrays(state)
     return learner
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces.classical._answers import Answers, unit_weight
-from search_spaces.classical._dense import Encoder
+from search_spaces.classical._dense import DenseEncoder
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
 from search_spaces.spec import Choice, Family, Int, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
@@ -44,7 +44,7 @@ class Neighbors:
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:  # noqa: ARG002 - part of the protocol
         """Encode and keep the rows, or a seeded sample of them."""
         self.answers = Answers.of(train, run)
-        self.encoder = Encoder.fit(train.X, MOST_HOT)
+        self.encoder = DenseEncoder.fit(train.X, MOST_HOT)
         width = self.encoder.width + train.X.numbers.shape[1] + len(self.encoder.flagged)
         most = min(MOST_ROWS, MOST_CELLS // width)
         chosen = np.arange(len(train))
@@ -111,7 +111,7 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     """Read what `dump` wrote."""
     learner = Neighbors(unpack_json(parts["params.json"]))
     learner.answers = Answers.read(parts)
-    learner.encoder = Encoder.from_arrays(unpack_arrays(parts["encoder.npz"]))
+    learner.encoder = DenseEncoder.from_arrays(unpack_arrays(parts["encoder.npz"]))
     state = unpack_arrays(parts["rows.npz"])
     learner.table, learner.value, learner.weight = state["table"], state["value"], state["weight"]
     learner._index()

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from search_spaces.classical._answers import Answers, unit_weight
-from search_spaces.classical._dense import Encoder
-from search_spaces.classical._kernel import Machine, Problem, solve, within_time
+from search_spaces.classical._dense import DenseEncoder
+from search_spaces.classical._kernel import KernelMachine, Problem, solve, within_time
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
 from search_spaces.spec import Family, Float, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
@@ -109,7 +109,7 @@ class SupportVectors:
             chosen = np.sort(np.random.default_rng(run.seed).choice(chosen, MOST_ROWS, replace=False))
         X = train.X.take(chosen)
         weight = None if train.weight is None else train.weight[chosen]
-        self.encoder = Encoder.fit(X, MOST_HOT)
+        self.encoder = DenseEncoder.fit(X, MOST_HOT)
         table = self.encoder.encode(X).full()
         spread = float(table.var(axis=0, dtype=np.float64).sum())
         return Problem(
@@ -186,8 +186,8 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     learner.answers = Answers.read(parts)
     odds = unpack_json(parts["odds.json"])
     learner.odds = Odds(**{**odds, "bias": tuple(odds["bias"])})
-    learner.encoder = Encoder.from_arrays(unpack_arrays(parts["encoder.npz"]))
-    learner.machine = Machine(**unpack_arrays(parts["machine.npz"]))
+    learner.encoder = DenseEncoder.from_arrays(unpack_arrays(parts["encoder.npz"]))
+    learner.machine = KernelMachine(**unpack_arrays(parts["machine.npz"]))
     learner.threads = ThreadpoolController()
     return learner
 

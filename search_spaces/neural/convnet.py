@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.neural import vision
-from search_spaces.spec import Choice, Cost, Family, Float, Int, Needs, Params, Price, Shape, Space
+from search_spaces.spec import Choice, Family, Float, Int, Needs, NetworkCost, Params, Price, Shape, Space
 
 ARCHITECTURE: Space = {
     "stem": Choice(("plain", "whitened"), start="plain"),
@@ -58,21 +58,21 @@ SPACE: Space = {**ARCHITECTURE, **RECIPE, **AUGMENTATION}
 
 def build(params: Params, shape: Shape) -> Any:
     """The bare network: (rows, height, width, channels) of bytes, or of floats on their scale -> (rows, outputs)."""
-    from search_spaces.neural.vision.body import Body, Plan
+    from search_spaces.neural.vision.body import Body, BodyPlan
     from search_spaces.neural.vision.front import OnMedia, Picture
 
     channels, height, width = _map(params, shape)
-    body = Body(params, Plan(channels, (height, width), shape.outputs))
+    body = Body(params, BodyPlan(channels, (height, width), shape.outputs))
     return OnMedia(Picture(channels, params["resolution"]), body)
 
 
-def cost(params: Params, shape: Shape) -> Cost:
+def cost(params: Params, shape: Shape) -> NetworkCost:
     """What the network would take for a row, without its front."""
-    from search_spaces.neural.vision.body import Body, Plan
+    from search_spaces.neural.vision.body import Body, BodyPlan
     from search_spaces.neural.vision.cost import on_paper
 
     channels, *size = _map(params, shape)
-    return on_paper(lambda: Body(params, Plan(channels, (size[0], size[1]), shape.outputs)), (channels, *size))
+    return on_paper(lambda: Body(params, BodyPlan(channels, (size[0], size[1]), shape.outputs)), (channels, *size))
 
 
 def _map(params: Params, shape: Shape) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.neural.convnet import ARCHITECTURE, RECIPE
-from search_spaces.spec import Choice, Cost, Family, Float, Int, Needs, Params, Price, Shape, Space
+from search_spaces.spec import Choice, Family, Float, Int, Needs, NetworkCost, Params, Price, Shape, Space
 
 SPECTRUM: Space = {
     "window_ms": Float(10.0, 80.0, start=32.0, log=True),
@@ -45,21 +45,21 @@ PORTFOLIO: tuple[Params, ...] = (
 
 def build(params: Params, shape: Shape) -> Any:
     """The bare network: waves (rows, samples) of int16, or of floats on their scale -> (rows, outputs)."""
-    from search_spaces.neural.vision.body import Body, Plan
+    from search_spaces.neural.vision.body import Body, BodyPlan
     from search_spaces.neural.vision.front import OnMedia, Sound
 
     front = Sound(params, _sound(shape))
-    return OnMedia(front, Body(params, Plan(front.channels, front.size, shape.outputs)))
+    return OnMedia(front, Body(params, BodyPlan(front.channels, front.size, shape.outputs)))
 
 
-def cost(params: Params, shape: Shape) -> Cost:
+def cost(params: Params, shape: Shape) -> NetworkCost:
     """What the network would take for a row, without the making of its spectrogram."""
-    from search_spaces.neural.vision.body import Body, Plan
+    from search_spaces.neural.vision.body import Body, BodyPlan
     from search_spaces.neural.vision.cost import on_paper
     from search_spaces.neural.vision.front import Sound
 
     front = Sound(params, _sound(shape))
-    plan = Plan(front.channels, front.size, shape.outputs)
+    plan = BodyPlan(front.channels, front.size, shape.outputs)
     return on_paper(lambda: Body(params, plan), (front.channels, *front.size))
 
 

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from automl.cli.parser import build
+from automl.doors.cli.parser import build
 from automl.errors import AutomlError, RunError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -19,7 +19,7 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     given = build().parse_args(argv)
-    from automl.cli import verbs
+    from automl.doors.cli import verbs
 
     try:
         return int(getattr(verbs, given.verb)(given))

@@ -6,18 +6,18 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from automl.cli.streams import print_json, readable
+from automl.doors.cli.streams import print_json, readable
 from automl.records import as_json
 
 if TYPE_CHECKING:
-    from automl.evaluate import Evaluation
+    from automl.model.evaluate import Evaluation
     from automl.records import Score
 
 
 def evaluate(given: Namespace) -> int:
     """Score a model, or those of several targets."""
-    from automl.bundle import Bundle, load
-    from automl.evaluate import evaluate
+    from automl.model.bundle import Bundle, load
+    from automl.model.evaluate import evaluate
 
     model = load(given.model)
     with readable(given.data) as data:
@@ -37,7 +37,7 @@ def evaluate(given: Namespace) -> int:
 
 def importance(given: Namespace) -> int:
     """Show which columns the model of a run rests on, or those of several targets."""
-    from automl.bundle import BundleResult, open_run
+    from automl.result import BundleResult, open_run
 
     run = open_run(given.run)
     results = run.results if isinstance(run, BundleResult) else {"": run}
@@ -66,8 +66,8 @@ def _columns(target: str, told: dict[str, Any]) -> str:
 
 def _promised(place: str) -> dict[str, Score]:
     """The score that the run promised for each target; none where only the model was saved."""
-    from automl.bundle import BundleResult, open_run
     from automl.errors import InputError
+    from automl.result import BundleResult, open_run
 
     try:
         run = open_run(place)

@@ -7,7 +7,8 @@ import sys
 from dataclasses import fields
 from typing import Any, NoReturn
 
-from automl.options import Options, near
+from automl.messages import near
+from automl.options import Options
 
 EPILOG = """examples:
   automl fit churn.csv --target churn --budget 5m

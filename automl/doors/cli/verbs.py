@@ -10,25 +10,24 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.cli import judging
-from automl.cli.streams import print_json as _print
-from automl.cli.streams import readable
+from automl.doors.cli import judging
+from automl.doors.cli.streams import print_json as _print
+from automl.doors.cli.streams import readable
 from automl.errors import InputError
 from automl.options import Options
 from automl.records import as_json
 
 if TYPE_CHECKING:
-    from automl.bundle import BundleResult
-    from automl.progress import Silence
-    from automl.result import Result
-    from automl.terminal import Terminal
+    from automl.result import BundleResult, Result
+    from automl.runtime.progress import Silence
+    from automl.runtime.terminal import Terminal
 
 INTERRUPTED, NOT_GOOD_ENOUGH = 130, 3
 
 
 def fit(given: Namespace) -> int:
     """Run, and print the verdict."""
-    from automl.run import run
+    from automl.doors.python import run
 
     names = [spec.name for spec in fields(Options) if hasattr(given, spec.name) and spec.name != "verbose"]
     options = Options.of({name: getattr(given, name) for name in names})
@@ -40,19 +39,19 @@ def fit(given: Namespace) -> int:
 
 def resume(given: Namespace) -> int:
     """Go on with a run, and print the verdict."""
-    from automl.earlier import Wish
-    from automl.run import go_on
+    from automl.doors.python import go_on
+    from automl.runtime.resume import ResumeRequest
 
     changes = {name: getattr(given, name, None) for name in ("cluster", "workers", "rates")}
     listener = _listener(given)
-    result = go_on(Wish(given.run, given.budget, given.data, changes), listener, _started())
+    result = go_on(ResumeRequest(given.run, given.budget, given.data, changes), listener, _started())
     listener.close()
     return _tell(result, given, None)
 
 
 def _listener(given: Namespace) -> Silence | Terminal:
-    from automl.progress import Silence
-    from automl.terminal import Terminal
+    from automl.runtime.progress import Silence
+    from automl.runtime.terminal import Terminal
 
     is_silent = given.quiet or given.json
     return Silence() if is_silent else Terminal(sys.stderr, 2 if given.verbose else 1)
@@ -81,7 +80,7 @@ def predict(given: Namespace) -> int:
     """Predict a file with a saved model."""
     import pandas as pd
 
-    from automl.bundle import load
+    from automl.model.bundle import load
 
     model = load(given.model)
     with readable(given.data) as data:
@@ -111,9 +110,9 @@ def importance(given: Namespace) -> int:
 
 def profile(given: Namespace) -> int:
     """Show how data is understood."""
-    from automl.modalities.media.intake import take_in
-    from automl.profiler import examine
-    from automl.reading import load
+    from automl.data.profiler import examine
+    from automl.data.reading import load
+    from automl.modalities.files.intake import take_in
 
     options = Options.of({"target": given.target})
     dataset = load(given.data, options, decode=take_in)
@@ -138,7 +137,7 @@ def profile(given: Namespace) -> int:
 
 def report(given: Namespace) -> int:
     """Show a run's result."""
-    from automl.bundle import BundleResult, open_run
+    from automl.result import BundleResult, open_run
 
     result = open_run(given.run)
     if given.output:
@@ -157,7 +156,7 @@ def report(given: Namespace) -> int:
 
 def doctor(given: Namespace) -> int:
     """Check the installation."""
-    from automl.doctor import examine, examine_cluster
+    from automl.doors.doctor import examine, examine_cluster
 
     checks = examine()
     if given.cluster or given.path:

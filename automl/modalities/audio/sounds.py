@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from automl.errors import InputError
-from automl.modalities.media.store import Store, new_store
-from automl.modalities.media.waves import Header, header, is_clipped, loaded, loudest_part, resampled, soundfile
+from automl.modalities.audio.waves import Header, header, is_clipped, loaded, loudest_part, resampled, soundfile
+from automl.modalities.files.store import Store, new_store
 from automl.records import Finding
 
 MEASURED = 2_000  # sounds whose headers are read; more say the same

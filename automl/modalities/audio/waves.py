@@ -184,7 +184,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 def _reason(source: Any, error: Exception) -> str:
     """Why a file is no sound, in words for its owner."""
-    from automl.modalities.table.read import one_line
+    from automl.messages import one_line
 
     if isinstance(error, InputError):
         return str(error)

@@ -15,12 +15,12 @@ from automl.errors import OptionError
 if TYPE_CHECKING:
     import numpy as np
 
-    from automl.modalities.media.encoders.checkpoint import Checkpoint, Kind
+    from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind
 
 _KINDS = {  # in the order in which they are asked whether a place is theirs
-    "automl": "automl.modalities.media.encoders.own:KIND",
-    "timm": "automl.modalities.media.encoders.timm_:KIND",
-    "transformers": "automl.modalities.media.encoders.transformers_:KIND",
+    "automl": "automl.modalities.encoders.own:KIND",
+    "timm": "automl.modalities.encoders.timm_:KIND",
+    "transformers": "automl.modalities.encoders.transformers_:KIND",
 }
 
 
@@ -29,12 +29,12 @@ def names() -> list[str]:
     return list(_KINDS)
 
 
-def get(name: str) -> Kind:
+def get(name: str) -> CheckpointKind:
     """The kind of that name; ValueError for an unknown one."""
     if name not in _KINDS:
         raise ValueError(f"unknown kind of checkpoint {name!r}. Known kinds: {', '.join(_KINDS)}.")
     module, attribute = _KINDS[name].split(":")
-    kind: Kind = getattr(import_module(module), attribute)
+    kind: CheckpointKind = getattr(import_module(module), attribute)
     return kind
 
 
@@ -57,6 +57,6 @@ def read(place: str) -> Checkpoint:
 
 def from_json(plain: Mapping[str, Any], weights: bytes | np.ndarray | None = None) -> Checkpoint:
     """What `as_json` of a checkpoint wrote; without weights it is the architecture alone."""
-    from automl.modalities.media.encoders.checkpoint import Checkpoint
+    from automl.modalities.encoders.checkpoint import Checkpoint
 
     return Checkpoint(**plain, weights=weights)

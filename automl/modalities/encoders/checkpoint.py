@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class CheckpointKind:
     """One make of checkpoints.
 
     `read` checks all that can be checked and gives errors in one line; `build` makes the bare network: rows as a store
@@ -53,7 +53,7 @@ class Checkpoint:
         import torch
         from safetensors.torch import load
 
-        from automl.modalities.media import encoders
+        from automl.modalities import encoders
 
         with torch.random.fork_rng(devices=[]):  # building draws numbers; the caller's own are left alone
             network = encoders.get(self.kind).build(self.facts, rate)

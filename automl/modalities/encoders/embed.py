@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.modalities.media.encoders.checkpoint import Checkpoint
+from automl.modalities.encoders.checkpoint import Checkpoint
 from cluster.cores import cores
 from search_spaces.spec import Media
 

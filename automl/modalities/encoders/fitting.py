@@ -26,7 +26,7 @@ def pictures(x: Tensor, sides: tuple[int, int], channels: int) -> Tensor:
     return nn.functional.interpolate(maps, sides, mode="bilinear", antialias=True)
 
 
-class Prepared(nn.Module):
+class FittedPictures(nn.Module):
     """Pictures of any size, shrunk and scaled as a checkpoint says: its sides, channels, mean and deviation."""
 
     mean: Tensor

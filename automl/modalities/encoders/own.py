@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 
 import search_spaces
 from automl.errors import ArtifactError, InputError
-from automl.modalities.media.encoders.checkpoint import Checkpoint, Kind, seal
-from automl.modalities.media.encoders.shapes import shape_as_json, shape_from_json
+from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
+from automl.modalities.encoders.shapes import shape_as_json, shape_from_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,7 +70,7 @@ def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
     return _wrapped(network, facts, rate)
 
 
-KIND = Kind("automl", claims, read, build)
+KIND = CheckpointKind("automl", claims, read, build)
 
 
 def _model(folder: Path) -> Path | None:
@@ -111,7 +111,7 @@ def _wrapped(network: Any, facts: Mapping[str, Any], rate: int) -> nn.Module:
     """Behind what makes pictures and sounds of any size fit it."""
     from torch import Tensor, nn
 
-    from automl.modalities.media.encoders import fitting
+    from automl.modalities.encoders import fitting
 
     shape = shape_from_json(facts["shape"])
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from automl.modalities.media import encoders
+from automl.modalities import encoders
 from search_spaces.spec import Shape
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InputError, OptionError
-from automl.modalities.media.encoders.checkpoint import Checkpoint, Kind, seal
-from automl.modalities.table.read import one_line
+from automl.messages import one_line
+from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -70,20 +70,20 @@ def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
     return _wrapped(require().create_model(facts["name"], pretrained=False, num_classes=0), facts)
 
 
-KIND = Kind("timm", claims, read, build, require)
+KIND = CheckpointKind("timm", claims, read, build, require)
 
 
 def _wrapped(model: Any, facts: Mapping[str, Any]) -> nn.Module:
     from torch import nn
 
-    from automl.modalities.media.encoders import fitting
+    from automl.modalities.encoders import fitting
 
     class Seeing(nn.Module):
         """Pictures of any size -> what the model says of each."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.prepared, self.model = fitting.Prepared(facts), model
+            self.prepared, self.model = fitting.FittedPictures(facts), model
 
         def forward(self, x: Tensor) -> Tensor:
             said: Tensor = self.model(self.prepared(x))

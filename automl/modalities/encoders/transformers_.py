@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from automl.errors import InputError, OptionError
-from automl.modalities.media.encoders.checkpoint import Checkpoint, Kind, seal
-from automl.modalities.table.read import one_line
+from automl.messages import one_line
+from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -100,7 +100,7 @@ def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
     return _wrapped(model, facts, rate)
 
 
-KIND = Kind("transformers", claims, read, build, require)
+KIND = CheckpointKind("transformers", claims, read, build, require)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -235,14 +235,14 @@ def _wrapped(model: Any, facts: Mapping[str, Any], rate: int) -> nn.Module:
     import torch
     from torch import nn
 
-    from automl.modalities.media.encoders import fitting
+    from automl.modalities.encoders import fitting
 
     class Seeing(nn.Module):
         """Pictures of any size -> the model's summary of each."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.prepared, self.model = fitting.Prepared(facts), model
+            self.prepared, self.model = fitting.FittedPictures(facts), model
             self.has_class_token = any("cls_token" in n or "class_emb" in n for n, _ in model.named_parameters())
 
         def forward(self, x: Tensor) -> Tensor:

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from automl.errors import InputError
-from automl.modalities.media import descriptors, encoders, pictures, sounds, spectra
-from automl.modalities.media.encoders.checkpoint import Checkpoint
-from automl.modalities.media.pictures import Look
-from automl.modalities.media.sounds import Hearing
-from automl.records import Sense
+from automl.modalities import encoders
+from automl.modalities.audio import sounds, spectra
+from automl.modalities.audio.sounds import Hearing
+from automl.modalities.encoders.checkpoint import Checkpoint
+from automl.modalities.image import descriptors, pictures
+from automl.modalities.image.pictures import PictureShape
+from automl.records import Codec
 from cluster.cores import cores
 from search_spaces.spec import Media, MediaKind
 
@@ -25,10 +27,10 @@ FEW_CELLS = 16  # below it, starting threads costs more than it gives
 
 
 @dataclass(frozen=True)
-class Sight:
+class ImageCodec:
     """Pictures of one size."""
 
-    look: Look
+    look: PictureShape
     kind: MediaKind = "image"
     encoder: Checkpoint | None = None  # a trained network that describes them as well
 
@@ -58,7 +60,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Ear:
+class AudioCodec:
     """Sounds of one rate and length."""
 
     hearing: Hearing
@@ -87,18 +89,18 @@ class Ear:
         return {"kind": self.kind, **asdict(self.hearing), **_plain(self.encoder)}
 
 
-def sense_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> Sense:
+def sense_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> Codec:
     """What `as_json` of a sense wrote; `weights`: of its encoder, without which it decodes but cannot describe."""
     facts = {name: value for name, value in plain.items() if name not in ("kind", "encoder")}
     encoder = encoders.from_json(plain["encoder"], weights) if "encoder" in plain else None
     if plain["kind"] == "image":
-        return Sight(Look(**facts), encoder=encoder)
-    return Ear(Hearing(**facts), encoder=encoder)
+        return ImageCodec(PictureShape(**facts), encoder=encoder)
+    return AudioCodec(Hearing(**facts), encoder=encoder)
 
 
-def seeing_with(sense: Sense, encoder: Checkpoint) -> Sense:
+def seeing_with(sense: Codec, encoder: Checkpoint) -> Codec:
     """The same decoding, described by a trained network."""
-    if not isinstance(sense, Sight | Ear):
+    if not isinstance(sense, ImageCodec | AudioCodec):
         raise TypeError(f"a {type(sense).__name__} takes no encoder. Give what take_in made.")
     return replace(sense, encoder=encoder)
 
@@ -107,7 +109,7 @@ def _beside(own: np.ndarray, media: Media, encoder: Checkpoint | None) -> np.nda
     """Both: where weights know much our own numbers do no harm, and where they know little these carry the model."""
     if encoder is None:
         return own
-    from automl.modalities.media.encoders.embed import embed  # torch comes with it
+    from automl.modalities.encoders.embed import embed  # torch comes with it
 
     said = embed(media, encoder).numbers
     return own if said is None else np.hstack([own, said])

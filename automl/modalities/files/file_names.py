@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from automl.modalities.media.listing import same_spelling
+from automl.modalities.files.listing import same_spelling
 
 MOST = 0.95  # of the files must have names of one form
 REPEATED = 0.9  # of the files must share their value with another file
@@ -39,7 +39,7 @@ class Hint:
 
 
 @dataclass(frozen=True)
-class _Column:
+class _NamePart:
     """One part of all names, None where a name is of another form."""
 
     place: str  # in words
@@ -86,7 +86,7 @@ def _columns(files: Sequence[str]) -> list[tuple[str | None, ...]]:
     return [tuple(name[place] if len(name) == width else None for name in split) for place in range(width)]
 
 
-def _named(files: Sequence[str]) -> list[_Column]:
+def _named(files: Sequence[str]) -> list[_NamePart]:
     """Parts that say what they are: patient012, or speaker and after it 3."""
     columns, found = _columns(files), []
     for place, column in enumerate(columns):
@@ -94,17 +94,17 @@ def _named(files: Sequence[str]) -> list[_Column]:
         prefixes = {value.rstrip("0123456789") for value in usual}
         has_number = all(value[-1:].isdecimal() for value in usual)
         if len(prefixes) == 1 and prefixes <= OWNERS and has_number:
-            found.append(_Column(_place(place), column, "named"))
+            found.append(_NamePart(_place(place), column, "named"))
         elif len(prefixes) == 1 and set(usual) <= OWNERS and place + 1 < len(columns):
-            found.append(_Column(f"{_place(place + 1)}, after '{usual[0]}',", columns[place + 1], "named"))
+            found.append(_NamePart(f"{_place(place + 1)}, after '{usual[0]}',", columns[place + 1], "named"))
     return found
 
 
-def _inner_folders(files: Sequence[str], classes: Sequence[str]) -> list[_Column]:
+def _inner_folders(files: Sequence[str], classes: Sequence[str]) -> list[_NamePart]:
     """Folders between that of the class and the file."""
     values = [_inner_folder(file, label) for file, label in zip(files, classes, strict=True)]
     is_usual = sum(value is not None for value in values) >= MOST * len(values)
-    return [_Column("the folder inside that of the class", tuple(values), "folder")] if is_usual else []
+    return [_NamePart("the folder inside that of the class", tuple(values), "folder")] if is_usual else []
 
 
 def _inner_folder(file: str, label: str) -> str | None:
@@ -112,7 +112,7 @@ def _inner_folder(file: str, label: str) -> str | None:
     return above[-1] if label in above[:-1] and above[-1] != label and above[-1].lower() not in NOBODY else None
 
 
-def _others(files: Sequence[str]) -> list[_Column]:
+def _others(files: Sequence[str]) -> list[_NamePart]:
     """Words, codes of letters and digits, and large numbers that others follow."""
     columns, found = _columns(files), []
     for place, column in enumerate(columns):
@@ -121,14 +121,14 @@ def _others(files: Sequence[str]) -> list[_Column]:
         if letters & NOBODY:
             continue
         if all(value.isalpha() for value in usual):
-            found.append(_Column(_place(place), column, "word"))
+            found.append(_NamePart(_place(place), column, "word"))
         elif is_last or not all(value.isascii() for value in usual):
             continue
         elif all(value.isdecimal() for value in usual):
             if place == 0 and _are_ids(usual):
-                found.append(_Column(_place(place), column, "number"))
+                found.append(_NamePart(_place(place), column, "number"))
         elif not any(value.isdecimal() for value in usual):
-            found.append(_Column(_place(place), column, "code"))
+            found.append(_NamePart(_place(place), column, "code"))
     return found
 
 
@@ -146,7 +146,7 @@ def _place(place: int) -> str:
 # --- whether it is one ---------------------------------------------------------------------------------------------
 
 
-def _is_owner(column: _Column, classes: Sequence[str]) -> bool:
+def _is_owner(column: _NamePart, classes: Sequence[str]) -> bool:
     known = [(value, label) for value, label in zip(column.values, classes, strict=True) if value is not None]
     sizes = Counter(value for value, _ in known)
     if not FEWEST[column.kind] <= len(sizes) <= len(known) / 3 or max(sizes.values()) > LARGEST * len(known):
@@ -175,7 +175,7 @@ def _is_decided(found: dict[str, list[int]], count: int) -> bool:
     return sum(max(sizes) for sizes in found.values()) >= 0.98 * count
 
 
-def _hint(column: _Column, classes: Sequence[str]) -> Hint:
+def _hint(column: _NamePart, classes: Sequence[str]) -> Hint:
     sizes = Counter(value for value in column.values if value is not None)
     spread = defaultdict(set)
     for value, label in zip(column.values, classes, strict=True):

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.errors import InputError
-from automl.modalities.media.listing import (
+from automl.messages import counted, shown
+from automl.modalities.files.listing import (
     UNREADABLE,
     Listing,
-    counted,
     kind_of_name,
     list_folder,
     same_spelling,
     suffix_of,
     walk,
 )
-from automl.modalities.media.metadata import rows_of_files
-from automl.modalities.table.read import Table, shown
+from automl.modalities.files.metadata import rows_of_files
+from automl.modalities.files.read import Table
 from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import InputError
-from automl.folder import write_whole
-from automl.modalities.media import cache
-from automl.modalities.media.file_names import group_hints
-from automl.modalities.media.look_alikes import find_twins, pairs_across
-from automl.modalities.media.sense import Ear, Sight
-from automl.records import Finding, Sense, Sensed
+from automl.modalities.files import cache
+from automl.modalities.files.decoding import AudioCodec, ImageCodec
+from automl.modalities.files.file_names import group_hints
+from automl.modalities.files.look_alikes import find_twins, pairs_across
+from automl.records import Codec, Decoded, Finding
+from automl.runtime.folder import write_whole
 from cluster.cores import cores
 from cluster.memory import free_mb
 from search_spaces.spec import Media, MediaKind
@@ -43,7 +43,7 @@ Report = Callable[[int, int], None]  # how many of how many are decoded
 class Intake:
     """What was taken in."""
 
-    sensed: Sensed
+    sensed: Decoded
     kept: np.ndarray  # bool per cell: which could be decoded
 
 
@@ -72,30 +72,30 @@ def take_in(
     left, labels = [cells[row] for row in rows.tolist()], answers.to_numpy()[rows]
     groups = find_twins(stored.media.store, rows)
     findings = [*_unreadable(cells, stored.failures), *stored.odd, *_torn(left, groups, labels), *_owners(left, labels)]
-    return Intake(Sensed(name, stored.media.take(rows), sense, why, groups, tuple(findings)), kept)
+    return Intake(Decoded(name, stored.media.take(rows), sense, why, groups, tuple(findings)), kept)
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------
 
 
-def _pictures(cells: Sequence[Any], report: Report | None) -> tuple[_Stored, Sense, str]:
-    from automl.modalities.media import pictures
+def _pictures(cells: Sequence[Any], report: Report | None) -> tuple[_Stored, Codec, str]:
+    from automl.modalities.image import pictures
 
     look, why = pictures.choose_look(pictures.measure(cells), len(cells), STORE_SHARE * free_mb())
-    place, is_there = _place(cells, Sight(look))
+    place, is_there = _place(cells, ImageCodec(look))
     if not is_there:
         decoded = pictures.decode_all(cells, look, place / STORE, cores(), report)
         _write(place, {"failures": decoded.failures})
     store, facts = _read(place)
-    return _Stored(Media("image", store, np.arange(len(store))), _numbered(facts["failures"])), Sight(look), why
+    return _Stored(Media("image", store, np.arange(len(store))), _numbered(facts["failures"])), ImageCodec(look), why
 
 
-def _sounds(cells: Sequence[Any], report: Report | None) -> tuple[_Stored, Sense, str]:
-    from automl.modalities.media import sounds
+def _sounds(cells: Sequence[Any], report: Report | None) -> tuple[_Stored, Codec, str]:
+    from automl.modalities.audio import sounds
 
     lengths = sounds.measure(cells)
     hearing, why = sounds.choose_hearing(lengths, len(cells), STORE_SHARE * free_mb())
-    place, is_there = _place(cells, Ear(hearing))
+    place, is_there = _place(cells, AudioCodec(hearing))
     if not is_there:
         found = sounds.decode_all(cells, hearing, place / STORE, cores(), report)
         _write(
@@ -112,10 +112,10 @@ def _sounds(cells: Sequence[Any], report: Report | None) -> tuple[_Stored, Sense
     silent, clipped = tuple(facts["silent"]), tuple(facts["clipped"])
     decoded = sounds.DecodedSounds(str(place / STORE), real, failures, silent, clipped)
     media = Media("audio", store, np.arange(len(store)), hearing.rate, real)
-    return _Stored(media, failures, tuple(sounds.findings(lengths, hearing, decoded))), Ear(hearing), why
+    return _Stored(media, failures, tuple(sounds.findings(lengths, hearing, decoded))), AudioCodec(hearing), why
 
 
-def _place(cells: Sequence[Any], sense: Sense) -> tuple[Path, bool]:
+def _place(cells: Sequence[Any], sense: Codec) -> tuple[Path, bool]:
     """The folder of a store, and whether an earlier run has filled it."""
     place = cache.place_for(cells, sense.as_json())
     if place is None:  # arrays: nothing names them, so they are kept for this process only

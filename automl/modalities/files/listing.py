@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automl.errors import InputError
-from automl.modalities.table.read import shown
+from automl.messages import counted, shown
 from search_spaces.spec import MediaKind
 
 IMAGES = frozenset([".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"])
@@ -119,11 +119,6 @@ def extensions(counts: Counter[str], most: int = 6) -> str:
     """The most frequent ones, for instance: .txt, .md"""
     named = [shown(suffix, 12).strip("'") if suffix else "no extension" for suffix, _ in counts.most_common(most)]
     return ", ".join(named + ["..."] * (len(counts) > most))
-
-
-def counted(count: int, noun: str) -> str:
-    """For instance: 1 file, 2,000 files"""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _is_text(name: str) -> bool:

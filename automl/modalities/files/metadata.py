@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from automl.errors import InputError
-from automl.modalities.media.listing import counted, same_spelling
-from automl.modalities.table.read import Table, read_file, shown
+from automl.messages import counted, shown
+from automl.modalities.files.listing import same_spelling
+from automl.modalities.files.read import Table, read_file
 
 FILE_COLUMNS = ("file_name", "filename", "file", "path")  # the first is the convention, the others are a guess
 

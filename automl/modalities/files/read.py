@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from automl.errors import InputError
-from automl.modalities.table.sniff import NAMED, PREFIX, Dialect, encoding_notes, find_encoding, find_ragged, sniff
+from automl.messages import one_line, shown
+from automl.modalities.files.sniff import NAMED, PREFIX, Dialect, encoding_notes, find_encoding, find_ragged, sniff
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,18 +79,6 @@ def _format(path: Path) -> str:
         state = "is not a regular file" if path.exists() else f"does not exist in {shown(str(path.parent))}"
         raise InputError(f"it {state}. Give the path of a table: {READABLE}.")
     return suffix
-
-
-def shown(value: object, limit: int = 60) -> str:
-    """A value as one short line for a message."""
-    text = repr(value if not isinstance(value, str) or len(value) <= limit else value[:limit] + "…")
-    return text if len(text) <= limit * 2 else text[: limit * 2] + "…"
-
-
-def one_line(error: object, limit: int = 160) -> str:
-    """Another library's message, cut to one short line."""
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return text if len(text) <= limit else text[:limit] + "…"
 
 
 def _content(path: Path, of_lines: bool) -> bytes:

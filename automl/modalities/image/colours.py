@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.modalities.media.planes import cell_means
+from automl.modalities.image.planes import cell_means
 
 CELLS, COARSE = 4, 2  # to a side: for moments, for histograms
 LIGHTS, HUES = 5, 8

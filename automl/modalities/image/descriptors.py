@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.modalities.media.colours import colour_names, colours
-from automl.modalities.media.gradients import edge_names, edges
-from automl.modalities.media.planes import in_blocks, planes
-from automl.modalities.media.textures import texture_names, textures
+from automl.modalities.image.colours import colour_names, colours
+from automl.modalities.image.gradients import edge_names, edges
+from automl.modalities.image.planes import in_blocks, planes
+from automl.modalities.image.textures import texture_names, textures
 from search_spaces.spec import Media
 
 SIDE_PX = 32  # finer ones cost more and told no more

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.modalities.media.planes import cell_means
+from automl.modalities.image.planes import cell_means
 
 CELLS = 5  # to a side
 DIRECTIONS = 12  # all around

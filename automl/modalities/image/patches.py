@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from automl.modalities.media.planes import in_blocks, planes
+from automl.modalities.image.planes import in_blocks, planes
 from search_spaces.spec import Media
 
 SIDE_PX = 32  # every picture is brought to this size

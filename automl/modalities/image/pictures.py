@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from automl.errors import InputError
-from automl.modalities.media.pixels import header, loaded, pillow
-from automl.modalities.media.store import Store, new_store
+from automl.modalities.files.store import Store, new_store
+from automl.modalities.image.pixels import header, loaded, pillow
 
 MEASURED = 2_000  # pictures whose headers are read; more say the same
 PEEKED = 60  # pictures of colour that are looked into: many are grey in all but name
@@ -31,7 +31,7 @@ Report = Callable[[int, int], None]  # how many are done, of how many
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureShape:
     """The one shape in which a model sees every picture."""
 
     height: int
@@ -75,7 +75,7 @@ class Decoded:
         return store
 
 
-def decode(source: Any, look: Look) -> np.ndarray:
+def decode(source: Any, look: PictureShape) -> np.ndarray:
     """One picture (path, bytes, array or Pillow image) as uint8 (height, width, channels); InputError says why not.
 
     It is squashed into the look, whose sides have the usual proportion of the set: cropping would cut off what may
@@ -109,7 +109,7 @@ def measure(sources: Sequence[Any]) -> Sizes:
     return Sizes(facts[:, 0], facts[:, 1], share, is_grey, len(sample) - len(found))
 
 
-def choose_look(sizes: Sizes, rows: int, memory_mb: float) -> tuple[Look, str]:
+def choose_look(sizes: Sizes, rows: int, memory_mb: float) -> tuple[PictureShape, str]:
     """The look for so many pictures, which may take so much memory all together, and why, in one sentence."""
     if not len(sizes):
         raise InputError(f"none of {sizes.broken:,} pictures looked at can be read. Check that the files are whole.")
@@ -126,15 +126,15 @@ def choose_look(sizes: Sizes, rows: int, memory_mb: float) -> tuple[Look, str]:
         why = f"{width} x {height} pixels, {colours}: {why}"
     bytes_each = memory_mb * 2**20 / max(1, rows) / channels
     if height * width <= bytes_each:
-        return Look(height, width, channels), why
+        return PictureShape(height, width, channels), why
     shrink = math.sqrt(bytes_each / (height * width))
     height, width = (max(SHORTEST_PX, int(side * shrink) // STEP_PX * STEP_PX) for side in (height, width))
     why = f"{width} x {height} pixels, {colours}: {rows:,} pictures that are larger do not fit into {memory_mb:,.0f} MB"
-    return Look(height, width, channels), why
+    return PictureShape(height, width, channels), why
 
 
 def decode_all(
-    sources: Sequence[Any], look: Look, store_path: str | Path, threads: int = 1, report: Report | None = None
+    sources: Sequence[Any], look: PictureShape, store_path: str | Path, threads: int = 1, report: Report | None = None
 ) -> Decoded:
     """All pictures into a .npy file, which appears when it is complete; memory is bounded by a few MB a thread.
 
@@ -167,7 +167,7 @@ def decode_all(
 def _is_grey(source: Any) -> bool:
     """Whether a picture stored in colour shows none, but for what compression adds; so too where it is broken."""
     try:
-        seen = decode(source, Look(32, 32, 3)).astype(np.int16)
+        seen = decode(source, PictureShape(32, 32, 3)).astype(np.int16)
     except InputError:
         return True
     return bool((seen.max(axis=2) - seen.min(axis=2)).max() <= 8)
@@ -191,7 +191,7 @@ def _usual(sizes: Sizes, rows: int) -> tuple[int, int, str]:
     return height, width, why
 
 
-def _decode_some(sources: Sequence[Any], first: int, look: Look, store: Store) -> tuple[int, dict[int, str]]:
+def _decode_some(sources: Sequence[Any], first: int, look: PictureShape, store: Store) -> tuple[int, dict[int, str]]:
     chunk = np.zeros((len(sources), *look.shape), dtype=np.uint8)
     failed: dict[int, str] = {}
     for at, source in enumerate(sources):

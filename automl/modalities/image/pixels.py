@@ -202,7 +202,7 @@ def _reason(error: BaseException) -> str:
     """Why a file is no picture, in words for its owner."""
     from PIL import UnidentifiedImageError
 
-    from automl.modalities.table.read import one_line
+    from automl.messages import one_line
 
     if isinstance(error, FileNotFoundError):
         return "the file does not exist."

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.modalities.table.kinds import looks_like_id, percent
+from automl.messages import percent
+from automl.modalities.table.kinds import looks_like_id
 from automl.modalities.table.leaks import Judge, judge
 from automl.modalities.table.parse import (
     MISSING_WORDS,

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import SchemaError
-from automl.modalities.media.sense import sense_from_json
+from automl.messages import near
+from automl.modalities.files.decoding import sense_from_json
+from automl.modalities.files.read import MISSING
 from automl.modalities.table.parse import by_value, distinct, read_dates, read_numbers, value_of
-from automl.modalities.table.read import MISSING
 from automl.modalities.table.words import are_words
-from automl.options import near
-from automl.records import MEDIA_KINDS, Column, Kind, Profile, Sense
+from automl.records import MEDIA_KINDS, Codec, Column, Kind, Profile
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Coding:
     labels: tuple[str, ...] = ()  # of a category: the values seen, in code order
     offset: float = 0.0  # taken off numbers too large for float32
     has_time: bool = False  # a date column whose values differ in their hours
-    sense: Sense | None = None  # of images or sounds
+    sense: Codec | None = None  # of images or sounds
     words: tuple[str, ...] | None = ()  # in training among numbers or dates, read as missing; None: any word may be
 
     @cached_property
@@ -160,7 +160,7 @@ class Schema:
         codes: list[np.ndarray] = []
         texts: list[np.ndarray] = []
         unseen: list[Unseen] = []
-        sense: Sense | None = None
+        sense: Codec | None = None
         for coding in self.codings:
             series = frame[coding.column.name]
             if coding.column.kind is Kind.CATEGORY:
@@ -243,7 +243,7 @@ def schema_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> 
     return Schema(tuple(codings), tuple(plain["ignored"]), tuple(plain.get("names", ())), plain.get("decimal", "."))
 
 
-def learn_schema(frame: pd.DataFrame, profile: Profile, sense: Sense | None = None) -> Schema:
+def learn_schema(frame: pd.DataFrame, profile: Profile, sense: Codec | None = None) -> Schema:
     """Fix the encoding of every used column of the training data; `sense`: as its images or sounds were decoded."""
     used = set(profile.used)
     codings = [

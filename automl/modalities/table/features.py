@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from automl.modalities.media.patches import Patches, learn_patches
+from automl.modalities.image.patches import Patches, learn_patches
 from automl.modalities.table.cells import Key, answer_columns, cell_means, means_without_own
 from automl.modalities.table.encode import Raw
 from automl.modalities.table.labels import Labelled, LabelNumbers, learn_labels
@@ -157,7 +157,7 @@ def load_features(parts: Mapping[str, bytes]) -> Features:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FoldTraining:
     """The training rows of a fold with their answers, and the labels of each category column in code order from 1."""
 
     raw: Raw
@@ -168,20 +168,20 @@ class Lesson:
     seed: int = 0
 
 
-def learn_features(lesson: Lesson, recipe: str = PLAIN) -> tuple[Features, Matrix]:
+def learn_features(training: FoldTraining, recipe: str = PLAIN) -> tuple[Features, Matrix]:
     """Learn from the training rows; the features, and the training rows as models shall learn from them."""
-    raw, wanted = lesson.raw, RECIPES[recipe]
-    answers = answer_columns(lesson.y, lesson.outputs)
-    known = tuple(_often_seen(raw.codes[:, j], len(own) + 1, wanted.least) for j, own in enumerate(lesson.labels))
-    words = tuple(learn_words(text, wanted.text_dims, wanted.flags, lesson.seed, answers) for text in raw.texts)
+    raw, wanted = training.raw, RECIPES[recipe]
+    answers = answer_columns(training.y, training.outputs)
+    known = tuple(_often_seen(raw.codes[:, j], len(own) + 1, wanted.least) for j, own in enumerate(training.labels))
+    words = tuple(learn_words(text, wanted.text_dims, wanted.flags, training.seed, answers) for text in raw.texts)
     labels = {
-        j: learn_labels(Labelled(own, raw.codes[:, j], answers), wanted.label_dims, wanted.flags, lesson.seed)
-        for j, own in enumerate(lesson.labels)
+        j: learn_labels(Labelled(own, raw.codes[:, j], answers), wanted.label_dims, wanted.flags, training.seed)
+        for j, own in enumerate(training.labels)
         if wanted.label_dims and are_words(own)
     }
     keys = choose_keys(raw, answers, wanted)
-    told = [KeyMeans(key, cell_means(key.cells(raw), key.size, answers, lesson.weight)) for key in keys]
-    own = [means_without_own(key.cells(raw), key.size, answers, lesson.weight, lesson.seed) for key in keys]
+    told = [KeyMeans(key, cell_means(key.cells(raw), key.size, answers, training.weight)) for key in keys]
+    own = [means_without_own(key.cells(raw), key.size, answers, training.weight, training.seed) for key in keys]
     groups = [
         KeyMeans(key, _column_means(raw, key, columns), columns)
         for key, columns in choose_groups(raw, keys, answers, wanted)
@@ -190,7 +190,7 @@ def learn_features(lesson: Lesson, recipe: str = PLAIN) -> tuple[Features, Matri
     features = Features(
         known, words, labels, choose_coded(raw, answers, wanted), (*told, *groups),
         choose_combinations(raw, answers, wanted),
-        None if pictures is None else learn_patches(pictures, wanted.patches, lesson.seed),
+        None if pictures is None else learn_patches(pictures, wanted.patches, training.seed),
     )  # fmt: skip
     return features, features._matrix(raw, [*own, *(group.transform(raw) for group in groups)])
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.messages import percent
 from automl.modalities.table.parse import (
     MISSING_WORDS,
     WORD_PAIRS,
@@ -246,13 +247,6 @@ def _sample(texts: list[str], counts: np.ndarray, size: int = SAMPLE) -> tuple[l
 def _words(text: str) -> int:
     """Words; in scripts without spaces every character counts as one."""
     return max(len(text.split()), sum(character >= "\u2e80" for character in text))
-
-
-def percent(share: float) -> str:
-    """A share for people: 0.2 %, 61 %, 99.9 %."""
-    if 0.999 < share < 1:
-        return "over 99.9 %"
-    return "under 0.01 %" if 0 < share < 1e-4 else f"{100 * share:.{3 if share > 0.99 else 2}g} %"
 
 
 def _cut(text: str) -> str:

@@ -17,7 +17,7 @@ REPEATS = 4  # rows per exact value of a number, on average, from which it may b
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FeatureRecipe:
     """What is made beyond the columns as they are; numbers are upper limits, what says nothing is not made."""
 
     text_dims: int = 24  # dense numbers of a text column
@@ -33,16 +33,16 @@ class Recipe:
     bend: str = ""  # the scale on which answers are learned: "log", "rank" or as they are
 
 
-RECIPES: Mapping[str, Recipe] = {
-    PLAIN: Recipe(),
-    "bare": Recipe(text_dims=0, label_dims=0, flags=0),  # nothing is learned: for the baseline
-    "coded": Recipe(coded=2),
-    "means": Recipe(means=12, groups=16),
-    "rich": Recipe(means=20, pairs=8, groups=16, sums=12),
-    "log": Recipe(bend="log"),
-    "rich log": Recipe(means=20, pairs=8, groups=16, sums=12, bend="log"),
-    "rank": Recipe(bend="rank"),
-    "patches": Recipe(patches=200),
+RECIPES: Mapping[str, FeatureRecipe] = {
+    PLAIN: FeatureRecipe(),
+    "bare": FeatureRecipe(text_dims=0, label_dims=0, flags=0),  # nothing is learned: for the baseline
+    "coded": FeatureRecipe(coded=2),
+    "means": FeatureRecipe(means=12, groups=16),
+    "rich": FeatureRecipe(means=20, pairs=8, groups=16, sums=12),
+    "log": FeatureRecipe(bend="log"),
+    "rich log": FeatureRecipe(means=20, pairs=8, groups=16, sums=12, bend="log"),
+    "rank": FeatureRecipe(bend="rank"),
+    "patches": FeatureRecipe(patches=200),
 }
 
 

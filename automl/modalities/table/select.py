@@ -9,7 +9,7 @@ import numpy as np
 
 from automl.modalities.table.cells import Key, by_code, by_pair, by_value, cell_means, in_bins, worth
 from automl.modalities.table.encode import Raw
-from automl.modalities.table.recipes import LONG_CATEGORY, Recipe, is_key
+from automl.modalities.table.recipes import LONG_CATEGORY, FeatureRecipe, is_key
 
 LEAST_WORTH = 0.002  # of the answers' variance, below which a feature is noise
 LEAST_GAIN = 0.004  # of a combination over its parts
@@ -41,7 +41,7 @@ def _combine(operation: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(made), made, np.nan).astype(np.float32)
 
 
-def choose_keys(raw: Raw, answers: np.ndarray, recipe: Recipe) -> list[Key]:
+def choose_keys(raw: Raw, answers: np.ndarray, recipe: FeatureRecipe) -> list[Key]:
     """Keys whose mean answers are worth telling, the most telling first; pairs last."""
     if not recipe.means:
         return []
@@ -54,7 +54,7 @@ def choose_keys(raw: Raw, answers: np.ndarray, recipe: Recipe) -> list[Key]:
     return chosen + _pairs(raw, answers, [*(single[i] for i in order), *short], recipe.pairs)
 
 
-def choose_coded(raw: Raw, answers: np.ndarray, recipe: Recipe) -> tuple[Key, ...]:
+def choose_coded(raw: Raw, answers: np.ndarray, recipe: FeatureRecipe) -> tuple[Key, ...]:
     """Numbers whose exact values tell more than their size does."""
     return tuple(_value_keys(raw, answers)[: recipe.coded]) if recipe.coded else ()
 
@@ -97,7 +97,9 @@ def _in_turn(answers: np.ndarray, first: tuple[np.ndarray, int], second: tuple[n
     return alone + (1 - alone) * max(0.0, worth(*second, answers - told))
 
 
-def choose_groups(raw: Raw, keys: list[Key], answers: np.ndarray, recipe: Recipe) -> list[tuple[Key, tuple[int, ...]]]:
+def choose_groups(
+    raw: Raw, keys: list[Key], answers: np.ndarray, recipe: FeatureRecipe
+) -> list[tuple[Key, tuple[int, ...]]]:
     """For the best keys, the numbers whose mean in the cell tells something beside the number itself."""
     if not recipe.groups:
         return []
@@ -128,7 +130,7 @@ def _means(column: np.ndarray, cells: np.ndarray, size: int) -> np.ndarray:
         )
 
 
-def choose_combinations(raw: Raw, answers: np.ndarray, recipe: Recipe) -> tuple[Combination, ...]:
+def choose_combinations(raw: Raw, answers: np.ndarray, recipe: FeatureRecipe) -> tuple[Combination, ...]:
     """Sums, differences, products and ratios that tell more than either number alone."""
     if not recipe.sums or raw.numbers.shape[1] < 2:
         return ()

@@ -17,13 +17,13 @@ from typing import Any, cast
 import numpy as np
 
 from automl.explain.plane import drawn_mel
-from automl.finish import WRITE_S, Bench, wait_for
-from automl.folder import write_whole
-from automl.measure import Look, Looked
-from automl.mistakes import Example, Held, examples, held_out
 from automl.records import Candidate
+from automl.refit.finish import WRITE_S, FinishInputs, wait_for
+from automl.refit.measure import Looked, LookRequest
 from automl.report import paint
+from automl.report.gather.mistakes import Example, HeldOutPredictions, examples, held_out
 from automl.report.samples import FOLDER
+from automl.runtime.folder import write_whole
 from cluster.pool import Job, Status
 from search_spaces.spec import Media
 
@@ -43,28 +43,28 @@ class Samples:
     notes: list[str] = field(default_factory=list)
 
 
-def gather(bench: Bench, chosen: Candidate) -> Samples | None:
+def gather(inputs: FinishInputs, chosen: Candidate) -> Samples | None:
     """Examples of the chosen model's held-out answers, their pictures in the run folder; None for tables."""
-    sensed = bench.dataset.sensed
+    sensed = inputs.dataset.sensed
     if sensed is None:
         return None
-    held = held_out(chosen, bench.arena, len(bench.profile.classes))
+    held = held_out(chosen, inputs.comparison, len(inputs.profile.classes))
     shown = examples(held)
-    places = bench.arena.rows[[example.row for example in shown]]
+    places = inputs.comparison.rows[[example.row for example in shown]]
     media = _in_memory(sensed.media.take(places))
     samples = Samples(media.kind)
-    folder = bench.site.folder.path / FOLDER
+    folder = inputs.context.folder.path / FOLDER
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         planes = _planes(media)
         for at, (example, place) in enumerate(zip(shown, places.tolist(), strict=True)):
-            name = _name(bench.dataset.frame[sensed.column].iloc[place], place)
-            samples.files.append({"name": name, **_told(example, held, bench), **_length(media, at)})
+            name = _name(inputs.dataset.frame[sensed.column].iloc[place], place)
+            samples.files.append({"name": name, **_told(example, held, inputs), **_length(media, at)})
             is_sound = media.kind == "audio"
             painted = paint.spectrogram(planes[at]) if is_sound else paint.image(media.store[at])
             samples.files[-1]["picture"] = _write(folder, f"{at + 1:02d}", painted)
-        looked = _look(bench, media, places, [int(held.said[example.row]) for example in shown])
+        looked = _look(inputs, media, places, [int(held.said[example.row]) for example in shown])
         if isinstance(looked, str):
             samples.notes.append(looked)
             return samples
@@ -79,20 +79,24 @@ def gather(bench: Bench, chosen: Candidate) -> Samples | None:
     return samples
 
 
-def _look(bench: Bench, media: Media, places: np.ndarray, said: Sequence[int]) -> Looked | str:
+def _look(inputs: FinishInputs, media: Media, places: np.ndarray, said: Sequence[int]) -> Looked | str:
     """Where the saved model looked, or why that is not known."""
-    left = min(bench.site.clock.until - time.monotonic() - WRITE_S - SPARE_S, LONGEST_S)
-    if bench.site.interrupt.asked:
+    left = min(inputs.context.clock.until - time.monotonic() - WRITE_S - SPARE_S, LONGEST_S)
+    if inputs.context.interrupt.asked:
         return "the run was interrupted, so no map was made of where the model looked"
     if left < LEAST_S:
         return "no time was left to see where the model looked; give a larger budget, or ask with Model.explain"
-    outputs = tuple(said) if bench.profile.classes else len(bench.profile.levels) // 2
-    frame = bench.dataset.frame.iloc[places]
+    outputs = tuple(said) if inputs.profile.classes else len(inputs.profile.levels) // 2
+    frame = inputs.dataset.frame.iloc[places]
     job = Job(
-        "look", "automl.measure:look", Look(str(bench.model), frame, media, outputs), soft_s=left, hard_s=left + SPARE_S
+        "look",
+        "automl.refit.measure:look",
+        LookRequest(str(inputs.model), frame, media, outputs),
+        soft_s=left,
+        hard_s=left + SPARE_S,
     )
-    bench.site.pool.submit(job)
-    outcome = wait_for(job, bench.site.pool)
+    inputs.context.pool.submit(job)
+    outcome = wait_for(job, inputs.context.pool)
     if outcome.status is Status.DONE:
         return cast(Looked, outcome.value)
     if outcome.status is Status.LATE:
@@ -110,7 +114,7 @@ def _planes(media: Media) -> Sequence[np.ndarray]:
     """Each as it is drawn, 0 .. 1: an image's lightness, a sound's loudness in bands over time."""
     if media.kind == "image":
         return [paint.lightness(pixels) for pixels in media.store]
-    from automl.modalities.media.spectra import log_mel  # it imports scipy
+    from automl.modalities.audio.spectra import log_mel  # it imports scipy
 
     logs = log_mel(media.store, media.rate, drawn_mel(media))
     loudest = logs.max(axis=(1, 2), keepdims=True)
@@ -122,9 +126,9 @@ def _name(cell: Any, place: int) -> str:
     return Path(cell).name if isinstance(cell, str) else f"row {place + 1}"
 
 
-def _told(example: Example, held: Held, bench: Bench) -> dict[str, Any]:
+def _told(example: Example, held: HeldOutPredictions, inputs: FinishInputs) -> dict[str, Any]:
     """What was right, what was said, and how sure it was."""
-    y, said, classes = held.y[example.row].item(), held.said[example.row].item(), bench.profile.classes
+    y, said, classes = held.y[example.row].item(), held.said[example.row].item(), inputs.profile.classes
     facts = {"kind": example.kind, "picture": None, "heat": None}
     if held.shares is None:
         return {**facts, "answer": y, "prediction": said, "probability": None, "answer_probability": None}

@@ -13,21 +13,32 @@ from typing import Any, cast
 
 import numpy as np
 
-from automl import metrics
+from automl.data.prepare import fingerprint
+from automl.data.reading import load
+from automl.data.target import COMMA_FACT, counted_by_class, encode_target
 from automl.errors import InputError
-from automl.finish import WRITE_S, Bench, wait_for
-from automl.folder import RunFolder
-from automl.metrics import sample_rows
-from automl.modalities.media.intake import take_in
+from automl.explain.permutation import (
+    LEAST_ROWS,
+    AskedTrial,
+    Effort,
+    Ground,
+    ImportanceRequest,
+    Measured,
+    Place,
+    of_run,
+    places,
+    weigh,
+)
+from automl.modalities.files.intake import take_in
 from automl.modalities.table.encode import Raw
-from automl.model import Model
+from automl.model.predictor import Model
 from automl.options import Options
-from automl.permutation import LEAST_ROWS, Ask, Effort, Ground, Measured, Member, Place, of_run, places, weigh
-from automl.prepare import fingerprint
-from automl.reading import load
 from automl.records import Candidate, Dataset, Profile
-from automl.split import Folds
-from automl.target import COMMA_FACT, counted_by_class, encode_target
+from automl.refit.finish import WRITE_S, FinishInputs, wait_for
+from automl.runtime.folder import RunFolder
+from automl.scoring import metrics
+from automl.scoring.folds import Folds
+from automl.scoring.metrics import sample_rows
 from cluster.pool import Grant, Job, Status
 from search_spaces.spec import Task
 
@@ -54,39 +65,39 @@ class Importance:
     notes: list[str] = field(default_factory=list)
 
 
-def gather(bench: Bench, chosen: Candidate) -> Importance:
+def gather(inputs: FinishInputs, chosen: Candidate) -> Importance:
     """Measured on the chosen model's held-out rows by the promised return; counted in trials, the same whenever."""
-    metric = bench.ready.metric.own.proxy if bench.ready.metric.own else bench.ready.metric
+    metric = inputs.ready.metric.own.proxy if inputs.ready.metric.own else inputs.ready.metric
     found = Importance(metric.name, metric.higher_is_better)
-    if bench.ready.metric.own:
-        found.notes.append(f"measured by {metric.name}: {bench.ready.metric.name}, a function, stays with its driver")
-    shared, folder = bench.ready.shared, bench.site.folder
-    most = FULL.rows if bench.dataset.sensed is None else MEDIA_ROWS
+    if inputs.ready.metric.own:
+        found.notes.append(f"measured by {metric.name}: {inputs.ready.metric.name}, a function, stays with its driver")
+    shared, folder = inputs.ready.shared, inputs.context.folder
+    most = FULL.rows if inputs.dataset.sensed is None else MEDIA_ROWS
     (folder.path / LATER).unlink(missing_ok=True)  # of an earlier end of this run
-    rows = np.concatenate([shared.folds.held(k) for k in bench.arena.folds])
+    rows = np.concatenate([shared.folds.held(k) for k in inputs.comparison.folds])
     rows = rows[sample_rows(shared.y[rows], most)]
     fold = shared.folds.of_row[rows]
     key = _key(shared.raw.take(rows), shared.y[rows], None if shared.weight is None else shared.weight[rows], fold)
     folder.write_json(HELD, {"rows": rows, "folds": fold, "key": key})
-    columns = places(bench.ready.schema)
+    columns = places(inputs.ready.schema)
     found.missing = len(columns)
     if not columns:
         found.notes.append(NO_COLUMNS)
         return found
-    effort = _effort(bench, len(rows), len(columns))
-    left = bench.site.clock.until - time.monotonic() - WRITE_S - SPARE_S
-    if bench.site.interrupt.asked or left < LEAST_S:
-        why = "the run was interrupted" if bench.site.interrupt.asked else "no time was left"
+    effort = _effort(inputs, len(rows), len(columns))
+    left = inputs.context.clock.until - time.monotonic() - WRITE_S - SPARE_S
+    if inputs.context.interrupt.asked or left < LEAST_S:
+        why = "the run was interrupted" if inputs.context.interrupt.asked else "no time was left"
         found.notes.append(f"{why}, so no column was shuffled; ask with automl importance, or feature_importance()")
         return found
     some = sample_rows(shared.y[rows], effort.rows)
-    names = {t.plan.number: t.plan.family for t in bench.trials}
-    members = tuple(Member(number, names[number], weight) for number, weight in chosen.weights.items())
-    ask = Ask(
+    names = {t.plan.number: t.plan.family for t in inputs.trials}
+    members = tuple(AskedTrial(number, names[number], weight) for number, weight in chosen.weights.items())
+    ask = ImportanceRequest(
         str(folder.path), members, chosen.readout, metric.name, shared.levels, rows[some], fold[some], columns,
-        effort.repeats, bench.profile.positive,
+        effort.repeats, inputs.profile.positive,
     )  # fmt: skip
-    told = _asked(bench, ask, left)
+    told = _asked(inputs, ask, left)
     if isinstance(told, str):
         found.notes.append(told)
         return found
@@ -115,10 +126,10 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
             "had weights that are no column, which a run does not keep. Give the data that the run learned from."
         )
     names = {row["number"]: row["family"] for row in report["trials"]}
-    members = tuple(Member(number, names[number], weight) for number, weight in chosen.weights.items())
+    members = tuple(AskedTrial(number, names[number], weight) for number, weight in chosen.weights.items())
     if not all(run.has_models(member.number) for member in members):
         raise InputError(f"the fitted folds of the run are not in {str(run.path / 'trials')!r}. Copy the whole folder.")
-    ask = Ask(
+    ask = ImportanceRequest(
         str(run.path), members, chosen.readout, metric.name, model.levels, rows, fold, columns, FULL.repeats,
         model.manifest.get("positive", 1),
     )  # fmt: skip
@@ -126,22 +137,22 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
         return _filled(found, weigh(ask, ground, Grant(1, float("inf"))), columns)
 
 
-def _effort(bench: Bench, rows: int, columns: int) -> Effort:
+def _effort(inputs: FinishInputs, rows: int, columns: int) -> Effort:
     """In full where the clock ends it; where trials are counted, as much as takes some seconds for most models."""
-    if bench.site.clock.is_timed:
+    if inputs.context.clock.is_timed:
         return Effort(rows, FULL.repeats)
     repeats = max(1, min(FULL.repeats, MOST_PREDICTIONS // (rows * columns)))
     return Effort(max(LEAST_ROWS, min(rows, MOST_PREDICTIONS // (repeats * columns))), repeats)
 
 
-def _asked(bench: Bench, ask: Ask, left_s: float) -> Measured | str:
+def _asked(inputs: FinishInputs, ask: ImportanceRequest, left_s: float) -> Measured | str:
     """What a worker measured, or why that is not known."""
     job = Job(
-        "importance", f"{of_run.__module__}:{of_run.__name__}", ask, (bench.site.ref,),
+        "importance", f"{of_run.__module__}:{of_run.__name__}", ask, (inputs.context.ref,),
         soft_s=left_s, hard_s=left_s + SPARE_S,
     )  # fmt: skip
-    bench.site.pool.submit(job)
-    outcome = wait_for(job, bench.site.pool)
+    inputs.context.pool.submit(job)
+    outcome = wait_for(job, inputs.context.pool)
     if outcome.status is Status.DONE:
         return cast(Measured, outcome.value)
     if outcome.status is Status.LATE:

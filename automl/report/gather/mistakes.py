@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from automl.candidates import Arena
-from automl.readout import calibrated, decided
+from automl.ensemble.candidates import HeldOutComparison
 from automl.records import Candidate
+from automl.scoring.readout import calibrated, decided
 
 MOST_CLASSES = 30  # of a table of answers and predictions; the others are gathered
 OTHERS = "others"
@@ -23,7 +23,7 @@ EXAMPLES, WRONG, UNSURE = 12, 6, 3  # examples in all, and how many of a kind wh
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOutPredictions:
     """Held-out answers and what the chosen model said of them."""
 
     y: np.ndarray  # class numbers, or values
@@ -49,16 +49,16 @@ class Example:
     kind: str  # "wrong" | "unsure" | "right"
 
 
-def held_out(candidate: Candidate, arena: Arena, classes: int) -> Held:
+def held_out(candidate: Candidate, comparison: HeldOutComparison, classes: int) -> HeldOutPredictions:
     """The candidate's predictions on the arena's rows; `classes`: zero where answers are numbers."""
-    mixed = np.asarray(sum(w * arena.predictions[number] for number, w in candidate.weights.items()))
+    mixed = np.asarray(sum(w * comparison.predictions[number] for number, w in candidate.weights.items()))
     if not classes:
-        return Held(arena.y, mixed if mixed.ndim == 1 else mixed[:, mixed.shape[1] // 2], None)
+        return HeldOutPredictions(comparison.y, mixed if mixed.ndim == 1 else mixed[:, mixed.shape[1] // 2], None)
     shares = calibrated(mixed, candidate.readout)
-    return Held(arena.y, decided(shares, candidate.readout).argmax(axis=1), shares)
+    return HeldOutPredictions(comparison.y, decided(shares, candidate.readout).argmax(axis=1), shares)
 
 
-def confusion(held: Held, classes: Sequence[Any]) -> Confusion:
+def confusion(held: HeldOutPredictions, classes: Sequence[Any]) -> Confusion:
     """The table; of very many classes those with the most answers keep a line of their own."""
     count = len(classes)
     frequency = np.bincount(held.y, minlength=count)
@@ -71,7 +71,7 @@ def confusion(held: Held, classes: Sequence[Any]) -> Confusion:
     return Confusion(labels, tuple(map(tuple, flat.reshape(size, size).tolist())), count - len(kept), wrong)
 
 
-def examples(held: Held) -> list[Example]:
+def examples(held: HeldOutPredictions) -> list[Example]:
     """Rows to look at: what is surest and wrong, what is least sure, and what is right, each answer in turn."""
     wrong, unsure, right = _of_numbers(held) if held.shares is None else _of_classes(held, held.shares)
     chosen: dict[int, str] = {}
@@ -88,7 +88,7 @@ def examples(held: Held) -> list[Example]:
     return sorted((Example(row, kind) for row, kind in chosen.items()), key=lambda example: order[example.kind])
 
 
-def _of_classes(held: Held, shares: np.ndarray) -> tuple[list[int], list[int], list[int]]:
+def _of_classes(held: HeldOutPredictions, shares: np.ndarray) -> tuple[list[int], list[int], list[int]]:
     sure = shares[np.arange(len(held.y)), held.said]
     is_right = held.said == held.y
     surest = np.argsort(-sure, kind="stable")
@@ -98,7 +98,7 @@ def _of_classes(held: Held, shares: np.ndarray) -> tuple[list[int], list[int], l
     return surest[~is_right[surest]].tolist(), closest.tolist(), list(_in_turn(right, held.y))
 
 
-def _of_numbers(held: Held) -> tuple[list[int], list[int], list[int]]:
+def _of_numbers(held: HeldOutPredictions) -> tuple[list[int], list[int], list[int]]:
     """Those farthest off; none is unsure; of the nearest some of each fifth of the answers."""
     off = np.argsort(-np.abs(held.said - held.y), kind="stable")
     fifth = np.searchsorted(np.quantile(held.y, (0.2, 0.4, 0.6, 0.8)), held.y)

@@ -12,25 +12,25 @@ from typing import Any
 import numpy as np
 
 import search_spaces
-from automl import metrics
-from automl.artifact import versions
-from automl.candidates import BASELINE, Arena, mixture
-from automl.finish import End
-from automl.folder import RunFolder
-from automl.importance import Importance
-from automl.invoice import Invoice
-from automl.metrics import Metric
-from automl.mistakes import confusion, held_out
+from automl.ensemble.candidates import BASELINE, HeldOutComparison, mixture
+from automl.model.artifact import versions
 from automl.options import Options
 from automl.records import Audit, Candidate, Dataset, Decision, Fold, Profile, Trial, as_json
+from automl.refit.finish import Selection
+from automl.report.gather.examples import Samples
+from automl.report.gather.importance import Importance
+from automl.report.gather.mistakes import confusion, held_out
 from automl.report.schema import FORMAT
-from automl.samples import Samples
-from automl.search.budget import Clock
+from automl.runtime.clock import Clock
+from automl.runtime.folder import RunFolder
+from automl.runtime.invoice import Invoice
+from automl.scoring import metrics
+from automl.scoring.metrics import Metric
 from search_spaces.spec import Route
 
 
 @dataclass(frozen=True)
-class Story:
+class ReportInputs:
     """What the stages left behind."""
 
     options: Options
@@ -39,8 +39,8 @@ class Story:
     audit: Audit
     decision: Decision
     trials: Sequence[Trial]
-    arena: Arena
-    end: End
+    comparison: HeldOutComparison
+    end: Selection
     started: str
     interrupted: bool
     source: str | None  # the file the data came from; None: from memory
@@ -64,24 +64,28 @@ class Story:
         )
 
 
-def report(story: Story, clock: Clock, folder: RunFolder) -> dict[str, Any]:
+def report(inputs: ReportInputs, clock: Clock, folder: RunFolder) -> dict[str, Any]:
     """The report of one run, as report/schema.py describes it."""
     return {
         "format": FORMAT,
-        "run": _run(story, clock, folder),
-        "verdict": _verdict(story),
-        "data": _data(story.dataset, story.profile),
-        "audit": as_json(story.audit.findings),
-        "decision": _decision(story),
-        "leaderboard": [_candidate(c, story.trials) for c in sorted(story.end.candidates, key=_rank)],
-        "confusion": _confusion(story),
-        "samples": as_json(story.samples),
-        "importance": as_json(story.importance),
-        "arena": {"folds": list(story.arena.folds), "rows": len(story.arena.y), "tied": as_json(story.end.tied)},
-        "trials": [_trial(trial, story.arena.metric) for trial in story.trials],
-        "cost": {**_cost(story.trials, clock), "invoice": as_json(story.bill)},
+        "run": _run(inputs, clock, folder),
+        "verdict": _verdict(inputs),
+        "data": _data(inputs.dataset, inputs.profile),
+        "audit": as_json(inputs.audit.findings),
+        "decision": _decision(inputs),
+        "leaderboard": [_candidate(c, inputs.trials) for c in sorted(inputs.end.candidates, key=_rank)],
+        "confusion": _confusion(inputs),
+        "samples": as_json(inputs.samples),
+        "importance": as_json(inputs.importance),
+        "arena": {
+            "folds": list(inputs.comparison.folds),
+            "rows": len(inputs.comparison.y),
+            "tied": as_json(inputs.end.tied),
+        },
+        "trials": [_trial(trial, inputs.comparison.metric) for trial in inputs.trials],
+        "cost": {**_cost(inputs.trials, clock), "invoice": as_json(inputs.bill)},
         "versions": versions(),
-        "reproduce": _command(story),
+        "reproduce": _command(inputs),
     }
 
 
@@ -89,48 +93,48 @@ def _rank(candidate: Candidate) -> float:
     return -candidate.score.value if candidate.score.higher_is_better else candidate.score.value
 
 
-def _run(story: Story, clock: Clock, folder: RunFolder) -> dict[str, Any]:
+def _run(inputs: ReportInputs, clock: Clock, folder: RunFolder) -> dict[str, Any]:
     return {
-        "name": story.dataset.name,
-        "started": story.started,
+        "name": inputs.dataset.name,
+        "started": inputs.started,
         "seconds": round(clock.elapsed, 2),
-        "budget": str(story.options.budget),
+        "budget": str(inputs.options.budget),
         "overrun_s": clock.overrun_s(),
-        "interrupted": story.interrupted,
+        "interrupted": inputs.interrupted,
         "command": f"automl predict {folder.path} new.csv -o predictions.csv",
         "folder": str(folder.path),
     }
 
 
-def _verdict(story: Story) -> dict[str, Any]:
+def _verdict(inputs: ReportInputs) -> dict[str, Any]:
     return {
-        "chosen": story.end.chosen.name,
-        "because": story.end.because,
-        "score": as_json(story.end.chosen.score),
-        "baseline": as_json(story.baseline.score),
-        "test": as_json(story.end.test),
-        "untested": story.end.untested,
-        "meets_min_score": story.meets_min_score,
-        "coverage": _coverage(story),
-        "model": as_json(story.end.measured),
+        "chosen": inputs.end.chosen.name,
+        "because": inputs.end.because,
+        "score": as_json(inputs.end.chosen.score),
+        "baseline": as_json(inputs.baseline.score),
+        "test": as_json(inputs.end.test),
+        "untested": inputs.end.untested,
+        "meets_min_score": inputs.meets_min_score,
+        "coverage": _coverage(inputs),
+        "model": as_json(inputs.end.measured),
     }
 
 
-def _coverage(story: Story) -> list[dict[str, float]]:
+def _coverage(inputs: ReportInputs) -> list[dict[str, float]]:
     """Of each quantile the share of the held-out answers that do not exceed it."""
-    if not story.profile.levels:
+    if not inputs.profile.levels:
         return []
-    below = story.arena.y[:, None] <= mixture(story.end.chosen, story.arena)
-    shares = np.average(below, axis=0, weights=story.arena.weight)
-    return [{"level": level, "share": float(share)} for level, share in zip(story.profile.levels, shares, strict=True)]
+    below = inputs.comparison.y[:, None] <= mixture(inputs.end.chosen, inputs.comparison)
+    shares = np.average(below, axis=0, weights=inputs.comparison.weight)
+    return [{"level": level, "share": float(share)} for level, share in zip(inputs.profile.levels, shares, strict=True)]
 
 
-def _confusion(story: Story) -> dict[str, Any] | None:
+def _confusion(inputs: ReportInputs) -> dict[str, Any] | None:
     """Held-out answers against what the chosen model said; None where answers are numbers."""
-    classes = story.profile.classes
+    classes = inputs.profile.classes
     if not classes:
         return None
-    held = held_out(story.end.chosen, story.arena, len(classes))
+    held = held_out(inputs.end.chosen, inputs.comparison, len(classes))
     return dict(as_json(confusion(held, classes)))
 
 
@@ -153,20 +157,20 @@ def _data(dataset: Dataset, profile: Profile) -> dict[str, Any]:
     }
 
 
-def _decision(story: Story) -> dict[str, Any]:
-    evidence = [_evidence(family, story) for family in story.decision.families]
-    return {**as_json(story.decision), "evidence": evidence, "outcome": _outcome(story)}
+def _decision(inputs: ReportInputs) -> dict[str, Any]:
+    evidence = [_evidence(family, inputs) for family in inputs.decision.families]
+    return {**as_json(inputs.decision), "evidence": evidence, "outcome": _outcome(inputs)}
 
 
-def _evidence(family: str, story: Story) -> dict[str, Any]:
-    mine = [trial for trial in story.trials if trial.plan.family == family]
+def _evidence(family: str, inputs: ReportInputs) -> dict[str, Any]:
+    mine = [trial for trial in inputs.trials if trial.plan.family == family]
     numbers = {trial.plan.number for trial in mine}
-    listed = [c for c in story.end.candidates if len(c.weights) == 1 and numbers >= set(c.weights)]
+    listed = [c for c in inputs.end.candidates if len(c.weights) == 1 and numbers >= set(c.weights)]
     return {
         "family": family,
         "route": search_spaces.get(family).route,
         "trials": len(mine),
-        "score": as_json(min(listed, key=_rank).score) if listed else _first_fold(mine, story.arena.metric),
+        "score": as_json(min(listed, key=_rank).score) if listed else _first_fold(mine, inputs.comparison.metric),
         "cpu_s": sum(trial.spent.cpu_s for trial in mine),
     }
 
@@ -179,24 +183,25 @@ def _first_fold(trials: Sequence[Trial], metric: Metric) -> dict[str, Any] | Non
     return {"metric": metric.name, "value": metric.to_score(best), "higher_is_better": metric.higher_is_better}
 
 
-def _outcome(story: Story) -> str:
+def _outcome(inputs: ReportInputs) -> str:
     """What the routes showed on the same rows, and so what the share of the other one bought."""
     routes: dict[Route, Trial] = {}
-    for trial in story.arena.rivals:  # best first
+    for trial in inputs.comparison.rivals:  # best first
         routes.setdefault(search_spaces.get(trial.plan.family).route, trial)
-    tried = {search_spaces.get(t.plan.family).route for t in story.trials if t.plan.family != BASELINE and t.folds}
+    tried = {search_spaces.get(t.plan.family).route for t in inputs.trials if t.plan.family != BASELINE and t.folds}
     if len(routes) < 2:
         only = next(iter(routes), None)
         missing = sorted(tried - set(routes))
         late = f"; {missing[0]} models were looked at but did not finish the folds to be compared on" if missing else ""
         return f"only {only} models can be compared{late}." if only else "no model finished a fold."
-    metric = story.arena.metric
-    (winner, ours), (loser, theirs) = sorted(routes.items(), key=lambda item: story.arena.error(item[1]))
+    metric = inputs.comparison.metric
+    (winner, ours), (loser, theirs) = sorted(routes.items(), key=lambda item: inputs.comparison.error(item[1]))
+    held = inputs.comparison
     low, high = metrics.paired_interval(
-        metric, story.arena.y, story.arena.predictions[theirs.plan.number],
-        story.arena.predictions[ours.plan.number], weight=story.arena.weight, blocks=story.arena.blocks,
+        metric, held.y, held.predictions[theirs.plan.number], held.predictions[ours.plan.number],
+        weight=held.weight, blocks=held.blocks,
     )  # fmt: skip
-    gap = story.arena.error(theirs) - story.arena.error(ours)
+    gap = held.error(theirs) - held.error(ours)
     told = "the difference is real" if low > 0 else "they cannot be told apart"
     return (
         f"{winner} won: its best, {ours.plan.family} #{ours.plan.number}, has {gap:.3g} less error than the best "
@@ -252,9 +257,9 @@ def _cost(trials: Sequence[Trial], clock: Clock) -> dict[str, Any]:
     }
 
 
-def _command(story: Story) -> str:
-    drop = f".drop(columns={list(story.dataset.left_out)!r})" if story.dataset.left_out else ""
-    return command(replace(story.options, target=story.dataset.target_name), story.source, f"data{drop}")
+def _command(inputs: ReportInputs) -> str:
+    drop = f".drop(columns={list(inputs.dataset.left_out)!r})" if inputs.dataset.left_out else ""
+    return command(replace(inputs.options, target=inputs.dataset.target_name), inputs.source, f"data{drop}")
 
 
 def command(options: Options, source: str | None, data: str = "data") -> str:

@@ -30,7 +30,7 @@ MULTIPLE = 8  # of channels: vector units work on so many
 
 
 @dataclass(frozen=True)
-class Plan:
+class BodyPlan:
     """What a body must know of its input and output."""
 
     channels: int
@@ -41,7 +41,7 @@ class Plan:
 class Body(nn.Module):
     """(rows, channels, height, width), normalised -> (rows, outputs). The head starts at zero: a guess of nothing."""
 
-    def __init__(self, params: Params, plan: Plan) -> None:
+    def __init__(self, params: Params, plan: BodyPlan) -> None:
         super().__init__()
         style = make_style(params)
         widths = [_round(params["width"] * params["growth"] ** i) for i in range(params["stages"] + 1)]

@@ -31,7 +31,7 @@ class ConvNext(nn.Module):
         branch: list[nn.Module] = [
             *(conv(width_in, width_in, style.kernel + 2, stride, width_in), make_norm(width_in, style)),
             *(nn.Conv2d(width_in, WIDER * width_in, 1), make_activation(style)),
-            *(nn.Conv2d(WIDER * width_in, width_out, 1), Scale(width_out)),
+            *(nn.Conv2d(WIDER * width_in, width_out, 1), LayerScale(width_out)),
         ]
         if style.squeeze_excite:
             branch.append(SqueezeExcite(width_out))
@@ -43,7 +43,7 @@ class ConvNext(nn.Module):
         return self.sum(x)  # type: ignore[no-any-return]  # torch's modules are untyped
 
 
-class Scale(nn.Module):
+class LayerScale(nn.Module):
     """A learned scale per channel."""
 
     def __init__(self, width: int) -> None:

@@ -12,19 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from search_spaces.spec import Cost
+from search_spaces.spec import NetworkCost
 
 PER_PRODUCT = 2  # operations: a product and a sum
 
 
-def on_paper(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Cost:
+def on_paper(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> NetworkCost:
     """Count what `make` would build, for a row of floats of this shape, without building it."""
     with torch.device("meta"):
         network = make()
     return cost(network, input_shape, torch.float32)
 
 
-def cost(network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> Cost:
+def cost(network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> NetworkCost:
     """Count on a row of zeros of this shape, without the row axis; the network is left as it was."""
     flops, values = 0, 0
 
@@ -46,7 +46,7 @@ def cost(network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype = to
         network.train(was_training)
         for hook in hooks:
             hook.remove()
-    return Cost(sum(parameter.numel() for parameter in network.parameters()), flops, values, len(heavy))
+    return NetworkCost(sum(parameter.numel() for parameter in network.parameters()), flops, values, len(heavy))
 
 
 def _device(network: nn.Module) -> torch.device:

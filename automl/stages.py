@@ -1,0 +1,215 @@
+"""A run, stage by stage. This file is the table of contents: what each stage is, the rooms beside it say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import search_spaces
+from automl.data import counted
+from automl.data.prepare import Prepared, check_held, prepare, read_held, weigh
+from automl.data.profiler import examine
+from automl.data.reading import load
+from automl.decision import transfer
+from automl.decision.prior import route
+from automl.ensemble.candidates import candidates, enter
+from automl.errors import OptionError
+from automl.modalities.encoders.checkpoint import Checkpoint
+from automl.modalities.files.intake import take_in
+from automl.options import Options
+from automl.records import Audit, Dataset, Decision, Profile
+from automl.refit import finish
+from automl.report import write
+from automl.report.gather import examples, importance, story
+from automl.result import Result
+from automl.runtime import invoice
+from automl.runtime.clock import REFIT_SHARE, Clock
+from automl.runtime.context import RunContext
+from automl.runtime.folder import RunFolder
+from automl.runtime.interrupt import Interrupt
+from automl.runtime.journal import CLOSED, STAGE, Journal
+from automl.runtime.progress import Watcher
+from automl.runtime.resume import (
+    Beginning,
+    Earlier,
+    on_disk,
+    whereabouts,
+)
+from automl.runtime.workplace import energy_meter, load_rates, open_pool, tariff
+from automl.search.loop import Search
+from cluster.pool import Pool
+
+# What workers import while the data is still being read, in the order in which it is needed, as far as it is.
+PRELOAD = ("lightgbm", "xgboost", "sklearn.ensemble", "torch")
+LOOK_S, LOOK_SHARE = 0.8, 0.04  # kept back to see where a model looks at images or sounds; at most that share
+WRITE_S = 0.8  # from the last choice to the return: saving the model and the report
+
+
+def run_one(data: Any, options: Options, listener: Watcher, started: float, earlier: Earlier | None = None) -> Result:
+    """The stages, in order; of an `earlier` run those that are left."""
+    moment, rates = datetime.now(UTC).isoformat(timespec="seconds"), load_rates(options.rates)
+    clock = earlier.clock(options, started) if earlier else Clock(options.budget, started)
+    pool, notes = open_pool(options, preload(options))  # workers warm up while the data is read
+    with pool:
+        _say(listener, notes)
+        clock.goodbye_s = pool.goodbye_s
+        clock.hold(tariff(pool.nodes(), rates))
+        if clock.is_timed and clock.limit_s is None:
+            raise OptionError(
+                f"budget='{options.budget}' never ends: these machines cost nothing at these rates. "
+                "Give time, or other rates."
+            )
+        task = _read(data, options, clock, listener, pool, earlier)
+        with earlier.folder if earlier else _begin(task, options) as folder, Interrupt() as interrupt:
+            journal, ref = Journal(folder, clock), pool.put(task.ready.shared)
+            price = partial(tariff, rates=rates)
+            meter = energy_meter(pool.nodes(), rates)
+            context = RunContext(pool, ref, clock, folder, journal, listener, interrupt, price, meter)
+            context.look_around()  # a budget so small that no trial begins has its bill too
+            _enter(clock, listener, "search", journal)
+            past = earlier.past if earlier else None
+            aims = finish.limits(options), options.search_for
+            trials = Search(task.ready, task.decision, context, options.seed, past, *aims).run()
+            _enter(clock, listener, "ensemble", journal)
+            comparison = enter(trials, task.ready)
+            field = candidates(
+                comparison, finish.limits(options), until=clock.until - WRITE_S - task.ready.metric.wait_s
+            )
+            _enter(clock, listener, "refit", journal)
+            inputs = finish.FinishInputs(task.dataset, task.held, task.profile, task.ready, trials, comparison, context)
+            end = finish.finish(inputs, field, options)
+            shown = _show(inputs, end, clock, listener, journal)
+            _enter(clock, listener, "importance", journal)
+            weighed = importance.gather(inputs, end.chosen)
+            _enter(clock, listener, "report", journal)
+            context.read_meter()
+            bill = invoice.of(folder.events(), clock.elapsed, rates)
+            facts = story.ReportInputs(
+                options, task.dataset, task.profile, task.audit, task.decision, trials, comparison, end, moment,
+                interrupt.asked, task.source, bill, shown, weighed,
+            )  # fmt: skip
+            write(story.report(facts, clock, folder), folder.path)
+            journal.write(CLOSED, {})
+    result = Result(folder.path)
+    listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
+    if folder.place != str(folder.path):
+        listener.say(f"the run is at {folder.place}")
+    return result
+
+
+def preload(options: Options) -> tuple[str, ...]:
+    """The modules that the workers of this run need, without those of families that cannot take part."""
+    known = search_spaces.names()
+    families = [search_spaces.get(name) for name in options.families or known if name in known]
+    routes = (options.route,) if options.route in ("classical", "neural") else ("classical", "neural")
+    able = [family for family in families if family.name not in options.exclude and family.route in routes]
+    needed = list(dict.fromkeys(module for family in able for module in family.imports))
+    asked = [module for module in needed if options.families and module not in PRELOAD]
+    return ("automl.search.trial", *(module for module in PRELOAD if module in needed), *asked)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The data as the search will see it."""
+
+    source: str | None
+    dataset: Dataset
+    held: Dataset | None
+    profile: Profile
+    audit: Audit
+    decision: Decision
+    ready: Prepared
+    encoder: Checkpoint | None
+
+
+def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Pool, earlier: Earlier | None) -> _Task:
+    """Load, profile, decide, prepare."""
+    _enter(clock, listener, "load")
+    encoder = transfer.find(options, earlier.folder.path if earlier else None)  # a wrong one is told at once
+    dataset = load(data, options, decode=partial(take_in, report=partial(_counting, listener, "decode")))
+    held = read_held(options, dataset)
+    taken_over = transfer.NO_WEIGHTS
+    if encoder is not None:
+        _enter(clock, listener, "embed")
+        reading = partial(_counting, listener, "embed")
+        left_s = math.inf if earlier else clock.search_left  # what was decided then stays
+        dataset, taken_over = transfer.take_over(dataset, encoder, options, left_s, reading)
+    _enter(clock, listener, "profile")
+    profile, audit = examine(dataset, options)
+    dataset, held = weigh(dataset, profile, options), None if held is None else weigh(held, profile, options)
+    decision = route(profile, options, round(sum(node.gpus for node in pool.nodes())), taken_over)
+    fold_plan = earlier.fold_plan if earlier else None
+    ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots, fold_plan=fold_plan)
+    if held is not None:
+        check_held(held, profile, ready.schema)
+    if earlier:
+        decision = earlier.check(ready.shared.key, decision)
+    if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
+        clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
+    elif dataset.sensed is not None and clock.limit_s is not None:
+        clock.finish_share += min(LOOK_SHARE, LOOK_S / clock.limit_s)
+    _introduce(dataset, profile, audit, ready, listener)
+    if taken_over is not transfer.NO_WEIGHTS:
+        listener.say(f"transfer: {taken_over.told}")
+    source = str(data) if isinstance(data, str | Path) else None
+    return _Task(source, dataset, held, profile, audit, decision, ready, taken_over.encoder)
+
+
+def _begin(task: _Task, options: Options) -> RunFolder:
+    """A new folder with all that is decided before the search."""
+    folder = RunFolder.create(options.run_dir, task.dataset.name)
+    begun = Beginning(
+        None if task.source is None else whereabouts(task.source), task.ready.shared.key, task.ready.fold_plan
+    )
+    first = {"options": on_disk(options), "profile": task.profile, "audit": task.audit, "decision": task.decision}
+    for name, content in {**first, "schema": task.ready.schema.as_json(), "beginning": begun}.items():
+        folder.write_json(f"{name}.json", content)
+    if task.encoder is not None:  # a run that goes on, and its model, need no other place
+        transfer.keep_in(folder.path, task.encoder)
+    return folder
+
+
+def _show(
+    inputs: finish.FinishInputs, end: finish.Selection, clock: Clock, listener: Watcher, journal: Journal
+) -> examples.Samples | None:
+    """What the model makes of some images or sounds."""
+    if inputs.dataset.sensed is None:
+        return None
+    _enter(clock, listener, "explain", journal)
+    return examples.gather(inputs, end.chosen)
+
+
+def _counting(listener: Watcher, work: str, done: int, total: int) -> None:
+    """Show how far some work on all files is."""
+    listener.stage(f"{work} {done:,} of {total:,}")
+
+
+def _enter(clock: Clock, listener: Watcher, stage: str, journal: Journal | None = None) -> None:
+    clock.enter(stage)
+    listener.stage(stage)
+    if journal is not None:
+        journal.write(STAGE, {"stage": stage})
+
+
+def _say(listener: Watcher, notes: Sequence[str]) -> None:
+    for note in notes:
+        listener.say(note)
+
+
+def _introduce(dataset: Dataset, profile: Profile, audit: Audit, ready: Prepared, listener: Watcher) -> None:
+    """What was guessed or mended, and what is dangerous, in one line each."""
+    for note in dataset.notes:
+        listener.say(f"note: {note}")
+    listener.say(f"task: {profile.task} ({profile.task_rule})")
+    listener.say(f"metric: {profile.metric} ({profile.metric_rule})")
+    listener.say(f"folds: {ready.told}")
+    if ready.shared.same_rows is not None:
+        listener.say(f"note: {counted.told(ready.shared.same_rows)}")
+    for finding in audit.findings:
+        if finding.severity == "danger":
+            listener.say(f"danger: {finding.message}")
