@@ -1,7 +1,6 @@
 """The nouns that flow between the stages, in the order in which a run makes them.
 
 Frozen, plain, free of libraries' types where they are written to disk: `as_json` turns any of them into plain values.
-The rest of the house passes these on and adds none of its own to what is written.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Codec(Protocol):
-    """How the images or sounds of a column are decoded and described; fixed at training, saved with the model."""
+    """How the cells of a column become blocks, numbers and pictures; fixed at training, saved with the model."""
 
     @property
     def kind(self) -> MediaKind:
@@ -34,30 +33,53 @@ class Codec(Protocol):
     def names(self) -> list[str]:
         """Names of the numbers of `describe`."""
 
-    def decode(self, cells: Sequence[Any]) -> Media:
+    @property
+    def hiding(self) -> str:
+        """What `hide` does to a part, as one says it: hidden, hushed."""
+
+    def encode(self, cells: Sequence[Any]) -> Media:
         """Files, bytes or arrays, decoded in memory; one that cannot be is an error that names it."""
 
-    def describe(self, media: Media) -> np.ndarray:
+    def describe(self, block: Media) -> np.ndarray:
         """(rows, numbers) float32: what models of tables are told of each."""
+
+    def plane(self, block: Media) -> list[np.ndarray]:
+        """Each row as it is drawn, 0 .. 1 (height, width): what explanations are maps of."""
+
+    def size(self, block: Media) -> tuple[int, int]:
+        """Height and width of that plane."""
+
+    def grid(self, block: Media) -> tuple[int, int]:
+        """The cells of the plane, down and across, whose parts can be hidden."""
+
+    def hide(self, block: Media, windows: Sequence[tuple[slice, slice]]) -> np.ndarray:
+        """Of a block of one row, as many copies as windows of cells, each with its window hidden."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """The images or sounds of a data set, decoded once for all trials."""
+    """A column of a data set that had to be decoded, once for all trials."""
 
     column: str
-    media: Media
-    sense: Codec
+    block: Media
+    codec: Codec
     why: str  # this size, this length
     twins: np.ndarray | None = None  # a number per row, equal for those that look or sound the same
     findings: tuple[Finding, ...] = ()
     numbers: np.ndarray | None = None  # what `describe` would give, where it is known already
 
+    def take(self, rows: np.ndarray) -> Decoded:
+        """The given rows."""
+        return dataclasses.replace(
+            self, block=self.block.take(rows), twins=None if self.twins is None else self.twins[rows],
+            numbers=None if self.numbers is None else self.numbers[rows],
+        )  # fmt: skip
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """What the user brought, as one table of features and, for training, one column of answers."""
 
@@ -66,8 +88,8 @@ class Dataset:
     target: pd.Series | None  # answers as read, same rows; None where only features were given
     target_name: str = "target"
     weight: np.ndarray | None = None  # one positive number per row
-    modality: str = "table"
-    sensed: Decoded | None = None  # the decoded column of images or sounds, if there is one
+    claims: Mapping[str, str] = field(default_factory=dict)  # columns that have to be decoded, and as what
+    decoded: Mapping[str, Decoded] = field(default_factory=dict)  # those that were, by name
     notes: tuple[str, ...] = ()  # what reading had to guess or mend, one line each
     left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
     test: str | None = None  # a folder that came with it, made to test on
@@ -83,22 +105,19 @@ class Dataset:
 
 
 class Kind(StrEnum):
-    """What a column holds."""
+    """What a column of a table holds; columns that have to be decoded have the name of their modality instead."""
 
     NUMBER = "number"
     CATEGORY = "category"
     BOOLEAN = "boolean"
     DATE = "date"
     TEXT = "text"
-    IMAGE = "image"  # files, or arrays of pixels
-    AUDIO = "audio"  # files of sound
     IDENTIFIER = "identifier"  # left out of the features
     CONSTANT = "constant"  # left out of the features
 
 
 PLAIN_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATE, Kind.TEXT)  # a cell can be read by itself
-MEDIA_KINDS = (Kind.IMAGE, Kind.AUDIO)
-USED_KINDS = (*PLAIN_KINDS, *MEDIA_KINDS)
+UNUSED_KINDS = (Kind.IDENTIFIER, Kind.CONSTANT)
 
 
 @dataclass(frozen=True)
@@ -106,7 +125,7 @@ class Column:
     """One feature column and why it was read as it was."""
 
     name: str
-    kind: Kind
+    kind: str  # a Kind, or the name of the modality that decodes it
     why: str  # the rule that decided the kind, with its values
     missing: float  # share of rows, 0 .. 1
     unique: int  # distinct values, missing left out
@@ -114,12 +133,16 @@ class Column:
     decimal: str = "."  # for numbers that came as text
     date_format: str | None = None  # for dates that came as text; None: mixed or native
 
+    @property
+    def is_decoded(self) -> bool:
+        """Whether its cells have to be decoded."""
+        return self.kind not in (*PLAIN_KINDS, *UNUSED_KINDS)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """The facts about a data set that later stages decide on."""
 
-    modality: str
     rows: int
     columns: tuple[Column, ...]
     task: Task
@@ -133,14 +156,24 @@ class Profile:
     duplicates: int = 0  # rows whose features repeat an earlier row
     facts: Mapping[str, float] = field(default_factory=dict)  # further measured numbers for the router
 
-    def of_kind(self, *kinds: Kind) -> list[str]:
+    def of_kind(self, *kinds: str) -> list[str]:
         """Names of the columns of these kinds, in order."""
         return [column.name for column in self.columns if column.kind in kinds]
 
     @property
     def used(self) -> list[str]:
         """Names of the columns that models see."""
-        return self.of_kind(*USED_KINDS)
+        return [column.name for column in self.columns if column.kind not in UNUSED_KINDS]
+
+    @property
+    def decoded(self) -> tuple[str, ...]:
+        """The kinds of its columns that were decoded, each once."""
+        return tuple(dict.fromkeys(column.kind for column in self.columns if column.is_decoded))
+
+    @property
+    def modality(self) -> str:
+        """What sort of data it is, in a word or three."""
+        return " and ".join(self.decoded) or "table"
 
     @property
     def outputs(self) -> int:

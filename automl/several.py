@@ -20,7 +20,7 @@ from automl.data.reading import load
 from automl.data.source import Source, open_source
 from automl.errors import InputError, OptionError
 from automl.messages import near
-from automl.modalities.table.encode import learn_schema
+from automl.modalities.mixture import learn_schema
 from automl.model.bundle import write_index
 from automl.options import Budget, Options
 from automl.report import targets, words
@@ -201,7 +201,7 @@ def _check_each(found: Several, options: Options) -> None:
         dataset = load(source, own)
         decide(dataset, own)
         held = read_held(own, dataset)
-        if held is not None and dataset.modality == "table":
+        if held is not None and not dataset.claims:
             profile = outline(dataset, own)
             check_held(held, profile, learn_schema(dataset.frame, profile))
 

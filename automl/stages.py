@@ -19,8 +19,8 @@ from automl.decision import transfer
 from automl.decision.prior import route
 from automl.ensemble.candidates import candidates, enter
 from automl.errors import OptionError
+from automl.modalities import mixture
 from automl.modalities.encoders.checkpoint import Checkpoint
-from automl.modalities.files.intake import take_in
 from automl.options import Options
 from automl.records import Audit, Dataset, Decision, Profile
 from automl.refit import finish
@@ -131,7 +131,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     """Load, profile, decide, prepare."""
     _enter(clock, listener, "load")
     encoder = transfer.find(options, earlier.folder.path if earlier else None)  # a wrong one is told at once
-    dataset = load(data, options, decode=partial(take_in, report=partial(_counting, listener, "decode")))
+    dataset = load(data, options, decode=partial(mixture.read, report=partial(_counting, listener, "decode")))
     held = read_held(options, dataset)
     taken_over = transfer.NO_WEIGHTS
     if encoder is not None:
@@ -151,7 +151,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         decision = earlier.check(ready.shared.key, decision)
     if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
         clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
-    elif dataset.sensed is not None and clock.limit_s is not None:
+    elif dataset.decoded and clock.limit_s is not None:
         clock.finish_share += min(LOOK_SHARE, LOOK_S / clock.limit_s)
     _introduce(dataset, profile, audit, ready, listener)
     if taken_over is not transfer.NO_WEIGHTS:
@@ -178,7 +178,7 @@ def _show(
     inputs: finish.FinishInputs, end: finish.Selection, clock: Clock, listener: Watcher, journal: Journal
 ) -> examples.Samples | None:
     """What the model makes of some images or sounds."""
-    if inputs.dataset.sensed is None:
+    if not inputs.dataset.decoded:
         return None
     _enter(clock, listener, "explain", journal)
     return examples.gather(inputs, end.chosen)

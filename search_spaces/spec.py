@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 Task = Literal["binary", "multiclass", "regression", "quantile"]
 Route = Literal["classical", "neural"]
-MediaKind = Literal["image", "audio"]
+MediaKind = str  # "image", "audio", or what a modality of your own is called
 Params = Mapping[str, Any]
 
+BASELINE = "constant"  # the family that always runs and is never chosen by a search: what any model must beat
+TABLE: frozenset[str] = frozenset({"table"})
 ALL_TASKS: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})  # quantiles are asked for by name
 WITH_QUANTILES: frozenset[Task] = ALL_TASKS | {"quantile"}
 OF_NUMBERS: frozenset[Task] = frozenset({"regression", "quantile"})  # answers are float64
@@ -153,14 +155,14 @@ class Matrix:
     numbers: np.ndarray
     codes: np.ndarray
     sizes: tuple[int, ...]
-    media: Media | None = None
+    media: Mapping[str, Media] = field(default_factory=dict)  # by the name of their column
 
     def __len__(self) -> int:
         return int(self.numbers.shape[0])
 
     def take(self, rows: np.ndarray) -> Matrix:
         """The given rows, copied."""
-        media = None if self.media is None else self.media.take(rows)
+        media = {name: block.take(rows) for name, block in self.media.items()}
         return Matrix(self.numbers[rows], self.codes[rows], self.sizes, media)
 
 
@@ -269,7 +271,9 @@ class Family:
     space: Space
     build: Callable[..., Any]
     load: Callable[[Mapping[str, bytes]], Learner] | None = None
-    eats: str = "table"  # "image" | "audio" | "media": both, behind a network trained before
+    reads: frozenset[str] = TABLE  # kinds of blocks: numbers and codes, or "image", "audio"
+    is_coursed: bool = False  # trained on a course: its rate must come to rest in the time that it is granted
+    goes_on: bool = False  # from a network that was trained before
     needs: Needs = Needs()
     portfolio: tuple[Params, ...] = ()  # strong configurations, each over `starts`, tried in this order after it
     quick: Params = field(default_factory=dict)  # over `starts`: a fraction of its time, for a first model in seconds
@@ -282,6 +286,13 @@ class Family:
         None  # of a network: what cannot be afforded is then never trained
     )
     imports: tuple[str, ...] = ()  # what a fit loads the first time in a process: seconds that are not the fit's
+
+    def columns(self, media: Mapping[str, Media]) -> list[str]:
+        """The columns that a network of this family can read, in their order; it reads one."""
+        return [
+            name for name, block in media.items()
+            if block.kind in self.reads and (block.encoder is not None or not self.goes_on)
+        ]  # fmt: skip
 
     def configs(self) -> list[dict[str, Any]]:
         """The default, then the portfolio, as full configurations."""

@@ -15,9 +15,10 @@ from automl.data.counted import find_same, share_of_distinct
 from automl.data.reading import load_held
 from automl.data.target import class_weights, encode_target
 from automl.errors import InputError
-from automl.modalities.table.encode import Raw, Schema, learn_schema
+from automl.modalities import mixture
+from automl.modalities.mixture import Prior, Raw, Schema, learn_schema
 from automl.modalities.table.parse import to_dates, to_number
-from automl.modalities.table.repeats import Repeats, Way, judge, row_ids
+from automl.modalities.table.repeats import row_ids
 from automl.options import Options
 from automl.records import Dataset, FoldPlan, Kind, Profile
 from automl.scoring import metrics
@@ -58,6 +59,7 @@ class Prepared:
     schema: Schema
     shared: Shared
     fold_plan: FoldPlan
+    prior: Prior  # of data like this
     metric: Metric
     told: str  # how many folds there are, and how rows come into them
 
@@ -70,9 +72,8 @@ class Prepared:
     def is_rough(self) -> bool:
         """Whether a table's one fold that all models get holds out so few rows that leaders are due more folds."""
         held = len(self.shared.folds.held(0))
-        return (
-            self.shared.raw.media is None and self.fold_plan.goal == 1 < self.shared.folds.count and held < ROUGH_ROWS
-        )
+        is_holdout = self.fold_plan.goal == 1 < self.shared.folds.count
+        return not self.prior.is_coursed and is_holdout and held < ROUGH_ROWS
 
 
 def prepare(
@@ -85,35 +86,32 @@ def prepare(
     if dataset.target is None:
         raise ValueError("a data set without answers cannot be prepared for training")
     y = encode_target(dataset.target, profile)
-    sensed = dataset.sensed
-    schema = learn_schema(dataset.frame, profile, None if sensed is None else sensed.sense)
+    schema = learn_schema(dataset.frame, profile, dataset.decoded)
     schema = replace(schema, decimal=dataset.decimal)
     raw = _encoded(dataset, schema)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
     width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
-    is_plain = sensed is None and not raw.texts  # texts and files seldom repeat, and would be read once more for it
+    is_plain = not raw.blocks and not raw.texts  # texts and files seldom repeat, and would be read once more for it
     same_rows = find_same(row_ids(raw), y) if is_plain else None
     price_s = min(_price_s(name, size, same_rows) for name in YARDSTICKS)
-    is_media, is_forward = sensed is not None, times is not None
-    chosen = _bags(len(y), core_s, price_s, is_media=is_media, is_forward=is_forward)
+    prior, is_forward = mixture.prior(profile), times is not None
+    chosen = _bags(len(y), core_s, price_s, is_coursed=prior.is_coursed, is_forward=is_forward)
     asked = fold_plan or suited(chosen, groups, is_forward=is_forward)
-    repeats = Repeats(None)
-    if groups is None and times is None:
-        repeats = _repeats(raw, y, dataset, options.repeats)
-    each, twins = asked.count // asked.deals, repeats.twins
+    copies = mixture.copies(dataset, raw, y, options.repeats) if groups is None and times is None else mixture.NO_COPIES
+    each, twins = asked.count // asked.deals, copies.twins
     seeds = [options.seed + ANOTHER_DEAL * deal for deal in range(asked.deals)]
     folds = dealt_again(
         [make_folds(y, profile.task, count=each, seed=s, groups=groups, times=times, twins=twins) for s in seeds]
     )
-    told = "; ".join(part for part in (asked.why, _few(folds, asked), folds.why, repeats.why) if part)
+    told = "; ".join(part for part in (asked.why, _few(folds, asked), folds.why, copies.why) if part)
     asked = replace(asked, goal=folds.count if asked.goal == asked.count else min(asked.goal, folds.count))
     weight = dataset.weight
     shared = Shared(
         raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size, profile.levels,
         fingerprint(raw, y, weight, folds), same_rows,
     )  # fmt: skip
-    return Prepared(schema, shared, asked, _metric(shared, profile, options), told)
+    return Prepared(schema, shared, asked, prior, _metric(shared, profile, options), told)
 
 
 def _price_s(name: str, size: Size, same_rows: np.ndarray | None) -> float:
@@ -166,11 +164,8 @@ def _of_test_data() -> Iterator[None]:
 
 def _encoded(dataset: Dataset, schema: Schema) -> Raw:
     """The data as arrays; what is known already is not asked again of a network that takes minutes to say it."""
-    sensed = dataset.sensed
-    if sensed is None or sensed.numbers is None:
-        return schema.encode(dataset.frame, None if sensed is None else sensed.media)
-    raw = schema.encode(dataset.frame, sensed.media, is_described=False)
-    return replace(raw, numbers=np.hstack([raw.numbers, sensed.numbers]), described=sensed.numbers.shape[1])
+    known = {name: one.numbers for name, one in dataset.decoded.items() if one.numbers is not None}
+    return schema.encode(dataset.frame, {name: one.block for name, one in dataset.decoded.items()}, known)
 
 
 def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
@@ -184,37 +179,30 @@ def _metric(shared: Shared, profile: Profile, options: Options) -> Metric:
 
 
 def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds) -> str:
-    """A short text that changes with any value of the encoded data, and with the folds."""
+    """A short text that changes with any value of the encoded data, and with the folds.
+
+    What describes blocks follows from them, and may differ by a rounding.
+    """
     sum_ = 0
-    own = raw.numbers[:, : raw.numbers.shape[1] - raw.described]  # what follows from the media may differ by a rounding
-    for block in (own, raw.codes, y, folds.of_row, *folds.again, *(() if weight is None else (weight,))):
+    for block in (raw.own, raw.codes, y, folds.of_row, *folds.again, *(() if weight is None else (weight,))):
         if block.size:
             sum_ = zlib.crc32(np.ascontiguousarray(block).data.cast("B"), sum_)
     for texts in raw.texts:
         for text in texts:
             sum_ = zlib.crc32(text.encode("utf-8", "replace"), sum_)
-    if raw.media is not None:
-        for row in raw.media.rows:
-            sum_ = zlib.crc32(np.ascontiguousarray(raw.media.store[row]).data.cast("B"), sum_)
-        if raw.media.encoder is not None:
-            sum_ = zlib.crc32(json.dumps(raw.media.encoder.as_json()).encode(), sum_)
+    for one in raw.blocks.values():
+        for row in one.rows:
+            sum_ = zlib.crc32(np.ascontiguousarray(one.store[row]).data.cast("B"), sum_)
+        if one.encoder is not None:
+            sum_ = zlib.crc32(json.dumps(one.encoder.as_json()).encode(), sum_)
     return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
 
 
-def _bags(rows: int, core_s: float, price_s: float, *, is_media: bool, is_forward: bool) -> FoldPlan:
+def _bags(rows: int, core_s: float, price_s: float, *, is_coursed: bool, is_forward: bool) -> FoldPlan:
     """As many folds as the time pays for."""
-    if is_media:
+    if is_coursed:
         return choose_media_bags(rows, is_timed=core_s < float("inf"), is_forward=is_forward)
     return choose_bags(rows, core_s / price_s)
-
-
-def _repeats(raw: Raw, y: np.ndarray, dataset: Dataset, way: Way) -> Repeats:
-    """Which rows belong in one fold; pictures and sounds that are alike are copies, whatever chance says of tables."""
-    if dataset.sensed is None:
-        return judge(raw, y, way)
-    if dataset.sensed.twins is None:
-        return Repeats(None)
-    return Repeats(None if way == "apart" else dataset.sensed.twins)
 
 
 def _few(folds: Folds, asked: FoldPlan) -> str:
@@ -247,6 +235,6 @@ def _times(dataset: Dataset, profile: Profile, column: str | None) -> np.ndarray
         return None
     known = next(c for c in profile.columns if c.name == column)
     series = dataset.frame[column]
-    if known.kind is Kind.DATE:
+    if known.kind == Kind.DATE:
         return to_dates(series, known).astype("datetime64[s]").astype(np.int64).astype(np.float64)
     return np.asarray(np.nan_to_num(to_number(series, known), nan=-np.inf))

@@ -5,7 +5,7 @@ Nothing is fitted and nothing is changed. Whatever was guessed can be overridden
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,10 @@ import numpy as np
 from automl.data.target import COMMA_FACT, TargetFacts, class_weights, encode_target, infer
 from automl.errors import InputError, OptionError
 from automl.messages import near
-from automl.modalities.table.audit import inspect, repeats, survey
-from automl.modalities.table.kinds import describe
-from automl.modalities.table.parse import is_numeric, to_number
+from automl.modalities import mixture
+from automl.modalities.table.parse import is_numeric
 from automl.options import Options
-from automl.records import PLAIN_KINDS, USED_KINDS, Audit, Column, Dataset, Kind, Profile
+from automl.records import UNUSED_KINDS, Audit, Column, Dataset, Kind, Profile
 from automl.scoring import metrics, own_metric
 from search_spaces.spec import OF_NUMBERS, Task
 
@@ -27,19 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["decide", "encode_target", "examine"]
 
-FACT_ROWS = 10_000  # the shape of the numbers is measured on so many rows
-FACT_COLUMNS = 200
-
 
 def outline(dataset: Dataset, options: Options) -> Profile:
     """What the data holds, and which task it makes."""
     with np.errstate(all="ignore"):  # sums of huge numbers may overflow; every use checks for it
         answers, metric, metric_rule = decide(dataset, options)
-        columns = _columns(dataset, options)
+        columns = mixture.columns(dataset, options.group_column)
         _refuse_bare(dataset, columns)
         _check_time(dataset, columns, options)
         return Profile(
-            modality=dataset.modality,
             rows=len(dataset),
             columns=columns,
             task=answers.task,
@@ -59,20 +54,8 @@ def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
     profile = outline(dataset, options)
     with np.errstate(all="ignore"):
         y = encode_target(_target(dataset), profile)
-        found = survey(dataset, profile.columns, y, profile.task)
-        profile = replace(profile, duplicates=repeats(found.rows))
-        return profile, Audit(inspect(dataset, profile, y, found, options))
-
-
-def _columns(dataset: Dataset, options: Options) -> tuple[Column, ...]:
-    """Every column; images and sounds were read with the data."""
-    sensed = dataset.sensed
-    if sensed is None:
-        return describe(dataset.frame, options.group_column)
-    cells = dataset.frame[sensed.column]
-    examples = tuple(str(cell)[-60:] for cell in cells[:3] if isinstance(cell, str))
-    column = Column(sensed.column, Kind(sensed.sense.kind), sensed.why, 0.0, len(cells), examples)
-    return (column, *describe(dataset.frame.drop(columns=sensed.column), options.group_column))
+        duplicates, findings = mixture.audit(dataset, profile, y, options)
+        return replace(profile, duplicates=duplicates), Audit(findings)
 
 
 def decide(dataset: Dataset, options: Options) -> tuple[TargetFacts, str, str]:
@@ -98,7 +81,7 @@ def _target(dataset: Dataset) -> pd.Series:
 
 
 def _refuse_bare(dataset: Dataset, columns: tuple[Column, ...]) -> None:
-    if any(column.kind in USED_KINDS for column in columns):
+    if any(column.kind not in UNUSED_KINDS for column in columns):
         return
     if not columns:
         raise InputError(f"{dataset.name} has no column besides the target. Add columns to predict from.")
@@ -141,58 +124,11 @@ def _metric(task: Task, given: str | Callable[..., Any] | None) -> tuple[str, st
 
 
 def _facts(dataset: Dataset, columns: tuple[Column, ...], answers: TargetFacts) -> dict[str, float]:
-    """Plain numbers for the router."""
-    used = [column for column in columns if column.kind in PLAIN_KINDS]
-    rows = len(dataset)
-    counts = {kind: sum(column.kind is kind for column in used) for kind in PLAIN_KINDS}
-    categories = [column.unique for column in used if column.kind is Kind.CATEGORY]
-    facts = {
-        "rows": float(rows),
-        "columns": float(len(used)),
-        "columns_per_row": len(used) / rows,
-        **{f"share_{kind}": counts[kind] / max(1, len(used)) for kind in PLAIN_KINDS},
-        "max_cardinality": float(max(categories, default=0)),
-        "missing": float(np.mean([column.missing for column in used] or [0.0])),
-        **dict(_shape(dataset, used)),
-    }
+    """Plain numbers for the decision, of the columns and of the answers."""
+    facts = mixture.facts(dataset.frame, columns)
     if answers.counts:
         facts["rows_of_rarest_class"] = float(min(answers.counts))
         facts["imbalance"] = max(answers.counts) / min(answers.counts)
     if answers.has_decimal_comma:
         facts[COMMA_FACT] = 1.0
     return facts
-
-
-def _shape(dataset: Dataset, used: list[Column]) -> Iterator[tuple[str, float]]:
-    """How irregular the numeric columns are: unlike kurtoses, spreads and ranges favour trees over nets."""
-    numeric = [column for column in used if column.kind is Kind.NUMBER]
-    random = np.random.default_rng(0)
-    if len(numeric) > FACT_COLUMNS:
-        numeric = [numeric[index] for index in np.sort(random.choice(len(numeric), FACT_COLUMNS, replace=False))]
-    rows = np.arange(len(dataset))
-    if len(dataset) > FACT_ROWS:
-        rows = np.sort(random.choice(len(dataset), FACT_ROWS, replace=False))
-    kurtoses, spreads, ranges = [], [], []
-    for column in numeric:
-        values = to_number(dataset.frame[column.name].iloc[rows], column)
-        values = values[np.isfinite(values)]
-        spread = float(values.std()) if values.size > 3 else 0.0
-        if not np.isfinite(spread) or spread == 0:
-            continue
-        kurtoses.append(float((((values - values.mean()) / spread) ** 4).mean()) - 3)
-        spreads.append(spread)
-        ranges.append(float(np.ptp(values)))
-    measured = {
-        "kurtosis_std": float(np.std(kurtoses or [0.0])),
-        "spread_skew": _skew(spreads),
-        "range_skew": _skew(ranges),
-    }
-    for name, value in measured.items():
-        if np.isfinite(value):
-            yield name, value
-
-
-def _skew(values: list[float]) -> float:
-    if len(values) < 3 or not np.std(values) > 0:
-        return 0.0
-    return float((((np.array(values) - np.mean(values)) / np.std(values)) ** 3).mean())

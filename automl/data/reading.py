@@ -7,7 +7,7 @@ same rules, at training and at prediction. What was mended is a note, what canno
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,25 +16,23 @@ import numpy as np
 from automl.data.source import NAMELESS, NESTED, Source, as_column, named, open_source, spelled
 from automl.errors import InputError, OptionError, SchemaError
 from automl.messages import near, shown
-from automl.modalities.files.intake import Intake
+from automl.modalities import mixture
 from automl.modalities.files.read import Table
 from automl.modalities.files.sniff import NAMED
-from automl.modalities.table.encode import Schema
 from automl.options import Options
 from automl.records import Dataset, Decoded
-from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Decode = Callable[[Sequence[Any], tuple[str, MediaKind], "pd.Series"], Intake]  # cells, their column, answers
+Decode = Callable[["pd.DataFrame", Mapping[str, str], "pd.Series"], mixture.Taken]  # claimed columns, answers
 MIN_ROWS = 10  # below it no fold could hold both something to learn from and something to check on
 
 
 def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode | None = None) -> Dataset:
     """Read data to learn from: a table with a target column, or an (X, y) pair. Rows without a target are left out.
 
-    `decode`: how images or sounds are decoded; without it they stay files.
+    `decode`: how columns are decoded that have to be; without it they stay files.
     """
     if isinstance(options.target, tuple):
         raise OptionError(f"this looks at one target, got {list(options.target)!r}. Name one of them.")
@@ -42,9 +40,9 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode |
     frame, notes = named(source.table)
     if source.left_out:
         notes.append(f"{', '.join(map(shown, source.left_out))} left out: other targets, not known when you predict")
-    if source.media and source.labels is None and options.target is None and len(frame.columns) == 1:
+    if source.claims and source.labels is None and options.target is None and len(frame.columns) == 1:
         raise InputError(
-            f"{source.name} has no classes: no folder in it holds {source.media[1]}s of one class. "
+            f"{source.name} has no classes: no folder in it holds {next(iter(source.claims.values()))}s of one class. "
             "Give a folder for each class, or a metadata.csv with file_name and what is to be predicted."
         )
     roles = _find_roles(source, list(frame.columns), options)
@@ -66,23 +64,25 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode |
         target, mended = _labels_from_text(target, source.table.decimal)
         notes += mended
     target = target.reset_index(drop=True).rename(name)
-    sensed: Decoded | None = None
-    frame, mended = _mended(frame.reset_index(drop=True), source.media)
-    notes += mended
-    if source.media is not None and decode is not None:
-        taken_in = decode(frame[source.media[0]].tolist(), source.media, target)
-        sensed, kept = taken_in.sensed, taken_in.kept
+    claims, told = _claims(frame, source, roles)
+    frame = mixture.place(frame.reset_index(drop=True), tuple(claims), source.base)
+    frame, mended = _mended(frame, claims)
+    notes += [*mended, *told]
+    decoded: Mapping[str, Decoded] = {}
+    if claims and decode is not None:
+        taken_in = decode(frame, claims, target)
+        decoded, kept = taken_in.decoded, taken_in.kept
         frame, target = frame[kept].reset_index(drop=True), target[kept].reset_index(drop=True)
         weight = None if weight is None else weight[kept]
         _labelled(target, name, min_rows)
     return Dataset(
-        source.name, frame, target, name, weight, "table" if source.media is None else source.media[1], sensed,
-        tuple(notes), source.left_out, source.test, roles.get("weight"),
+        name=source.name, frame=frame, target=target, target_name=name, weight=weight, claims=claims, decoded=decoded,
+        notes=tuple(notes), left_out=source.left_out, test=source.test, weight_name=roles.get("weight"),
         decimal=source.table.decimal or ".",
     )  # fmt: skip
 
 
-def load_features(data: Any, schema: Schema | None = None) -> pd.DataFrame:
+def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFrame:
     """Read rows to predict, any number of them; with `schema` as a model that was trained by it knows their columns.
 
     A DataFrame keeps its index and its cells.
@@ -97,11 +97,15 @@ def load_features(data: Any, schema: Schema | None = None) -> pd.DataFrame:
     else:
         source = open_source(data, schema.verbatim, to_learn=False, decimal=schema.decimal)
     frame, _ = named(source.table)
+    claims = source.claims
     if schema is not None:
+        frame = frame.rename(columns=_as_claimed(claims, schema))
         frame.columns = as_learned(list(frame.columns), schema.names, has_names=source.has_names)
+        claims = schema.claims
+    frame = mixture.place(frame, tuple(claims), source.base)
     if is_frame and schema is not None:
         return frame.set_axis(data.index)
-    return _mended(frame, source.media)[0]
+    return _mended(frame, claims)[0]
 
 
 def load_held(data: Any, options: Options, names: Sequence[str]) -> Dataset:
@@ -128,6 +132,13 @@ def as_learned(names: Sequence[str], known: Sequence[str], *, has_names: bool) -
         return list(names)
     own = iter(nameless)  # the target may have stood before them
     return [next(own) if name.startswith(NAMELESS) else name for name in names]
+
+
+def _as_claimed(found: Mapping[str, str], schema: mixture.Schema) -> dict[str, str]:
+    """The one column of files that was brought, as training called its only one of that kind."""
+    (name, kind), *more = found.items() if found else [("", "")]
+    known = [column for column, own in schema.claims.items() if own == kind]
+    return {name: known[0]} if len(known) == 1 and not more and name not in schema.names else {}
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------
@@ -271,8 +282,16 @@ def _weights(column: pd.Series, what: str) -> np.ndarray:
     return weight
 
 
-def _mended(frame: pd.DataFrame, media: tuple[str, MediaKind] | None) -> tuple[pd.DataFrame, list[str]]:
-    """Feature cells that later stages can hold: infinities made missing, lists and objects made text; media stay."""
+def _claims(frame: pd.DataFrame, source: Source, roles: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The columns that have to be decoded, and notes on those that only look like it; none of them has a role."""
+    known = {name: kind for name, kind in source.claims.items() if name in frame.columns}
+    others = [name for name in frame.columns if name not in known and name not in roles.values()]
+    found, told = mixture.claims(frame, others, source.base)
+    return {**known, **found}, told
+
+
+def _mended(frame: pd.DataFrame, claims: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Feature cells that later stages can hold: infinities made missing, lists made text; what is decoded stays."""
     import pandas as pd
 
     columns: dict[str, pd.Series] = {}
@@ -280,7 +299,7 @@ def _mended(frame: pd.DataFrame, media: tuple[str, MediaKind] | None) -> tuple[p
     for name, column in frame.items():
         text = str(name)
         columns[text] = column
-        if media is not None and text == media[0]:
+        if text in claims:
             continue
         if column.dtype.kind == "c":
             raise InputError(f"column {shown(text)} holds complex numbers. Give real and imaginary parts apart.")

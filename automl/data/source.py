@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from automl.errors import InputError
 from automl.messages import one_line, shown
+from automl.modalities import mixture
 from automl.modalities.files.read import Table, read_file
 from automl.runtime import remote
-from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,8 @@ class Source:
     labels_name: str = "target"
     has_names: bool = True  # False: an array, whose columns are numbered
     left_out: tuple[str, ...] = ()  # columns that are other targets of the same run
-    media: tuple[str, MediaKind] | None = None  # the column of images or sounds: files, bytes or arrays
+    claims: Mapping[str, str] = field(default_factory=dict)  # columns that are known to be decoded, and as what
+    base: Path | None = None  # the folder that names of files in its cells are relative to
     test: str | None = None  # a folder beside the one that was read, made to test on
 
     @property
@@ -66,55 +67,37 @@ def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True
         if os.path.isdir(path):  # noqa: PTH112  # False, not an error, for a name too long to be one
             return _of_folder(path, targets, to_learn)
         table = read_file(path, targets, decimal, keeps_words=not to_learn)
-        return Source(path.name.partition(".")[0] or "data", table)
+        return Source(path.name.partition(".")[0] or "data", table, base=path.absolute().parent)
     if not isinstance(data, tuple):
-        frame, has_names, media = _as_rows(data)
-        return Source("data", Table(frame), has_names=has_names, media=media)
+        frame, has_names, claims = _as_rows(data)
+        return Source("data", Table(frame), has_names=has_names, claims=claims)
     if len(data) != 2:
         raise InputError(f"a tuple must be a pair (X, y), got {len(data)} items. Give (X, y), or one table.")
-    frame, has_names, media = _as_rows(data[0])
+    frame, has_names, claims = _as_rows(data[0])
     labels, name = as_column(data[1])
     if len(labels) != len(frame):
         raise InputError(f"X has {len(frame)} rows, but y has {len(labels)}. Give one answer for each row.")
     target = str(next(iter(targets), None) or name or "target")
-    return Source("data", Table(frame), labels, target, has_names, media=media)
+    return Source("data", Table(frame), labels, target, has_names, claims=claims)
 
 
-def _as_rows(data: Any) -> tuple[pd.DataFrame, bool, tuple[str, MediaKind] | None]:
-    """Any rows in memory as a DataFrame, whether its columns have names, and which one holds images or sounds."""
+def _as_rows(data: Any) -> tuple[pd.DataFrame, bool, dict[str, str]]:
+    """Any rows in memory as a DataFrame, whether its columns have names, and which one has to be decoded."""
     import pandas as pd
 
-    kind = _kind_of_cells(data)
+    kind = mixture.kind_of(data)
     if kind is None:
-        return *_as_frame(data), None
-    cells = [str(cell) if isinstance(cell, Path) else cell for cell in data]
-    column = np.empty(len(cells), dtype=object)
-    column[:] = cells
-    return pd.DataFrame({kind: column}), True, (kind, kind)
-
-
-def _kind_of_cells(data: Any) -> MediaKind | None:
-    """Whether an array or a list holds pictures, or files of pictures or sounds."""
-    from automl.modalities.files.folder import kind_of_name
-
-    if isinstance(data, np.ndarray) and data.ndim in (3, 4):
-        return "image"
-    if not isinstance(data, list) or not data:
-        return None
-    if all(isinstance(cell, str | Path) for cell in data):
-        kinds = {kind_of_name(str(cell)) for cell in data}
-        return kinds.pop() if len(kinds) == 1 else None
-    is_picture = [type(cell).__module__.startswith("PIL.") or getattr(cell, "ndim", 0) in (2, 3) for cell in data]
-    return "image" if all(is_picture) else None
+        return *_as_frame(data), {}
+    column = np.empty(len(data), dtype=object)
+    column[:] = [str(cell) if isinstance(cell, Path) else cell for cell in data]
+    return pd.DataFrame({kind: column}), True, {kind: kind}
 
 
 def _of_folder(path: Path, targets: Sequence[str], to_learn: bool) -> Source:
     """A folder of images or sounds: a row per file, its class and what metadata.csv says of it beside it."""
     import pandas as pd
 
-    from automl.modalities.files.folder import read_folder
-
-    found = read_folder(path, targets, to_learn)
+    found = mixture.read_folder(path, targets, to_learn)
     own = found.kind if found.table is None or found.kind not in found.table.columns else f"{found.kind}_file"
     places = pd.Index([os.path.relpath(file, found.root) for file in found.files], name="file_name")
     frame = pd.DataFrame({own: list(found.files)}, index=places, dtype=object)
@@ -125,7 +108,7 @@ def _of_folder(path: Path, targets: Sequence[str], to_learn: bool) -> Source:
         labels = pd.Series(list(found.labels))
     name = str(next(iter(targets), None) or "class")
     table = Table(frame, found.notes, found.decimal)
-    return Source(path.name or "data", table, labels, name, media=(own, found.kind), test=found.test_root)
+    return Source(path.name or "data", table, labels, name, claims={own: found.kind}, base=path, test=found.test_root)
 
 
 def _as_frame(data: Any) -> tuple[pd.DataFrame, bool]:

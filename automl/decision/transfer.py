@@ -15,13 +15,12 @@ import numpy as np
 
 import search_spaces
 from automl.errors import OptionError
-from automl.modalities import encoders
+from automl.modalities import encoders, mixture
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.embed import Report, embed
 from automl.modalities.files import cache
-from automl.modalities.files.decoding import seeing_with
 from automl.options import Options
-from automl.records import Dataset
+from automl.records import Dataset, Decoded
 from automl.runtime.folder import write_whole
 from search_spaces.spec import Family
 
@@ -74,17 +73,19 @@ def take_over(
     dataset: Dataset, encoder: Checkpoint, options: Options, left_s: float, report: Report | None = None
 ) -> tuple[Dataset, Transfer]:
     """The data set with what the network says of each file; or as it was, where that takes too long."""
-    sensed = dataset.sensed
-    if sensed is None or encoder.media != dataset.modality:
+    mine = {name: one for name, one in dataset.decoded.items() if one.codec.kind == encoder.media}
+    if not mine:
         raise OptionError(
-            f"weights={options.weights!r} read {encoder.media} files, but the data is {dataset.modality}. "
+            f"weights={options.weights!r} read {encoder.media} files, but the data is {_kinds(dataset)}. "
             "Give weights for such data, or leave them out."
         )
-    files, is_read = f"{len(dataset):,} {encoder.media} files", _is_read(options)
+    files, is_read = f"{len(dataset) * len(mine):,} {encoder.media} files", _is_read(options)
     share = ASKED_SHARE if _is_asked_for(options) else EMBED_SHARE
-    numbers, row_s = _numbers(dataset, encoder, max(LEAST_S, share * left_s) if is_read else 0.0, report)
-    whole_s = row_s * len(dataset)
-    if numbers is None and is_read:
+    limit_s = max(LEAST_S, share * left_s) / len(mine) if is_read else 0.0
+    said = {name: _numbers(dataset, name, encoder, limit_s, report) for name in mine}
+    whole_s = sum(row_s for _, row_s in said.values()) * len(dataset)
+    is_late = any(numbers is None for numbers, _ in said.values())
+    if is_late and is_read:
         told = (
             f"to read {files} once with {encoder} takes about {whole_s:,.0f} s, more than {share:.0%} of the "
             f"{max(0.0, left_s):,.0f} s left; give more time, or smaller weights"
@@ -94,12 +95,22 @@ def take_over(
         return dataset, Transfer(told=told)
     is_short = whole_s * TRAIN_COST * LEAST_EPOCHS > max(LEAST_S, TUNE_SHARE * left_s)
     why_not = f"not even {LEAST_EPOCHS} passes over {files} with {encoder} fit into the time" if is_short else ""
-    sensed = replace(sensed, media=replace(sensed.media, encoder=encoder))
-    if is_read and numbers is not None:
-        numbers = np.hstack([sensed.sense.describe(sensed.media), numbers])
-        sensed = replace(sensed, sense=seeing_with(sensed.sense, encoder), numbers=numbers)
+    taken = {name: _with(one, encoder, said[name][0] if is_read else None) for name, one in mine.items()}
     told = f"{encoder} makes {encoder.width} numbers of each of {files}"
-    return replace(dataset, sensed=sensed), Transfer(encoder, told, why_not)
+    return replace(dataset, decoded={**dataset.decoded, **taken}), Transfer(encoder, told, why_not)
+
+
+def _with(one: Decoded, encoder: Checkpoint, numbers: np.ndarray | None) -> Decoded:
+    """A column whose networks can go on from the encoder; with what it says of each row, where it was asked."""
+    one = replace(one, block=replace(one.block, encoder=encoder))
+    if numbers is None:
+        return one
+    beside = np.hstack([one.codec.describe(one.block), numbers])
+    return replace(mixture.described_by(one, encoder), numbers=beside)
+
+
+def _kinds(dataset: Dataset) -> str:
+    return " and ".join(dict.fromkeys(one.codec.kind for one in dataset.decoded.values())) or "table"
 
 
 def _named(options: Options) -> list[Family]:
@@ -110,7 +121,7 @@ def _named(options: Options) -> list[Family]:
 
 def _is_asked_for(options: Options) -> bool:
     """Whether more than weights was given: the route or a family that goes on from them."""
-    return options.route == "hybrid" or any(family.eats == "media" for family in _named(options))
+    return options.route == "hybrid" or any(family.goes_on for family in _named(options))
 
 
 def _is_read(options: Options) -> bool:
@@ -119,18 +130,15 @@ def _is_read(options: Options) -> bool:
 
 
 def _numbers(
-    dataset: Dataset, encoder: Checkpoint, limit_s: float, report: Report | None
+    dataset: Dataset, column: str, encoder: Checkpoint, limit_s: float, report: Report | None
 ) -> tuple[np.ndarray | None, float]:
-    """What the network says, remembered from an earlier run where there was one, and seconds for a row."""
-    sensed = dataset.sensed
-    if sensed is None:
-        raise ValueError("a data set without images and sounds has nothing to read")
-    cells = dataset.frame[sensed.column].tolist()
-    place = cache.place_for(cells, {**sensed.sense.as_json(), "read_by": encoder.key})
+    """What the network says of a column, remembered from an earlier run if there was one, and seconds for a row."""
+    one = dataset.decoded[column]
+    place = cache.place_for(dataset.frame[column].tolist(), {**one.codec.as_json(), "read_by": encoder.key})
     if place is not None and (place / SECONDS).is_file():
         cache.touch(place)
         return np.load(place / NUMBERS), float((place / SECONDS).read_text())
-    found = embed(sensed.media, encoder, limit_s, report)
+    found = embed(one.block, encoder, limit_s, report)
     if found.numbers is not None and place is not None:
         cache.make_room()
         place.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import Any, overload
 from automl import several
 from automl.data.profiler import examine
 from automl.data.reading import load
-from automl.modalities.files.intake import take_in
+from automl.modalities import mixture
 from automl.options import Options, defaults
 from automl.records import Profile
 from automl.result import BundleResult, Result
@@ -84,7 +84,7 @@ def go_on(request: ResumeRequest, listener: Watcher, started: float) -> Result |
 def profile(data: Any, target: str | None = None, **options: Any) -> Profile:
     """What the data looks like to the system: kinds of columns, task, metric. Nothing is fitted."""
     settings = Options.of({"target": target, **options})
-    return examine(load(data, settings, decode=take_in), settings)[0]
+    return examine(load(data, settings, decode=mixture.read), settings)[0]
 
 
 fit.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # the options, declared once, show in help()

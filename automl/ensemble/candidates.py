@@ -25,8 +25,8 @@ from automl.scoring import promise
 from automl.scoring.metrics import Metric, Redrawing
 from automl.scoring.promise import in_order
 from automl.scoring.readout import calibrated, decided
+from search_spaces.spec import BASELINE
 
-BASELINE = "constant"
 LISTED = 12  # single trials on the leaderboard
 FAR = 1.1  # an error so many times smaller on the same folds is no luck: then finished bags do not decide alone
 BLEND = "blend"
@@ -87,7 +87,7 @@ def _common_folds(rivals: Sequence[Trial], ready: Prepared) -> tuple[int, ...]:
     if not rivals:
         return tuple(range(ready.shared.folds.each))
     goal = tuple(range(min(ready.fold_plan.goal, ready.shared.folds.each)))  # later deals are of the same rows
-    if ready.shared.raw.media is not None:
+    if ready.prior.is_coursed:
         return (_folds_of_leaders(rivals) if ready.fold_plan.goal == 1 else _folds_of_both(rivals, goal)) or goal
     if ready.is_rough and (shared := _folds_of_best(rivals)):
         return shared
@@ -131,7 +131,7 @@ def _folds_of_both(rivals: Sequence[Trial], goal: Sequence[int]) -> tuple[int, .
     looked = sorted((t for t in rivals if mine[t.plan.number]), key=lambda t: (-len(mine[t.plan.number]), t.error))
     leaders: dict[bool, Trial] = {}
     for trial in looked:
-        leaders.setdefault(search_spaces.get(trial.plan.family).eats == "table", trial)
+        leaders.setdefault(not search_spaces.get(trial.plan.family).is_coursed, trial)
     if len(leaders) < 2:
         return tuple(sorted(mine[looked[0].plan.number])) if looked else ()
     network, other = leaders[False], leaders[True]

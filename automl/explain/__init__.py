@@ -1,7 +1,7 @@
 """Where an answer comes from: explainers of images and sounds, one file each, found through the table below.
 
 Adding one is a new file plus one line here; the first that can explain a model does. All speak of the same plane, the
-pixels of an image or the bands of a sound over time (plane.py). Importing this file loads none of them.
+one that the codec of the column draws. Importing this file loads none of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from importlib import import_module
 
 import numpy as np
 
-from automl.explain.plane import plane_size, stretched
+from automl.explain.plane import stretched
+from automl.records import Codec
 from search_spaces.spec import Learner, Media
 
 _EXPLAINERS = {  # the closer to what the model does, the earlier
@@ -21,17 +22,18 @@ _EXPLAINERS = {  # the closer to what the model does, the earlier
     "occlusion": "automl.explain.occlusion",
 }
 
-AskModel = Callable[[int, Media], np.ndarray]  # what the model answers of row i, were these its image or sound
+AskModel = Callable[[int, Media], np.ndarray]  # what the model answers of row i, were these its blocks
 
 
 @dataclass(frozen=True)
 class Question:
-    """Answers of a model whose origin is asked for, one per image or sound."""
+    """Answers of a model whose origin is asked for in one decoded column, one per row."""
 
-    media: Media
+    block: Media
+    codec: Codec
     outputs: np.ndarray  # int64: of each row, which of the model's outputs
     ask: AskModel
-    parts: tuple[tuple[float, Learner], ...]  # learners that read media themselves, with their share of the answer
+    parts: tuple[tuple[float, Learner], ...]  # learners that read the column itself, with their share of the answer
     is_numeric: bool  # answers are numbers, so whatever changes them counts, up or down
 
 
@@ -70,7 +72,7 @@ def get(name: str) -> Explainer:
 def explain(question: Question, until: float = float("inf")) -> Explained:
     """Maps by the first explainer that fits; after `until` (time.monotonic) there come no more."""
     one = next(found for found in map(get, _EXPLAINERS) if found.fits(question))
-    size = plane_size(question.media)
+    size = question.codec.size(question.block)
     maps: list[np.ndarray] = []
     for raw in one.maps(question):
         maps.append(_unit(stretched(raw, size)))

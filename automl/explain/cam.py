@@ -40,14 +40,14 @@ def told(question: Question) -> str:
 
 def maps(question: Question) -> Iterator[np.ndarray]:
     """One map per row: those of all networks, each on a scale of its own, by their weight."""
-    from automl.explain.plane import plane_size, stretched
+    from automl.explain.plane import stretched
 
-    size, networks = plane_size(question.media), _networks(question)
-    for start in range(0, len(question.media), AT_ONCE):
+    size, networks = question.codec.size(question.block), _networks(question)
+    for start in range(0, len(question.block), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         total: Any = 0.0
         for weight, learner in networks:
-            heat = _heat(learner, question.media.values(rows), question.outputs[rows])
+            heat = _heat(learner, question.block.values(rows), question.outputs[rows])
             heat = heat / np.maximum(heat.max(axis=(1, 2), keepdims=True), 1e-12)
             total = total + weight * np.stack([stretched(one, size) for one in heat])
         yield from total

@@ -19,8 +19,7 @@ import numpy as np
 
 import search_spaces
 from automl.data.prepare import Shared
-from automl.modalities.table.encode import Raw, Schema
-from automl.modalities.table.features import Features, load_features
+from automl.modalities.mixture import FoldFeatures, Raw, Schema, load_features
 from automl.records import Calibration, Kind
 from automl.runtime.folder import RunFolder
 from automl.scoring import metrics
@@ -53,6 +52,7 @@ class Place:
     numbers: tuple[int, ...] = ()
     code: int | None = None
     text: int | None = None
+    is_block: bool = False  # decoded: its block and the numbers that describe it
 
 
 @dataclass(frozen=True)
@@ -120,31 +120,31 @@ class Ground:
 
 
 def places(schema: Schema) -> tuple[Place, ...]:
-    """The columns that can be shuffled, in the order of the table: all but those of images and sounds."""
+    """The columns that can be shuffled, in the order of the table, then the decoded ones; a lone one tells nothing."""
     found, numbers, codes, texts = [], 0, 0, 0
     for coding in schema.codings:
         name, kind = coding.column.name, coding.column.kind
-        if coding.sense is not None:
-            continue
-        if kind is Kind.CATEGORY:
+        if kind == Kind.CATEGORY:
             found.append(Place(name, code=codes))
             codes += 1
-        elif kind is Kind.TEXT:
+        elif kind == Kind.TEXT:
             found.append(Place(name, text=texts))
             texts += 1
         else:
             width = len(coding.names)
             found.append(Place(name, numbers=tuple(range(numbers, numbers + width))))
             numbers += width
-    return tuple(found)
+    found += [Place(one.column.name, is_block=True) for one in schema.decoders]
+    return tuple(found) if len(schema.columns) > 1 else ()
 
 
 def shuffled(raw: Raw, place: Place, order: np.ndarray) -> Raw:
     """The rows with one column's cells in another order: as if the frame's had been shuffled before encoding."""
+    if place.is_block:
+        blocks = {**raw.blocks, place.name: raw.blocks[place.name].take(order)}
+        return replace(raw, numbers=_reordered(raw, raw.describing(place.name), order), blocks=blocks)
     if place.numbers:
-        numbers, among = raw.numbers.copy(), np.array(place.numbers)
-        numbers[:, among] = raw.numbers[np.ix_(order, among)]
-        return replace(raw, numbers=numbers)
+        return replace(raw, numbers=_reordered(raw, place.numbers, order))
     if place.text is not None:
         texts = list(raw.texts)
         texts[place.text] = texts[place.text][order]
@@ -153,6 +153,13 @@ def shuffled(raw: Raw, place: Place, order: np.ndarray) -> Raw:
     codes[:, place.code] = codes[order, place.code]
     unseen = tuple(u.take(order, len(raw)) if u.column == place.code else u for u in raw.unseen)
     return replace(raw, codes=codes, unseen=tuple(u for u in unseen if len(u.rows)))
+
+
+def _reordered(raw: Raw, columns: Sequence[int], order: np.ndarray) -> np.ndarray:
+    """The numbers with some columns' cells in another order."""
+    numbers, among = raw.numbers.copy(), np.array(columns, dtype=np.int64)
+    numbers[:, among] = raw.numbers[np.ix_(order, among)]
+    return numbers
 
 
 def of_run(grant: Grant, ask: ImportanceRequest, shared: Shared) -> Measured:
@@ -205,7 +212,7 @@ class Panel:
 
     def __init__(self, ask: ImportanceRequest, threads: int) -> None:
         self._readout, self._threads = ask.readout, threads
-        self._features: dict[str, Features] = {}
+        self._features: dict[str, FoldFeatures] = {}
         self._parts: dict[int, list[tuple[str, Learner, float]]] = {}
         folder = RunFolder(Path(ask.path))
         for fold in np.unique(ask.fold).tolist():

@@ -18,14 +18,15 @@ import search_spaces
 from automl.data.target import COMMA_FACT
 from automl.errors import ArtifactError
 from automl.modalities import encoders
-from automl.modalities.table.encode import Schema, schema_from_json
-from automl.modalities.table.features import load_features
+from automl.modalities.mixture import Schema, load_features, schema_from_json
 from automl.model.predictor import FittedPart, Model
 from automl.records import Dataset, Member, Profile, as_json
 from automl.runtime.folder import RunFolder, write_whole
 from automl.training import learners
+from search_spaces.spec import TABLE
 
-FORMAT = 2  # 2: labels made of words bring their words along
+FORMAT = 3  # 2: labels made of words bring their words along; 3: any number of decoded columns, by name
+READ = (2, 3)
 LIBRARIES = (
     "automl-frontier",
     "numpy",
@@ -101,25 +102,26 @@ def load(path: str | Path) -> Model:
     schema = schema_from_json(manifest["schema"], content.get(ENCODER))
     _require(schema, has_weights=ENCODER in content)
     keys = {part["features"] for member in manifest["members"] for part in member["parts"]}
-    features = {key: load_features(_under(content, f"features/{key}")) for key in keys}
+    column = next(iter(schema.claims), "")
+    features = {key: load_features(_under(content, f"features/{key}"), column) for key in keys}
     parts = []
     for member in manifest["members"]:
         family = search_spaces.get(member["family"])
         for part in member["parts"]:
             learner = learners.load(family, _under(content, part["learner"]))
-            parts.append(FittedPart(part["features"], learner, family.eats, member["weight"] / len(member["parts"])))
+            parts.append(FittedPart(part["features"], learner, family.reads, member["weight"] / len(member["parts"])))
     return Model(schema, features, tuple(parts), manifest)
 
 
 def _is_described(members: Sequence[Member]) -> bool:
     """Whether a member reads what images or sounds are described by."""
-    return any(search_spaces.get(member.plan.family).eats == "table" for member in members)
+    return any(search_spaces.get(member.plan.family).reads == TABLE for member in members)
 
 
 def _require(schema: Schema, *, has_weights: bool) -> None:
     """Say at once what the network that describes images or sounds needs, and this machine does not have."""
-    for coding in schema.codings:
-        encoder = None if coding.sense is None else getattr(coding.sense, "encoder", None)
+    for one in schema.decoders:
+        encoder = getattr(one.codec, "encoder", None)
         if encoder is not None and has_weights:
             encoders.get(encoder.kind).require()
 
@@ -196,10 +198,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
         found = manifest["format"]
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{str(path)!r} is damaged: {error}. Save the model again.") from error
-    if found != FORMAT:
+    if found not in READ:
         raise ArtifactError(
-            f"{str(path)!r} has format {found!r}, this version reads {FORMAT}. Install the version that saved it "
-            f"({manifest.get('versions', {}).get('automl-frontier', 'unknown')})."
+            f"{str(path)!r} has format {found!r}, this version reads {', '.join(map(str, READ))}. Install the version "
+            f"that saved it ({manifest.get('versions', {}).get('automl-frontier', 'unknown')})."
         )
     return dict(manifest)
 

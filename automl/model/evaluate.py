@@ -69,7 +69,7 @@ class Evaluation:
 def evaluate(model: Predictor, data: Any) -> Evaluation:
     """Score a model on rows with answers, given as anything that `fit` takes."""
     manifest = model.manifest
-    profile = _profile(manifest)
+    profile = profile_of(manifest)
     dataset = _read(data, manifest)
     assert dataset.target is not None  # reading refuses rows without answers
     y = encode_target(dataset.target, profile)
@@ -93,10 +93,11 @@ def _read(data: Any, manifest: Mapping[str, Any]) -> Dataset:
     return dataset if dataset.test is None else load_held(dataset.test, options, names)
 
 
-def _profile(manifest: Mapping[str, Any]) -> Profile:
+def profile_of(manifest: Mapping[str, Any]) -> Profile:
     """What reading the answers needs to know of the data that was learned from."""
     return Profile(
-        "table", 0, (), manifest["task"], "", manifest["metric"], "", tuple(manifest["classes"]),
+        rows=0, columns=(), task=manifest["task"], task_rule="", metric=manifest["metric"], metric_rule="",
+        classes=tuple(manifest["classes"]),
         levels=tuple(manifest.get("levels", ())), positive=manifest.get("positive", 1),
         facts={COMMA_FACT: float(manifest.get("has_decimal_comma", False))},
     )  # fmt: skip

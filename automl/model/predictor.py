@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import InputError
-from automl.modalities.table.encode import Raw, Schema
-from automl.modalities.table.features import Features
+from automl.modalities.mixture import FoldFeatures, Raw, Schema
 from automl.records import Calibration
 from automl.scoring.readout import calibrated, decided
-from search_spaces.spec import OF_NUMBERS, Learner, Matrix, Media
+from search_spaces.spec import OF_NUMBERS, TABLE, Learner, Matrix, Media
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +32,13 @@ class FittedPart:
 
     features: str  # key of the fitted features it reads
     learner: Learner
-    eats: str  # "table", or "image" and "audio": then the rows need not be described in numbers
+    reads: frozenset[str]  # kinds of blocks; where none is "table", rows need not be described in numbers
     weight: float  # the member's weight divided by its folds
+
+    def looks_at(self, column: str, block: Media) -> bool:
+        """Whether it is a network that reads this column itself."""
+        inner = getattr(self.learner, "learner", self.learner)
+        return block.kind in self.reads and getattr(inner, "column", "") in ("", column)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Model:
     """A trained model of one run."""
 
     schema: Schema
-    features: Mapping[str, Features]
+    features: Mapping[str, FoldFeatures]
     parts: tuple[FittedPart, ...]
     manifest: Mapping[str, Any]
 
@@ -103,51 +107,69 @@ class Model:
 
         return evaluate(self, data).table()
 
-    def explain(self, data: Any, label: Any = None) -> list[np.ndarray]:
+    def explain(self, data: Any, label: Any = None, column: str | None = None) -> list[np.ndarray]:
         """Where the answers to images or sounds come from: for each row a map of 0 .. 1, highest where it counts.
 
         Of images (height, width) as the model sees them; of sounds (bands, frames), the lowest band first.
-        `label`: the class to look for; None: the one that is predicted. Of tables there are no such maps.
+        `label`: the class to look for; None: the one that is predicted. `column`: of several columns of images or
+        sounds, the one to draw the maps of. Of tables there are no such maps.
         """
         from automl.explain import explain
 
         if label is not None and label not in self.classes:
             known = ", ".join(map(repr, self.classes[:8])) or "none, as it predicts numbers"
             raise InputError(f"label={label!r} is no class of this model. Its classes: {known}.")
+        chosen = self._drawn(column)
         frame = self.rows(data)
         if not len(frame):
             return []
         place = None if label is None else self.classes.index(label)
-        return list(explain(self.question(frame, outputs=place)).maps)
+        return list(explain(self.question(frame, chosen, outputs=place)).maps)
 
     def question(
-        self, frame: pd.DataFrame, media: Media | None = None, outputs: Sequence[int] | int | None = None
+        self,
+        frame: pd.DataFrame,
+        column: str,
+        blocks: Mapping[str, Media] | None = None,
+        outputs: Sequence[int] | int | None = None,
     ) -> Question:
-        """Where do these answers come from, as explainers ask it.
+        """Where do these answers come from in a decoded column, as explainers ask it.
 
-        `media`: the frame's images or sounds, where they are decoded already; `outputs`: of each row, or of all, the
-        place of the class asked about, else of the predicted one.
+        `blocks`: the frame's columns that are decoded already; `outputs`: of each row, or of all, the place of the
+        class asked about, else of the predicted one.
         """
         from automl.explain import Question
 
-        if not any(coding.sense is not None for coding in self.schema.codings):
-            raise InputError(
-                "explain draws maps of images and sounds, but this model reads a table. "
-                "To see what a column does, predict rows that differ in it alone."
-            )
-        raw = self._encode(frame, media)
-        media = raw.media
-        assert media is not None  # a schema with a sense always decodes
+        raw = self._encode(frame, blocks)
+        block = raw.blocks[column]
 
         def ask(row: int, others: Media) -> np.ndarray:
-            return self._mix(self._encode(frame.iloc[[row] * len(others)], others))
+            rows = np.full(len(others), row)
+            beside = {name: own.take(rows) for name, own in raw.blocks.items() if name != column}
+            return self._mix(self._encode(frame.iloc[rows], {**beside, column: others}))
 
         if outputs is None:
             told = self._mix(raw) if self.classes else np.empty(0)
             outputs = decided(told, self.readout).argmax(axis=1).tolist() if self.classes else len(self.levels) // 2
-        parts = tuple((part.weight, part.learner) for part in self.parts if part.eats == media.kind)
+        parts = tuple((part.weight, part.learner) for part in self.parts if part.looks_at(column, block))
         places = np.full(len(frame), outputs, dtype=np.int64)
-        return Question(media, places, ask, parts, self.task in OF_NUMBERS)
+        return Question(block, self.schema.codec(column), places, ask, parts, self.task in OF_NUMBERS)
+
+    def _drawn(self, column: str | None) -> str:
+        """The decoded column that maps are drawn of."""
+        known = list(self.schema.claims)
+        if not known:
+            raise InputError(
+                "explain draws maps of images and sounds, but this model reads a table. "
+                "To see what a column does, predict rows that differ in it alone."
+            )
+        if column is None and len(known) > 1:
+            raise InputError(
+                f"this model looks at {len(known)} columns. Say which one: column={known[0]!r}, for instance."
+            )
+        if column is not None and column not in known:
+            raise InputError(f"column={column!r} is none that is looked at. Give one of {', '.join(map(repr, known))}.")
+        return column or known[0]
 
     def rows(self, data: Any) -> pd.DataFrame:
         """Rows to predict from whatever `predict` takes, their columns called as in training."""
@@ -162,8 +184,8 @@ class Model:
         chunks = [frame.iloc[at : at + CHUNK_ROWS] for at in range(0, rows, CHUNK_ROWS)]
         return np.concatenate([self._mix(self._encode(chunk)) for chunk in chunks])
 
-    def _encode(self, frame: pd.DataFrame, media: Media | None = None) -> Raw:
-        return self.schema.encode(frame, media, is_described=any(part.eats == "table" for part in self.parts))
+    def _encode(self, frame: pd.DataFrame, blocks: Mapping[str, Media] | None = None) -> Raw:
+        return self.schema.encode(frame, blocks, is_described=any(part.reads == TABLE for part in self.parts))
 
     def _mix(self, raw: Raw) -> np.ndarray:
         """The weighted mean of all parts, calibrated."""

@@ -16,7 +16,7 @@ from typing import cast
 
 from automl.data.prepare import Prepared, alike
 from automl.data.target import encode_target
-from automl.ensemble.candidates import BASELINE, HeldOutComparison, mixture
+from automl.ensemble.candidates import HeldOutComparison, mixture
 from automl.ensemble.frontier import EVERYDAY, Limits, Pick, choose, mark
 from automl.errors import RunError
 from automl.model import artifact
@@ -29,6 +29,7 @@ from automl.scoring import metrics
 from automl.scoring.readout import decided
 from automl.search.trial import ALL_ROWS
 from cluster.pool import Job, Outcome, Pool, Status
+from search_spaces.spec import BASELINE
 
 MEASURED_ROWS = 1_000
 TICK_S = 0.1

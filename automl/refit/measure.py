@@ -6,7 +6,7 @@ Where it looked at images or sounds is asked here too, of the model as it was sa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,8 @@ class LookRequest:
 
     path: str
     rows: pd.DataFrame
-    media: Media
+    column: str  # that is looked at
+    blocks: Mapping[str, Media]
     outputs: tuple[int, ...] | int  # of each row, or of all: the place of the class asked about
 
 
@@ -76,7 +77,7 @@ class Looked:
 def look(grant: Grant, asked: LookRequest) -> Looked:
     """Load the model and have its answers explained, as many as there is time for."""
     model = artifact.load(asked.path)
-    found = explain(model.question(asked.rows, asked.media, asked.outputs), grant.until)
+    found = explain(model.question(asked.rows, asked.column, asked.blocks, asked.outputs), grant.until)
     return Looked(found.told, found.maps)
 
 

@@ -71,7 +71,7 @@ class Refitter:
         folds = self.shared.folds
         if member.folds == (ALL_ROWS,):
             return False
-        is_network = search_spaces.get(trial.plan.family).eats != "table"
+        is_network = search_spaces.get(trial.plan.family).is_coursed
         is_bag = all(k in trial.folds for k in range(folds.each)) or (is_network and len(trial.folds) > 1)
         if folds.kind != "forward" and is_bag:
             return False

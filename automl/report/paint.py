@@ -52,12 +52,6 @@ def looked(lightness: np.ndarray, heat: np.ndarray, *, is_sound: bool = False) -
     return Painted(".png", png(_enlarged(grey * LEVELS + warm), _warmth()))
 
 
-def lightness(pixels: np.ndarray) -> np.ndarray:
-    """An image's lightness, 0 .. 1 (height, width)."""
-    shares = np.array([0.299, 0.587, 0.114]) if pixels.shape[2] == 3 else np.ones(1)
-    return np.asarray(pixels @ shares / 255)
-
-
 def png(pixels: np.ndarray, palette: np.ndarray | None = None) -> bytes:
     """uint8 (height, width) or (height, width, 1 or 3) as a PNG file; with a palette (colours, 3) these are places."""
     height, width = pixels.shape[:2]

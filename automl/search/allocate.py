@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from statistics import median
 
-from automl.modalities.table.recipes import PLAIN
+from automl.modalities.mixture import PLAIN
 from automl.search.steps import Attempt, Continue, Load, Start
 from search_spaces.spec import Family, Float
 

@@ -70,8 +70,8 @@ class NetworkScheduler:
         cls, families: list[Family], load: Load, attempts: dict[int, Attempt], weigh: Weigh, epoch_s: EpochSeconds
     ) -> NetworkScheduler:
         """Networks apart from the others."""
-        networks = [family for family in families if family.eats != "table"]
-        others = [family for family in families if family.eats == "table"]
+        networks = [family for family in families if family.is_coursed]
+        others = [family for family in families if not family.is_coursed]
         return cls(networks, others, Allocator(others, load, attempts, weigh), load, attempts, epoch_s)
 
     @property

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +20,13 @@ from automl.data.prepare import Prepared
 from automl.ensemble import frontier
 from automl.ensemble.blend import blend, mix
 from automl.ensemble.calibrate import tuned_error
-from automl.modalities.table.recipes import useful
+from automl.modalities.mixture import useful
 from automl.records import Decision, Plan, Spent, Trial, TrialStatus
 from automl.runtime.context import RunContext
 from automl.runtime.journal import Past
 from automl.runtime.progress import Pulse
 from automl.search.allocate import Allocator
+from automl.search.columns import column_for
 from automl.search.courses import NetworkScheduler
 from automl.search.runner import FoldGrant, Runner, room_mb
 from automl.search.sample import Studies
@@ -34,7 +36,7 @@ from automl.search.trial import FoldJob, run_fold
 from automl.training.aimed import BENT
 from automl.training.bent import has_long_tail
 from cluster.pool import Grant, Outcome, Partial
-from search_spaces.spec import Family, Params
+from search_spaces.spec import BASELINE, Family, Params
 
 GENERATION = 4  # trials asked together when only trials count; the same on every machine
 FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of the budget, whichever is longer
@@ -48,7 +50,6 @@ STALL_GAIN = 0.001  # of the blend's error; less is none
 STALL_SHARE = 0.3  # of the search's time, before which it is never over
 TOLD_S = 1.0
 HANG_S = 3600.0  # a fold that takes longer is killed where no clock counts: it would wait for ever
-BASELINE = "constant"
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Search:
         self._judges = range(self.goal) if self.ready.is_careful else range(1)  # folds on which trials are weighed
         families = [search_spaces.get(name) for name in self.decision.families]
         given = families, self._load(), self.attempts, self._weigh
-        has_courses = any(family.eats != "table" for family in families)
+        has_courses = any(family.is_coursed for family in families)
         self._allocator = NetworkScheduler.of(*given, self._epoch_s) if has_courses else Allocator(*given)
         # what an earlier driver wrote is replayed, and its locks are dead
         for left in context.folder.path.glob("study.journal*"):
@@ -223,7 +224,8 @@ class Search:
         attempt = self.attempts[0] = Attempt(plan)
         self._journal.asked(plan)
         started, cpu = time.monotonic(), time.process_time()
-        raw = replace(self.shared.raw, numbers=np.empty((len(self.shared.y), 0), dtype=np.float32), media=None)
+        nothing = np.empty((len(self.shared.y), 0), dtype=np.float32)
+        raw = replace(self.shared.raw, numbers=nothing, blocks={}, described={})
         bare = replace(self.shared, raw=raw, key=f"{self.shared.key} bare")  # it reads nothing: nothing is copied
         for fold in range(self.shared.folds.count):
             job = FoldJob(plan.family, plan.params, plan.features, plan.seed, fold)
@@ -238,10 +240,11 @@ class Search:
         number = len(self.attempts)
         is_long = start.course is not None and start.course.is_long
         params, because = self._screen.choose(number, start)
+        features: dict[str, Any] = {"recipe": start.recipe, **({"share": start.share} if start.share < 1 else {})}
+        features |= column_for(start, start.family.columns(self.shared.raw.blocks), self.attempts)
         plan = Plan(
-            number, start.family.name, params, self.seed + 1000 * number, because,
-            {"recipe": start.recipe, **({"share": start.share} if start.share < 1 else {})}, start.is_quick,
-            is_long, start.parent,
+            number, start.family.name, params, self.seed + 1000 * number, because, features, start.is_quick, is_long,
+            start.parent,
         )  # fmt: skip
         attempt = self.attempts[number] = Attempt(plan, course=start.course)
         if not plan.is_fair:
@@ -270,7 +273,7 @@ class Search:
             return float("inf"), HANG_S
         left = self.clock.search_left
         granted_s = math.inf if attempt.course is None else attempt.course.soft_s
-        if attempt.course is not None and search_spaces.get(attempt.plan.family).eats != "table":
+        if attempt.course is not None and search_spaces.get(attempt.plan.family).is_coursed:
             soft = max(0.1, min(granted_s, left - self._after_s(attempt, left)))
             return soft, max(0.2, min(left, 2 * soft + 5.0))
         whole = self.clock.search_until - self.clock.started

@@ -18,7 +18,7 @@ from automl.ensemble.frontier import Limits
 from automl.runtime.journal import Journal
 from automl.search.sample import Studies
 from automl.search.steps import Attempt, Course, Start
-from search_spaces.spec import Family, NetworkCost, Params, Shape
+from search_spaces.spec import Family, Media, NetworkCost, Params, Shape
 
 MIN_EPOCHS = 5.0  # that a course must hold: what saw its rows less often shows nothing of what it could learn
 ASKS = 8  # of a sampler, before the least of what was refused is taken all the same
@@ -126,22 +126,23 @@ class Counter:
     """Counts networks for the media of a run; each configuration once."""
 
     def __init__(self, shared: Shared) -> None:
-        self._media, self._outputs = shared.raw.media, shared.outputs
+        self._blocks, self._outputs = shared.raw.blocks, shared.outputs
         self._known: dict[str, NetworkCost] = {}
-        self._shape: Shape | None = None
 
     def warm(self) -> None:
         """Load what counting takes, a second or two, while workers are busy."""
-        if self._media is not None:
-            Thread(target=self._load, name="automl counter").start()
+        for block in list(self._blocks.values())[:1]:
+            Thread(target=self._shape, args=(block,), name="automl counter").start()
 
     def cost(self, family: Family, params: Params) -> NetworkCost | None:
         """Of a configuration; None for a family that is not counted."""
-        if family.cost is None or self._media is None:
+        columns = family.columns(self._blocks)
+        if family.cost is None or not columns:
             return None
         key = f"{family.name} {sorted(params.items())}"
         if key not in self._known:
-            self._known[key] = family.cost(params, self._load())
+            largest = max((self._blocks[column] for column in columns), key=lambda block: block.store[:1].nbytes)
+            self._known[key] = family.cost(params, self._shape(largest))
         return self._known[key]
 
     def latency(self, family: Family, params: Params) -> float | None:
@@ -152,12 +153,10 @@ class Counter:
         cost = self.cost(family, params)
         return None if cost is None else math.log10(1e3 * cost.row_ops / ROW_OPS_S)
 
-    def _load(self) -> Shape:
-        from automl.training.media import shape_of
+    def _shape(self, block: Media) -> Shape:
+        from automl.training.forms import shape_of
 
-        assert self._media is not None
-        self._shape = self._shape or shape_of(self._media, self._outputs)
-        return self._shape
+        return shape_of(block, self._outputs)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from automl.modalities.table.recipes import PLAIN
+from automl.modalities.mixture import PLAIN
 from automl.records import Fold, Plan, Spent
 from search_spaces.spec import Family, Size
 

@@ -9,7 +9,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -18,8 +18,7 @@ import numpy as np
 import search_spaces
 from automl.data.counted import counted_once
 from automl.data.prepare import Shared
-from automl.modalities.table.features import Features, FoldTraining, learn_features
-from automl.modalities.table.recipes import PLAIN, RECIPES
+from automl.modalities.mixture import PLAIN, FoldFeatures, FoldTraining, bend_of, learn_features, made_by
 from automl.scoring.metrics import sample_rows
 from automl.training import learners
 from cluster.pool import Grant, Partial
@@ -64,7 +63,7 @@ class Encoded:
 
     train: Rows
     held: Rows
-    features: Features
+    features: FoldFeatures
 
     @property
     def nbytes(self) -> int:
@@ -82,7 +81,7 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
     family = search_spaces.get(job.family)
     for module in family.imports:
         import_module(module)
-    learner = learners.make(family, job.params, RECIPES[_recipe(job)].bend, shared.metric)
+    learner = learners.make(family, job.params, bend_of(_recipe(job)), shared.metric, job.features.get("column", ""))
     seed = job.seed + 1 + job.fold
     started = time.monotonic()
     until = until_of_fit(grant.until, began, started)
@@ -116,7 +115,7 @@ def _timed(learner: Learner, X: Matrix, threads: int) -> tuple[np.ndarray, float
 def _encode(shared: Shared, job: FoldJob) -> Encoded:
     """The fold's matrices; kept, since many configurations ask for the same fold."""
     recipe = _recipe(job)
-    made = json.dumps([asdict(replace(RECIPES[recipe], bend="")), job.features.get("share", 1.0)])
+    made = json.dumps([made_by(recipe), job.features.get("share", 1.0)])
     is_once = shared.same_rows is not None and search_spaces.get(job.family).counts_weights
     key = (shared.key, job.fold, made + (" once" if is_once else ""))
     if key in _cache:

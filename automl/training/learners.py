@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from automl.training.tabular import NetworkLearner
 
 
-def make(family: Family, params: Params, bend: str = "", metric: str = "") -> Learner:
-    """A learner of this configuration, not yet fitted; `bend`: the scale on which it learns its answers."""
-    learner, bend = _make(family, params), BENT.get(metric, bend)
+def make(family: Family, params: Params, bend: str = "", metric: str = "", column: str = "") -> Learner:
+    """A learner of this configuration, not yet fitted.
+
+    `bend`: the scale on which it learns its answers; `column`: the decoded one that a network reads, else its first.
+    """
+    learner, bend = _make(family, params, column), BENT.get(metric, bend)
     learner = TransformedTarget(learner, bend) if bend else learner
     return Aimed(learner, metric) if metric in ABSOLUTE else learner
 
@@ -27,9 +30,9 @@ def load(family: Family, parts: Mapping[str, bytes]) -> Learner:
     return load_bent(learner, parts[PART]) if PART in parts else learner
 
 
-def _make(family: Family, params: Params) -> Learner:
+def _make(family: Family, params: Params, column: str) -> Learner:
     if family.route == "neural":
-        return _kind(family)(family, params)
+        return _kind(family)(family, params, column)
     learner: Learner = family.build(params)
     return learner
 
@@ -44,7 +47,7 @@ def _load(family: Family, parts: Mapping[str, bytes]) -> Learner:
 
 def _kind(family: Family) -> type[NetworkLearner] | type[MediaLearner]:
     """What turns the rows of a neural family into batches."""
-    if family.eats != "table":
+    if family.is_coursed:
         from automl.training.media import MediaLearner  # torch: only where a network is wanted
 
         return MediaLearner

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
-from automl.training.augment import Augment, change, mix, shrink
+from automl.training.augment import Augment, mix
+from automl.training.forms import Asked, Served, form_of, shape_of
 from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
 from automl.training.stored import Stored, pack, unpack
-from automl.training.symmetry import flip_is_harmless, sample_rows
+from automl.training.symmetry import sample_rows
 from automl.training.tabular import batch_size, watched
-from search_spaces.spec import Family, Matrix, Media, Params, Rows, Run, Shape
+from search_spaces.spec import Family, Matrix, Media, Params, Rows, Run
 
 MEASURED = 512  # training rows that the network sees before training, for means and whitening
 LOOKED_AT = 256  # rows at once where nothing is learned
@@ -60,7 +61,7 @@ class MediaFeed:
     """Rows of a store as batches, each row changed anew whenever it is served for training."""
 
     def __init__(self, train: MediaTable, valid: MediaTable | None, how: Augment, batch: int) -> None:
-        self.train, self.valid, self.how = train, valid, how
+        self.train, self.valid, self.how, self.form = train, valid, how, form_of(train.media)
         self.looked_at, self.held_rows = LOOKED_AT, 0 if valid is None else len(valid)
         self.steps, self.progress, self.length = max(1, round(len(train) / batch)), 0.0, 0.0
 
@@ -71,8 +72,7 @@ class MediaFeed:
             # a norm over a batch has nothing to say about one row
             batch = self.train.pick(rows if len(rows) > 1 else rows.repeat(2))
             inputs, target = batch.inputs[0], batch.target
-            if self.train.media.kind == "image":
-                inputs = shrink(change(inputs, self.how, generator), self.how.share(self.progress))
+            inputs = self.form.changed(inputs, Served(self.how, self.progress, generator))
             if (way := self.how.mixed(self.length)) != "none":
                 inputs, target = mix(inputs, target, way, generator)
             yield Batch((inputs,), target, batch.weight)
@@ -97,16 +97,18 @@ class MediaLearner:
     is_cut = False
     rounds_: int | None = None
 
-    def __init__(self, family: Family, params: Params) -> None:
-        self.family, self.params = family, dict(params)
+    def __init__(self, family: Family, params: Params, column: str = "") -> None:
+        self.family, self.params, self.column = family, dict(params), column
 
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
         """Train until the validation error stalls, the plan is done or the time is over."""
-        media = media_of(train.X)
+        self.column = self.column or next(iter(self.family.columns(train.X.media)), "")
+        media = self._block(train.X)
         self.answers = TargetCoding.fit(train, run)
-        encoder = media.encoder if self.family.eats == "media" else None
+        encoder = media.encoder if self.family.goes_on else None
         self.shape = replace(shape_of(media, self.answers.outputs), encoder=encoder)
-        self.params["flip"] = self._decide_flip(media, train.y, run.seed)
+        asked = Asked(str(self.params.get("flip", "never")), train.y, self.answers.is_numeric, run.seed)
+        self.params["flip"] = form_of(media).flip(media, asked)
         feed = self._feed(train, _told_by(valid, len(train), run.seed))
         with use_threads(run.threads), seeded(run.seed):
             made = self.family.build(self.params, self.shape)
@@ -122,7 +124,7 @@ class MediaLearner:
         """Predict the media of rows, on the CPU; pictures that may be flipped are asked both ways."""
         if not len(X):
             return self.answers.nothing()
-        media = media_of(X)
+        media = self._block(X)
         with use_threads(threads), torch.inference_mode():
             starts = range(0, len(media), LOOKED_AT)
             pieces = (torch.from_numpy(media.values(slice(start, start + LOOKED_AT))) for start in starts)
@@ -131,28 +133,28 @@ class MediaLearner:
 
     def dump(self) -> dict[str, bytes]:
         """Weights as safetensors, the rest as JSON."""
-        return pack(Stored(self.params, self.shape, self.answers, self.network))
+        return pack(Stored(self.params, self.shape, self.answers, self.network, self.column))
 
     @classmethod
     def read(cls, family: Family, parts: Mapping[str, bytes]) -> MediaLearner:
         """Read what `dump` wrote; the network is built anew and given its weights."""
         stored = unpack(family, parts)
-        learner = cls(family, stored.params)
+        learner = cls(family, stored.params, stored.column)
         learner.shape, learner.answers, learner.network = stored.shape, stored.answers, stored.network
         return learner
+
+    def _block(self, X: Matrix) -> Media:
+        """The column that it reads."""
+        column = self.column or next(iter(self.family.columns(X.media)), "")  # models of format 2 did not name it
+        if column not in X.media:
+            wanted = f"column {column!r}" if column else " or ".join(sorted(self.family.reads))
+            raise ValueError(f"these rows have no {wanted} to read. Give a Matrix with it in `media`.")
+        return X.media[column]
 
     def _ask(self, rows: Tensor) -> Tensor:
         """What the network says: (rows, outputs), or (rows, 2, outputs) where it was asked both ways."""
         said: Tensor = self.network(rows)
         return torch.stack([said, self.network(rows.flip(2))], dim=1) if self.params["flip"] == "always" else said
-
-    def _decide_flip(self, media: Media, y: np.ndarray, seed: int) -> str:
-        asked = self.params.get("flip", "never")
-        if media.kind != "image" or asked != "auto":
-            return str(asked) if media.kind == "image" else "never"
-        rows = sample_rows(len(media), seed)
-        is_harmless = flip_is_harmless(media.values(rows), y[rows], is_numeric=self.answers.is_numeric)
-        return "always" if is_harmless else "never"
 
     def _feed(self, train: Rows, valid: Rows | None) -> MediaFeed:
         params = self.params if not self.answers.is_numeric else {**self.params, "mix": "none"}  # nothing lies between
@@ -166,7 +168,7 @@ class MediaLearner:
     def _table(self, rows: Rows) -> MediaTable:
         weight = mean_one(rows.weight)
         weights = None if weight is None else torch.from_numpy(weight.astype(np.float32))
-        return MediaTable(media_of(rows.X), self.answers.targets(rows.y), weights)
+        return MediaTable(self._block(rows.X), self.answers.targets(rows.y), weights)
 
     def _recipe(self, steps: int, *, is_timed: bool) -> TrainingRecipe:
         """As long as there is time; where there is no clock, as many epochs as give the configuration's steps."""
@@ -191,18 +193,3 @@ def _told_by(valid: Rows | None, learned: int, seed: int) -> Rows | None:
     Its predictions of them would look better than those of new ones. The last epoch is as good: its rate came to rest.
     """
     return None if valid is None or len(valid) < FEWEST_WATCHED else watched(valid, learned, seed)
-
-
-def media_of(X: Matrix) -> Media:
-    """The media of rows; ValueError where there are none."""
-    if X.media is None:
-        raise ValueError("these rows have no images and no sounds. Give a Matrix with `media` set.")
-    return X.media
-
-
-def shape_of(media: Media, outputs: int) -> Shape:
-    """What a network must know of the media."""
-    if media.kind == "image":
-        _, height, width, channels = media.store.shape
-        return Shape((), (), outputs, image=(height, width, channels))
-    return Shape((), (), outputs, sound=(media.store.shape[1], media.rate))

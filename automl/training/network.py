@@ -43,7 +43,7 @@ class Batch:
 
 
 class Feed(Protocol):
-    """The rows of one fit, in whatever form the network eats them."""
+    """The rows of one fit, in whatever form the network reads them."""
 
     held_rows: int  # 0 without validation rows
     steps: int  # batches in an epoch

@@ -25,13 +25,19 @@ class Stored:
     shape: Shape
     answers: TargetCoding
     network: nn.Module
+    column: str = ""  # the decoded one that it reads; networks on tables read all others
 
 
 def pack(stored: Stored) -> dict[str, bytes]:
     """As bytes."""
     from safetensors.torch import save
 
-    facts = {"params": dict(stored.params), "shape": shape_as_json(stored.shape), "answers": asdict(stored.answers)}
+    facts = {
+        "params": dict(stored.params),
+        "shape": shape_as_json(stored.shape),
+        "answers": asdict(stored.answers),
+        "column": stored.column,
+    }
     weights = {name: value.contiguous() for name, value in stored.network.state_dict().items()}
     return {
         "network.json": json.dumps(facts, default=lambda value: value.item()).encode(),
@@ -50,4 +56,4 @@ def unpack(family: Family, parts: Mapping[str, bytes]) -> Stored:
         network = family.build(facts["params"], shape)
     network.load_state_dict(load(parts["weights.safetensors"]))
     network.eval()
-    return Stored(facts["params"], shape, answers, network)
+    return Stored(facts["params"], shape, answers, network, facts.get("column", ""))

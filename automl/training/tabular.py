@@ -147,7 +147,7 @@ class NetworkLearner:
     is_cut = False
     rounds_: int | None = None
 
-    def __init__(self, family: Family, params: Params) -> None:
+    def __init__(self, family: Family, params: Params, _column: str = "") -> None:
         self.family, self.params = family, dict(params)
 
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:

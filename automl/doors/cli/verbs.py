@@ -112,10 +112,10 @@ def profile(given: Namespace) -> int:
     """Show how data is understood."""
     from automl.data.profiler import examine
     from automl.data.reading import load
-    from automl.modalities.files.intake import take_in
+    from automl.modalities import mixture
 
     options = Options.of({"target": given.target})
-    dataset = load(given.data, options, decode=take_in)
+    dataset = load(given.data, options, decode=mixture.read)
     facts, audit = examine(dataset, options)
     if given.json:
         _print({"profile": as_json(facts), "audit": as_json(audit.findings), "notes": list(dataset.notes)})
@@ -127,9 +127,7 @@ def profile(given: Namespace) -> int:
         print(f"note    {note}")
     width = max(len(column.name) for column in facts.columns)
     for column in facts.columns:
-        print(
-            f"  {column.name:<{min(width, 40)}}  {column.kind.value:<10}  {column.missing:>6.1%} missing  {column.why}"
-        )
+        print(f"  {column.name:<{min(width, 40)}}  {column.kind!s:<10}  {column.missing:>6.1%} missing  {column.why}")
     for finding in audit.findings:
         print(f"{finding.severity:<8}{finding.message}")
     return 0

@@ -64,7 +64,7 @@ class Lengths:
 
 
 @dataclass(frozen=True)
-class DecodedSounds:
+class SoundStore:
     """A store on disk: int16 (sounds, samples), in the order they were given."""
 
     path: str
@@ -136,7 +136,7 @@ def choose_hearing(lengths: Lengths, rows: int, memory_mb: float) -> tuple[Heari
 
 def decode_all(
     sources: Sequence[Any], hearing: Hearing, store_path: str | Path, threads: int = 1, report: Report | None = None
-) -> DecodedSounds:
+) -> SoundStore:
     """All sounds into a .npy file, which appears when it is complete; memory is bounded by some sounds a thread.
 
     An error that `report` raises ends the work, leaves no file and goes on to the caller.
@@ -161,10 +161,10 @@ def decode_all(
         finally:
             pool.shutdown(cancel_futures=True)
     silent, clipped = tuple(sorted(all_of.silent)), tuple(sorted(all_of.clipped))
-    return DecodedSounds(str(store_path), all_of.lengths, dict(sorted(all_of.failures.items())), silent, clipped)
+    return SoundStore(str(store_path), all_of.lengths, dict(sorted(all_of.failures.items())), silent, clipped)
 
 
-def findings(lengths: Lengths, hearing: Hearing, decoded: DecodedSounds) -> Iterator[Finding]:
+def findings(lengths: Lengths, hearing: Hearing, decoded: SoundStore) -> Iterator[Finding]:
     """What is odd about the sounds of a run; `evidence` names rows by their number."""
     total = max(1, len(decoded.lengths) - len(decoded.failures))
     if silent := decoded.silent:

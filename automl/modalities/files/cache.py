@@ -21,10 +21,13 @@ KEPT = "automl-media"
 
 def place_for(files: Sequence[Any], how: dict[str, Any]) -> Path | None:
     """The folder of a store of these files; None where they are not files, and so have no name."""
-    if not all(isinstance(file, str) for file in files):
+    if not all(file is None or isinstance(file, str) for file in files):
         return None
     digest = hashlib.sha256(json.dumps(how, sort_keys=True).encode())
     for file in files:
+        if file is None:
+            digest.update(b"an empty cell\n")
+            continue
         try:
             facts = Path(file).stat()
         except OSError:

@@ -1,4 +1,4 @@
-"""Images or sounds taken in for a run: a size is chosen, all are decoded once, what is odd about them is told.
+"""Files taken in for a run: decoded once, remembered on disk, and what is odd about them is told.
 
 A file that cannot be read is left out and listed in the audit; where that is more than half of them, the run is
 refused, for then something else is wrong.
@@ -10,114 +10,65 @@ import atexit
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from automl.errors import InputError
 from automl.modalities.files import cache
-from automl.modalities.files.decoding import AudioCodec, ImageCodec
 from automl.modalities.files.file_names import group_hints
 from automl.modalities.files.look_alikes import find_twins, pairs_across
+from automl.modalities.protocol import Reading, Taken
 from automl.records import Codec, Decoded, Finding
 from automl.runtime.folder import write_whole
-from cluster.cores import cores
-from cluster.memory import free_mb
-from search_spaces.spec import Media, MediaKind
-
-if TYPE_CHECKING:
-    import pandas as pd
+from search_spaces.spec import Media
 
 MOST_UNREADABLE = 0.5  # share of the files beyond which a run is refused
 STORE_SHARE = 0.25  # of the free memory that the decoded files may take
 LISTED = 10  # names in a finding
 STORE, FACTS = "store.npy", "facts.json"  # the last is written when all else is there
 
-Report = Callable[[int, int], None]  # how many of how many are decoded
-
 
 @dataclass(frozen=True)
-class Intake:
-    """What was taken in."""
+class Stored:
+    """What decoding gave, of all cells."""
 
-    sensed: Decoded
-    kept: np.ndarray  # bool per cell: which could be decoded
-
-
-@dataclass(frozen=True)
-class _Stored:
-    media: Media
+    block: Media
     failures: Mapping[int, str]
-    odd: tuple[Finding, ...] = ()  # that decoding found
+    odd: tuple[Finding, ...] = ()
 
 
-def take_in(
-    cells: Sequence[Any], media: tuple[str, MediaKind], answers: pd.Series, report: Report | None = None
-) -> Intake:
-    """Decode a column of files or arrays; `media`: its name and what it holds, `answers`: what is learned of each."""
-    name, kind = media
-    stored, sense, why = (_pictures if kind == "image" else _sounds)(cells, report)
+def taken(reading: Reading, stored: Stored, codec: Codec, why: str) -> Taken:
+    """The cells that could be decoded, with what is odd about them; refused where most could not be."""
+    cells = reading.cells
     kept = np.ones(len(cells), dtype=bool)
     kept[list(stored.failures)] = False
     if kept.mean() < 1 - MOST_UNREADABLE:
         at, problem = next(iter(stored.failures.items()))
         raise InputError(
-            f"{(~kept).sum():,} of {len(cells):,} {kind} files cannot be read, first {_shown(cells[at])}: {problem} "
-            "Mend them, or leave them out."
+            f"{(~kept).sum():,} of {len(cells):,} {codec.kind} files cannot be read, first {_shown(cells[at])}: "
+            f"{problem} Mend them, or leave them out."
         )
     rows = np.flatnonzero(kept)
-    left, labels = [cells[row] for row in rows.tolist()], answers.to_numpy()[rows]
-    groups = find_twins(stored.media.store, rows)
+    left, labels = [cells[row] for row in rows.tolist()], reading.answers[rows]
+    groups = find_twins(stored.block.store, rows)
     findings = [*_unreadable(cells, stored.failures), *stored.odd, *_torn(left, groups, labels), *_owners(left, labels)]
-    return Intake(Decoded(name, stored.media.take(rows), sense, why, groups, tuple(findings)), kept)
+    decoded = Decoded(
+        column=reading.column, block=stored.block.take(rows), codec=codec, why=why, twins=groups,
+        findings=tuple(findings),
+    )  # fmt: skip
+    return Taken(decoded, kept)
 
 
-# --- decoding --------------------------------------------------------------------------------------------------------
+# --- the store -------------------------------------------------------------------------------------------------------
 
 
-def _pictures(cells: Sequence[Any], report: Report | None) -> tuple[_Stored, Codec, str]:
-    from automl.modalities.image import pictures
-
-    look, why = pictures.choose_look(pictures.measure(cells), len(cells), STORE_SHARE * free_mb())
-    place, is_there = _place(cells, ImageCodec(look))
-    if not is_there:
-        decoded = pictures.decode_all(cells, look, place / STORE, cores(), report)
-        _write(place, {"failures": decoded.failures})
-    store, facts = _read(place)
-    return _Stored(Media("image", store, np.arange(len(store))), _numbered(facts["failures"])), ImageCodec(look), why
-
-
-def _sounds(cells: Sequence[Any], report: Report | None) -> tuple[_Stored, Codec, str]:
-    from automl.modalities.audio import sounds
-
-    lengths = sounds.measure(cells)
-    hearing, why = sounds.choose_hearing(lengths, len(cells), STORE_SHARE * free_mb())
-    place, is_there = _place(cells, AudioCodec(hearing))
-    if not is_there:
-        found = sounds.decode_all(cells, hearing, place / STORE, cores(), report)
-        _write(
-            place,
-            {
-                "failures": found.failures,
-                "silent": found.silent,
-                "clipped": found.clipped,
-                "lengths": found.lengths.tolist(),
-            },
-        )
-    store, facts = _read(place)
-    failures, real = _numbered(facts["failures"]), np.array(facts["lengths"], dtype=np.int64)
-    silent, clipped = tuple(facts["silent"]), tuple(facts["clipped"])
-    decoded = sounds.DecodedSounds(str(place / STORE), real, failures, silent, clipped)
-    media = Media("audio", store, np.arange(len(store)), hearing.rate, real)
-    return _Stored(media, failures, tuple(sounds.findings(lengths, hearing, decoded))), AudioCodec(hearing), why
-
-
-def _place(cells: Sequence[Any], sense: Codec) -> tuple[Path, bool]:
+def place_of(cells: Sequence[Any], codec: Codec) -> tuple[Path, bool]:
     """The folder of a store, and whether an earlier run has filled it."""
-    place = cache.place_for(cells, sense.as_json())
+    place = cache.place_for(cells, codec.as_json())
     if place is None:  # arrays: nothing names them, so they are kept for this process only
         place = Path(tempfile.mkdtemp(prefix="automl-"))
         atexit.register(shutil.rmtree, place, ignore_errors=True)
@@ -130,16 +81,19 @@ def _place(cells: Sequence[Any], sense: Codec) -> tuple[Path, bool]:
     return place, False
 
 
-def _write(place: Path, facts: Mapping[str, Any]) -> None:
+def write_facts(place: Path, facts: Mapping[str, Any]) -> None:
+    """Note what decoding found: the last thing that is written."""
     plain = {**facts, "failures": {str(at): why for at, why in facts["failures"].items()}}
     write_whole(place / FACTS, json.dumps(plain).encode())
 
 
-def _read(place: Path) -> tuple[np.ndarray, dict[str, Any]]:
+def read_store(place: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """What was decoded, mapped, and what was found."""
     return np.load(place / STORE, mmap_mode="r"), json.loads((place / FACTS).read_text(encoding="utf-8"))
 
 
-def _numbered(failures: Mapping[str, str]) -> dict[int, str]:
+def numbered(failures: Mapping[str, str]) -> dict[int, str]:
+    """Failures by the number of their cell."""
     return {int(at): why for at, why in failures.items()}
 
 
@@ -176,4 +130,6 @@ def _owners(files: Sequence[Any], labels: np.ndarray) -> Iterator[Finding]:
 
 
 def _shown(cell: Any) -> str:
+    if cell is None:
+        return "an empty cell"
     return repr(Path(cell).name) if isinstance(cell, str) else type(cell).__name__

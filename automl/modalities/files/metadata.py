@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from automl.errors import InputError
 from automl.messages import counted, shown
 from automl.modalities.files.listing import same_spelling
 from automl.modalities.files.read import Table, read_file
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOUND = 0.5  # of the names in another column that must be those of files: then all of it is
 FILE_COLUMNS = ("file_name", "filename", "file", "path")  # the first is the convention, the others are a guess
 
 
@@ -39,12 +44,26 @@ def rows_of_files(
             f"none of the {counted(len(asked), 'file')} that {shown(table)} names is there, for instance "
             f"{shown(next(iter(asked), ''))}. Give names relative to its folder, with their extensions."
         )
-    notes += _differences(table, asked, known, files)
+    others = [place for place in range(len(columns)) if place != at]
+    further = {place: _named_files(read.frame.iloc[:, place], known, f"{root}/{folder}") for place in others}
+    beside = {name for found in further.values() for name in found.values()}
+    notes += _differences(table, asked, known, files, beside)
     if any("/" in name[len(folder) :] for name in files):
         notes.append(f"folders are not taken for classes, since there is {shown(table)}")
-    others = [place for place in range(len(columns)) if place != at]
     frame = read.frame.iloc[rows, others].reset_index(drop=True)
+    for place, found in further.items():
+        if found:
+            cells = [read.frame.iat[row, place] for row in rows]
+            whole = [f"{root}/{found[cell]}" if isinstance(cell, str) and cell in found else cell for cell in cells]
+            frame.isetitem(others.index(place), whole)
     return files, Table(frame, (), read.decimal), notes
+
+
+def _named_files(cells: pd.Series, known: dict[str, str], folder: str) -> dict[str, str]:
+    """Which file of the folder each cell of another column names; nothing where most name none."""
+    texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
+    found = {cell: known[name] for cell in texts if (name := _as_name(cell, folder)) in known}
+    return found if sum(cell in found for cell in texts) >= FOUND * max(1, len(texts)) else {}
 
 
 def _file_column(table: str, columns: Sequence[str]) -> int:
@@ -66,13 +85,15 @@ def _as_name(cell: object, folder: str) -> str:
     return same_spelling(re.sub(r"(?:^|(?<=/))(?:\.?/)+", "", name))
 
 
-def _differences(table: str, asked: Sequence[str], known: dict[str, str], files: Sequence[str]) -> list[str]:
+def _differences(
+    table: str, asked: Sequence[str], known: dict[str, str], files: Sequence[str], beside: set[str]
+) -> list[str]:
     notes = []
     if lacking := [name for name in asked if name not in known]:
         which = f"no such file, for instance {shown(lacking[0])}"
         notes.append(f"{counted(len(lacking), 'row')} of {shown(table)} left out: {which}")
     used = set(files)
-    if without := [name for name in known.values() if name not in used]:
+    if without := [name for name in known.values() if name not in used | beside]:
         which = f"without a row in {shown(table)}, for instance {shown(without[0])}"
         notes.append(f"{counted(len(without), 'file')} left out: {which}")
     if again := len(files) - len(used):

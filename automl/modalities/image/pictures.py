@@ -63,7 +63,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Decoded:
+class PictureStore:
     """A store on disk: uint8 (pictures, height, width, channels), in the order they were given."""
 
     path: str
@@ -135,7 +135,7 @@ def choose_look(sizes: Sizes, rows: int, memory_mb: float) -> tuple[PictureShape
 
 def decode_all(
     sources: Sequence[Any], look: PictureShape, store_path: str | Path, threads: int = 1, report: Report | None = None
-) -> Decoded:
+) -> PictureStore:
     """All pictures into a .npy file, which appears when it is complete; memory is bounded by a few MB a thread.
 
     An error that `report` raises ends the work, leaves no file and goes on to the caller.
@@ -158,7 +158,7 @@ def decode_all(
                     report(done, total)
         finally:
             pool.shutdown(cancel_futures=True)
-    return Decoded(str(store_path), dict(sorted(failures.items())))
+    return PictureStore(str(store_path), dict(sorted(failures.items())))
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------

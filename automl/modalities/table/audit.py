@@ -7,7 +7,7 @@ need of them is kept small: a hash per row, a digest and a score per column.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from automl.modalities.table.parse import (
     to_number,
 )
 from automl.options import Options
-from automl.records import MEDIA_KINDS, PLAIN_KINDS, Column, Dataset, Finding, Kind, Profile
+from automl.records import PLAIN_KINDS, Column, Dataset, Finding, Kind, Profile
 from search_spaces.spec import OF_NUMBERS, Task
 
 if TYPE_CHECKING:
@@ -52,13 +52,14 @@ class Survey:
     metric: str  # of the scores
 
 
-def survey(dataset: Dataset, columns: tuple[Column, ...], y: np.ndarray, task: Task) -> Survey:
-    """Read every used column once; images and sounds were compared when they were decoded."""
-    frame, sensed = dataset.frame, dataset.sensed
+def survey(
+    frame: pd.DataFrame, columns: tuple[Column, ...], y: np.ndarray, task: Task, ids: np.ndarray | None = None
+) -> Survey:
+    """Read every used plain column once; `ids`: equal for rows whose decoded columns are alike."""
     scorer: Judge | None = judge(y, task)
     rows = np.zeros(len(frame), dtype=np.uint64)
-    if sensed is not None:
-        rows += np.arange(len(frame), dtype=np.uint64) if sensed.twins is None else sensed.twins.astype(np.uint64)
+    if ids is not None:
+        rows += ids.astype(np.uint64)
     twins: dict[str, str] = {}
     scores: dict[str, float] = {}
     seen: dict[tuple[bool, int], str] = {}
@@ -70,14 +71,14 @@ def survey(dataset: Dataset, columns: tuple[Column, ...], y: np.ndarray, task: T
         first = seen.setdefault((is_code, hash(values.tobytes())), column.name)
         if first != column.name:
             twins[column.name] = first
-        if scorer and column.kind is not Kind.TEXT:
+        if scorer and column.kind != Kind.TEXT:
             scores[column.name] = scorer.score(values, is_code=is_code)
     return Survey(rows, twins, scores, scorer.metric if scorer else "")
 
 
 def signal(series: pd.Series, column: Column) -> np.ndarray:
     """A column as float64: numbers and seconds as they are, NaN where missing; texts by their order of appearance."""
-    if column.kind is Kind.DATE:
+    if column.kind == Kind.DATE:
         dates = to_dates(series, column)
         return np.where(np.isnat(dates), np.nan, dates.astype(np.int64).astype(np.float64))
     if column.kind in (Kind.NUMBER, Kind.BOOLEAN):
@@ -90,10 +91,9 @@ def repeats(rows: np.ndarray) -> int:
     return int(rows.size - np.unique(rows).size)
 
 
-def inspect(dataset: Dataset, profile: Profile, y: np.ndarray, found: Survey, options: Options) -> tuple[Finding, ...]:
-    """Every finding, the gravest first."""
-    findings = [
-        *(dataset.sensed.findings if dataset.sensed else ()),
+def inspect(dataset: Dataset, profile: Profile, y: np.ndarray, found: Survey, options: Options) -> list[Finding]:
+    """What is odd about the plain columns and the answers."""
+    return [
         *_leaks(profile, found),
         *_columns(dataset.frame, profile),
         *_copies(profile, found, y),
@@ -103,8 +103,6 @@ def inspect(dataset: Dataset, profile: Profile, y: np.ndarray, found: Survey, op
         *_sizes(profile),
         *_weights(dataset.weight),
     ]
-    order = ("danger", "warning", "info")
-    return tuple(sorted(_bundled(findings), key=lambda finding: order.index(finding.severity)))
 
 
 def _mix(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -126,7 +124,7 @@ def _leaks(profile: Profile, found: Survey) -> Iterator[Finding]:
 def _columns(frame: pd.DataFrame, profile: Profile) -> Iterator[Finding]:
     for column in profile.columns:
         name = column.name
-        if column.kind in MEDIA_KINDS:
+        if column.is_decoded:
             continue
         if column.kind in (Kind.IDENTIFIER, Kind.CONSTANT):
             message = f"column {name!r} is left out: {column.why}"
@@ -136,7 +134,7 @@ def _columns(frame: pd.DataFrame, profile: Profile) -> Iterator[Finding]:
             share = percent(column.missing)
             message = f"column {name!r} is missing in {share} of the rows; it is used, and so is its absence"
             yield Finding("high_missing", "info", message, name, {"share": column.missing})
-        if column.kind is Kind.CATEGORY and column.unique > MANY_CATEGORIES:
+        if column.kind == Kind.CATEGORY and column.unique > MANY_CATEGORIES:
             message = f"column {name!r} has {column.unique:,} categories; rare ones say little on their own"
             yield Finding("high_cardinality", "info", message, name, {"unique": column.unique})
         if column.missing > 0 and is_numeric(frame[name]) and (count := _infinities(frame[name])):
@@ -157,16 +155,16 @@ def _mixed(series: pd.Series, column: Column) -> Iterator[Finding]:
     """Cells that do not fit the kind of their column."""
     if column.kind in (Kind.NUMBER, Kind.DATE):
         codes, texts = distinct(series)
-        values = to_number(series, column) if column.kind is Kind.NUMBER else to_dates(series, column)
+        values = to_number(series, column) if column.kind == Kind.NUMBER else to_dates(series, column)
         said = np.array([text.lower() not in MISSING_WORDS for text in texts] + [False])[codes]
-        bad = np.flatnonzero(said & (np.isnan(values) if column.kind is Kind.NUMBER else np.isnat(values)))
+        bad = np.flatnonzero(said & (np.isnan(values) if column.kind == Kind.NUMBER else np.isnat(values)))
         if bad.size:
             message = (
                 f"column {column.name!r} is read as {column.kind}s, but {bad.size:,} cells are not, for instance "
                 f"{texts[codes[bad[0]]]!r}; they count as missing"
             )
             yield Finding("mixed_types", "warning", message, column.name, {"rows": int(bad.size)})
-    elif column.kind is Kind.CATEGORY and series.dtype == object:
+    elif column.kind == Kind.CATEGORY and series.dtype == object:
         kinds = sorted({type(value).__name__ for value in series.dropna().iloc[:10_000]})
         if len(kinds) > 1:
             message = f"column {column.name!r} mixes {', '.join(kinds)}; every value is read as text"
@@ -248,7 +246,7 @@ def _groups(frame: pd.DataFrame, profile: Profile, options: Options) -> Iterator
         if column.kind not in (Kind.CATEGORY, Kind.NUMBER) or not 10 <= column.unique <= present / 1.5:
             continue
         is_named = looks_like_id(column.name) or bool(_OWNER.fullmatch(column.name))
-        if column.kind is Kind.NUMBER and not (is_named and _are_whole(frame[column.name])):
+        if column.kind == Kind.NUMBER and not (is_named and _are_whole(frame[column.name])):
             continue
         codes = distinct(frame[column.name])[0]
         in_runs = np.count_nonzero(np.diff(codes)) + 1 <= 1.05 * column.unique + 1
@@ -273,7 +271,7 @@ def _times(frame: pd.DataFrame, profile: Profile, y: np.ndarray, options: Option
     if options.time_column is not None or profile.rows < 50:
         return
     for column in profile.columns:
-        if column.kind is not Kind.DATE:
+        if column.kind != Kind.DATE:
             continue
         seconds = signal(frame[column.name], column)
         known = np.isfinite(seconds)
@@ -330,7 +328,13 @@ def _weights(weight: np.ndarray | None) -> Iterator[Finding]:
         yield Finding("weights", "warning", message, None, {"effective_rows": worth, "rows": len(weight)})
 
 
-def _bundled(findings: list[Finding]) -> Iterator[Finding]:
+def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The gravest first; many of one sort as one."""
+    order = ("danger", "warning", "info")
+    return tuple(sorted(_bundled(findings), key=lambda finding: order.index(finding.severity)))
+
+
+def _bundled(findings: Sequence[Finding]) -> Iterator[Finding]:
     """Findings, but those of one code that would fill pages as one; leaks are always told singly."""
     by_code: dict[str, list[Finding]] = {}
     for finding in findings:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.modalities.table.encode import Raw
+from automl.modalities.protocol import Raw
 
 SMOOTHING = 10.0  # rows of the overall mean that are mixed into each cell's mean
 PARTS = 5  # in which the training rows' own means are made, each without its own rows

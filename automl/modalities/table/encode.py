@@ -8,20 +8,18 @@ so codes cannot drift between training and prediction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from automl.errors import SchemaError
-from automl.messages import near
-from automl.modalities.files.decoding import sense_from_json
 from automl.modalities.files.read import MISSING
+from automl.modalities.protocol import Raw, Unseen
 from automl.modalities.table.parse import by_value, distinct, read_dates, read_numbers, value_of
 from automl.modalities.table.words import are_words
-from automl.records import MEDIA_KINDS, Codec, Column, Kind, Profile
-from search_spaces.spec import Media
+from automl.records import Column, Kind, as_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,44 +31,6 @@ FLOAT32_EXACT = 2**24  # whole numbers beyond it lose digits in float32, so such
 
 
 @dataclass(frozen=True)
-class Unseen:
-    """Labels outside the schema whose words may still tell something."""
-
-    column: int  # of the codes
-    rows: np.ndarray
-    labels: np.ndarray  # one for each of these rows
-
-    def take(self, rows: np.ndarray, of: int) -> Unseen:
-        """As they are among the given rows of all `of` rows."""
-        place = np.full(of, -1)
-        place[self.rows] = np.arange(len(self.rows))
-        places = place[rows]
-        return Unseen(self.column, np.flatnonzero(places >= 0), self.labels[places[places >= 0]])
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Encoded feature columns before anything was learned: numbers (NaN: missing), codes (0: missing), texts."""
-
-    numbers: np.ndarray
-    codes: np.ndarray
-    texts: tuple[np.ndarray, ...] = ()
-    unseen: tuple[Unseen, ...] = ()
-    media: Media | None = None
-    described: int = 0  # the last columns of `numbers` that describe the media, and follow from them
-
-    def __len__(self) -> int:
-        return int(self.numbers.shape[0])
-
-    def take(self, rows: np.ndarray) -> Raw:
-        """The given rows, copied."""
-        texts = tuple(text[rows] for text in self.texts)
-        unseen = tuple(u.take(rows, len(self)) for u in self.unseen)
-        media = None if self.media is None else self.media.take(rows)
-        return Raw(self.numbers[rows], self.codes[rows], texts, unseen, media, self.described)
-
-
-@dataclass(frozen=True)
 class Coding:
     """How one column becomes numbers, codes or texts."""
 
@@ -78,7 +38,6 @@ class Coding:
     labels: tuple[str, ...] = ()  # of a category: the values seen, in code order
     offset: float = 0.0  # taken off numbers too large for float32
     has_time: bool = False  # a date column whose values differ in their hours
-    sense: Codec | None = None  # of images or sounds
     words: tuple[str, ...] | None = ()  # in training among numbers or dates, read as missing; None: any word may be
 
     @cached_property
@@ -106,164 +65,81 @@ class Coding:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the numbers this column gives."""
-        if self.column.kind is Kind.DATE:
+        if self.column.kind == Kind.DATE:
             parts = DATE_PARTS if self.has_time else DATE_PARTS[:-1]
             return tuple(f"{self.column.name}.{part}" for part in parts)
-        if self.sense is not None:
-            return tuple(f"{self.column.name}.{name}" for name in self.sense.names)
         return (self.column.name,) if self.column.kind in (Kind.NUMBER, Kind.BOOLEAN) else ()
 
 
-@dataclass(frozen=True)
-class Schema:
-    """The columns a model was trained on and how each is encoded."""
-
-    codings: tuple[Coding, ...]
-    ignored: tuple[str, ...] = field(default=())  # columns of the training data that models do not see
-    names: tuple[str, ...] = ()  # all its columns, in order
-    decimal: str = "."  # mark of the numbers in the file that was learned from
-
-    @property
-    def number_names(self) -> list[str]:
-        """Names of the columns of `Raw.numbers`; those that describe images or sounds come last."""
-        ordered = sorted(self.codings, key=lambda coding: coding.sense is not None)
-        return [name for coding in ordered for name in coding.names]
-
-    @property
-    def category_names(self) -> list[str]:
-        """Names of the columns of `Raw.codes`."""
-        return [coding.column.name for coding in self.codings if coding.column.kind is Kind.CATEGORY]
-
-    @property
-    def text_names(self) -> list[str]:
-        """Names of the columns of `Raw.texts`."""
-        return [coding.column.name for coding in self.codings if coding.column.kind is Kind.TEXT]
-
-    @property
-    def verbatim(self) -> tuple[str, ...]:
-        """Columns that a reader must not take for numbers: one row may look like it, the training data did not."""
-        kinds = (Kind.CATEGORY, Kind.TEXT, Kind.DATE)
-        return tuple(coding.column.name for coding in self.codings if coding.column.kind in kinds)
-
-    @property
-    def labels(self) -> tuple[tuple[str, ...], ...]:
-        """Labels of each category column, in code order from 1."""
-        return tuple(coding.labels for coding in self.codings if coding.column.kind is Kind.CATEGORY)
-
-    def encode(self, frame: pd.DataFrame, media: Media | None = None, *, is_described: bool = True) -> Raw:
-        """Arrays of a frame; extra and reordered columns are fine, missing and unreadable ones refused by name.
-
-        `media`: the images or sounds, where they are decoded already; described in numbers only if that is wanted.
-        """
-        self._check(frame)
-        numbers: list[np.ndarray] = []
-        codes: list[np.ndarray] = []
-        texts: list[np.ndarray] = []
-        unseen: list[Unseen] = []
-        sense: Codec | None = None
-        for coding in self.codings:
-            series = frame[coding.column.name]
-            if coding.column.kind is Kind.CATEGORY:
-                codes.append(_codes(series, coding))
-                if coding.has_words and not codes[-1].all():
-                    unseen.append(_unseen(series, codes[-1], len(codes) - 1))
-            elif coding.column.kind is Kind.TEXT:
-                texts.append(_texts(series))
-            elif coding.sense is not None:
-                media = coding.sense.decode(series.tolist()) if media is None else media
-                sense = coding.sense
-            else:
-                numbers.extend(_numbers(series, coding))
-        rows = len(frame)
-        block = np.stack(numbers, axis=1) if numbers else np.empty((rows, 0), dtype=np.float32)
-        described = 0
-        if sense is not None and media is not None and is_described:
-            told = sense.describe(media)
-            block, described = np.hstack([block, told]), told.shape[1]
-        return Raw(
-            block,
-            np.stack(codes, axis=1) if codes else np.empty((rows, 0), dtype=np.int32),
-            tuple(texts),
-            tuple(u for u in unseen if len(u.rows)),
-            media,
-            described,
-        )
-
-    def check(self, frame: pd.DataFrame) -> None:
-        """Refuse what `encode` would refuse, but images and sounds: these are decoded for it."""
-        self._check(frame)
-        for coding in self.codings:
-            if coding.column.kind in (Kind.NUMBER, Kind.BOOLEAN, Kind.DATE):
-                _values(frame[coding.column.name], coding)
-
-    def _check(self, frame: pd.DataFrame) -> None:
-        present = set(frame.columns)
-        missing = [coding.column.name for coding in self.codings if coding.column.name not in present]
-        if missing:
-            known = [str(name) for name in frame.columns]
-            raise SchemaError(
-                f"{len(missing)} column{'s' if len(missing) > 1 else ''} of the training data not found: "
-                f"{', '.join(map(repr, missing[:5]))}.{near(missing[0], known)} "
-                "Add the column, empty where nothing is known."
-            )
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, read back by `schema_from_json`."""
-        from automl.records import as_json
-
-        plain = [
-            {
-                "column": as_json(coding.column),
-                "labels": list(coding.labels),
-                "offset": coding.offset,
-                "has_time": coding.has_time,
-                "words": None if coding.words is None else list(coding.words),
-                "sense": None if coding.sense is None else coding.sense.as_json(),
-            }
-            for coding in self.codings
-        ]
-        return {"ignored": list(self.ignored), "names": list(self.names), "decimal": self.decimal, "codings": plain}
+def encode(frame: pd.DataFrame, codings: Sequence[Coding]) -> Raw:
+    """Arrays of a frame's plain columns; cells that cannot be read are refused by name."""
+    numbers: list[np.ndarray] = []
+    codes: list[np.ndarray] = []
+    texts: list[np.ndarray] = []
+    unseen: list[Unseen] = []
+    for coding in codings:
+        series = frame[coding.column.name]
+        if coding.column.kind == Kind.CATEGORY:
+            codes.append(_codes(series, coding))
+            if coding.has_words and not codes[-1].all():
+                unseen.append(_unseen(series, codes[-1], len(codes) - 1))
+        elif coding.column.kind == Kind.TEXT:
+            texts.append(_texts(series))
+        else:
+            numbers.extend(_numbers(series, coding))
+    rows = len(frame)
+    return Raw(
+        np.stack(numbers, axis=1) if numbers else np.empty((rows, 0), dtype=np.float32),
+        np.stack(codes, axis=1) if codes else np.empty((rows, 0), dtype=np.int32),
+        tuple(texts),
+        tuple(u for u in unseen if len(u.rows)),
+    )
 
 
-def schema_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> Schema:
-    """The schema written by `Schema.as_json`; `weights`: of the network that describes its images or sounds."""
-    codings = []
-    for entry in plain["codings"]:
-        column = dict(entry["column"])
-        column["kind"] = Kind(column["kind"])
-        column["examples"] = tuple(column["examples"])
-        sense = sense_from_json(entry["sense"], weights) if entry["sense"] else None
-        words = entry.get("words")  # models saved before there were any take all words for missing
-        codings.append(
-            Coding(
-                Column(**column), tuple(entry["labels"]), entry["offset"], entry["has_time"], sense,
-                None if words is None else tuple(words),
-            )
-        )  # fmt: skip
-    return Schema(tuple(codings), tuple(plain["ignored"]), tuple(plain.get("names", ())), plain.get("decimal", "."))
+def check(frame: pd.DataFrame, codings: Sequence[Coding]) -> None:
+    """Refuse what `encode` would refuse."""
+    for coding in codings:
+        if coding.column.kind in (Kind.NUMBER, Kind.BOOLEAN, Kind.DATE):
+            _values(frame[coding.column.name], coding)
 
 
-def learn_schema(frame: pd.DataFrame, profile: Profile, sense: Codec | None = None) -> Schema:
-    """Fix the encoding of every used column of the training data; `sense`: as its images or sounds were decoded."""
-    used = set(profile.used)
-    codings = [
-        Coding(column, sense=sense) if column.kind in MEDIA_KINDS else _learn(frame[column.name], column)
-        for column in profile.columns
-        if column.name in used
-    ]
-    ignored = tuple(column.name for column in profile.columns if column.name not in used)
-    return Schema(tuple(codings), ignored, tuple(map(str, frame.columns)))
+def coding_as_json(coding: Coding) -> dict[str, Any]:
+    """Plain values, read back by `coding_from_json`."""
+    return {
+        "column": as_json(coding.column),
+        "labels": list(coding.labels),
+        "offset": coding.offset,
+        "has_time": coding.has_time,
+        "words": None if coding.words is None else list(coding.words),
+    }
 
 
-def _learn(series: pd.Series, column: Column) -> Coding:
-    if column.kind is Kind.CATEGORY:
+def coding_from_json(entry: Mapping[str, Any]) -> Coding:
+    """What `coding_as_json` wrote."""
+    words = entry.get("words")  # models saved before there were any take all words for missing
+    return Coding(
+        column_from_json(entry["column"]), tuple(entry["labels"]), entry["offset"], entry["has_time"],
+        None if words is None else tuple(words),
+    )  # fmt: skip
+
+
+def column_from_json(plain: Mapping[str, Any]) -> Column:
+    """A column as a file holds it."""
+    known = {kind.value: kind for kind in Kind}
+    kind, examples = known.get(plain["kind"], plain["kind"]), tuple(plain["examples"])
+    return Column(**{**plain, "kind": kind, "examples": examples})
+
+
+def learn_coding(series: pd.Series, column: Column) -> Coding:
+    """How a column of the training data becomes numbers, codes or texts."""
+    if column.kind == Kind.CATEGORY:
         return Coding(column, labels=_labels(series))
     if column.kind in (Kind.NUMBER, Kind.BOOLEAN):
         values, unread = read_numbers(series, column)
         finite = values[np.isfinite(values)]
         is_far = finite.size > 0 and np.abs(finite).max() > FLOAT32_EXACT and np.ptp(finite) < np.abs(finite).max() / 2
         return Coding(column, offset=float(np.median(finite)) if is_far else 0.0, words=_words(unread))
-    if column.kind is Kind.DATE:
+    if column.kind == Kind.DATE:
         dates, unread = read_dates(series, column)
         seconds = dates[~np.isnat(dates)].astype("datetime64[s]").astype(np.int64) % 86_400
         has_time = bool(seconds.size and (seconds != seconds[0]).any())
@@ -304,7 +180,7 @@ def _texts(series: pd.Series) -> np.ndarray:
 
 def _numbers(series: pd.Series, coding: Coding) -> Sequence[np.ndarray]:
     values = _values(series, coding)
-    if coding.column.kind is Kind.DATE:
+    if coding.column.kind == Kind.DATE:
         return _date_parts(values, coding.has_time)
     limit = np.finfo(np.float32).max
     return [np.clip(values - coding.offset, -limit, limit).astype(np.float32)]
@@ -313,13 +189,13 @@ def _numbers(series: pd.Series, coding: Coding) -> Sequence[np.ndarray]:
 def _values(series: pd.Series, coding: Coding) -> np.ndarray:
     """Numbers or dates. A cell that training would have told from these is refused, alone or among many alike."""
     column = coding.column
-    is_date = column.kind is Kind.DATE
+    is_date = column.kind == Kind.DATE
     values, unread = (read_dates if is_date else read_numbers)(series, column)
     known = coding.words
     strange = [] if known is None else [text for text in unread if text not in known]
     if strange:
         held, give = ("dates", "dates such as 2024-12-31") if is_date else ("numbers", "numbers")
-        if column.kind is Kind.BOOLEAN:
+        if column.kind == Kind.BOOLEAN:
             held, give = "yes or no", " or ".join(column.examples[:2])
         raise SchemaError(
             f"column {column.name!r} held {held} in training, got {strange[0][:60]!r}. "

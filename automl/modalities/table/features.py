@@ -8,16 +8,14 @@ made without their own part of the rows; every other row gets the means of all. 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from automl.modalities.image.patches import Patches, learn_patches
+from automl.modalities.protocol import FoldTraining, Raw
 from automl.modalities.table.cells import Key, answer_columns, cell_means, means_without_own
-from automl.modalities.table.encode import Raw
 from automl.modalities.table.labels import Labelled, LabelNumbers, learn_labels
 from automl.modalities.table.recipes import PLAIN, RECIPES
 from automl.modalities.table.select import Combination, choose_coded, choose_combinations, choose_groups, choose_keys
@@ -52,29 +50,26 @@ class Features:
     coded: tuple[Key, ...] = ()
     means: tuple[KeyMeans, ...] = ()  # of answers first, of columns then
     combinations: tuple[Combination, ...] = ()
-    patches: Patches | None = None
 
     def transform(self, raw: Raw) -> Matrix:
-        """The rows as models eat them."""
-        return self._matrix(raw, [mean.transform(raw) for mean in self.means])
+        """The rows as models read them."""
+        return self.matrix(raw, [mean.transform(raw) for mean in self.means])
 
-    def _matrix(self, raw: Raw, means: Sequence[np.ndarray]) -> Matrix:
+    def matrix(self, raw: Raw, means: Sequence[np.ndarray]) -> Matrix:
+        """The rows with these means of their keys' cells."""
         blocks = [raw.numbers, *(word.transform(text) for word, text in zip(self.words, raw.texts, strict=True))]
         blocks += [labels.transform(raw, j) for j, labels in self.labels.items()]
         blocks += [combination.of(raw)[:, None] for combination in self.combinations]
         blocks += means
-        if self.patches is not None and raw.media is not None:
-            blocks.append(self.patches.transform(raw.media))
         numbers = np.hstack(blocks).astype(np.float32, copy=False) if len(blocks) > 1 else raw.numbers
         codes = [np.where(seen[raw.codes[:, j]], raw.codes[:, j], 0) for j, seen in enumerate(self.known)]
         codes += [key.cells(raw) for key in self.coded]
         sizes = (*(len(seen) for seen in self.known), *(key.size for key in self.coded))
-        return Matrix(numbers, np.stack(codes, axis=1).astype(np.int32) if codes else raw.codes, sizes, raw.media)
+        return Matrix(numbers, np.stack(codes, axis=1).astype(np.int32) if codes else raw.codes, sizes, raw.blocks)
 
-    def dump(self) -> dict[str, bytes]:
-        """State as bytes that run no code when read."""
-        arrays = _Arrays()
-        facts = {
+    def pack(self, arrays: Arrays) -> dict[str, Any]:
+        """State as plain values; its arrays are put aside."""
+        return {
             "known": [arrays.put(seen) for seen in self.known],
             "words": [_pack_words(words, arrays) for words in self.words],
             "labels": [
@@ -91,29 +86,29 @@ class Features:
                 for mean in self.means
             ],
             "combinations": [[c.operation, c.first, c.second] for c in self.combinations],
-            "patches": self.patches and {name: arrays.put(array) for name, array in self.patches.arrays().items()},
         }
-        return {"features.npz": arrays.bytes(), "features.json": json.dumps(facts).encode()}
 
 
-class _Arrays:
+class Arrays:
     """Arrays on their way to a file, each called by the number it was given."""
 
     def __init__(self) -> None:
         self._all: dict[str, np.ndarray] = {}
 
     def put(self, array: np.ndarray) -> str:
+        """Take an array in; the name it is found by."""
         name = f"a{len(self._all)}"
         self._all[name] = array
         return name
 
     def bytes(self) -> bytes:
+        """All of them as a file."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self._all)  # type: ignore[arg-type]  # the stubs take a flag for an array's name
         return buffer.getvalue()
 
 
-def _pack_words(words: Words, arrays: _Arrays) -> dict[str, Any]:
+def _pack_words(words: Words, arrays: Arrays) -> dict[str, Any]:
     return {"vocabulary": list(words.vocabulary), **{name: arrays.put(getattr(words, name)) for name in WORD_ARRAYS}}
 
 
@@ -122,7 +117,7 @@ def _read_words(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> W
     return Words(vocabulary, *(arrays[facts[name]] for name in WORD_ARRAYS))
 
 
-def _pack_key(key: Key, arrays: _Arrays) -> dict[str, Any]:
+def _pack_key(key: Key, arrays: Arrays) -> dict[str, Any]:
     pair = None if key.pair is None else [_pack_key(part, arrays) for part in key.pair]
     return {"kind": key.kind, "column": key.column, "seen": arrays.put(key.seen), "pair": pair}
 
@@ -132,11 +127,8 @@ def _read_key(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Key
     return Key(facts["kind"], facts["column"], arrays[facts["seen"]], first_second)
 
 
-def load_features(parts: Mapping[str, bytes]) -> Features:
-    """Read what `Features.dump` wrote."""
-    facts = json.loads(parts["features.json"])
-    with np.load(io.BytesIO(parts["features.npz"]), allow_pickle=False) as file:
-        arrays = dict(file)
+def unpack(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Features:
+    """Read what `Features.pack` gave."""
 
     def labels_of(entry: Mapping[str, Any]) -> LabelNumbers:
         table, worths, centre = (arrays[entry[name]] for name in LABEL_ARRAYS)
@@ -152,20 +144,7 @@ def load_features(parts: Mapping[str, bytes]) -> Features:
             for entry in facts["means"]
         ),
         combinations=tuple(Combination(*entry) for entry in facts["combinations"]),
-        patches=facts.get("patches") and Patches(**{name: arrays[key] for name, key in facts["patches"].items()}),
     )
-
-
-@dataclass(frozen=True)
-class FoldTraining:
-    """The training rows of a fold with their answers, and the labels of each category column in code order from 1."""
-
-    raw: Raw
-    y: np.ndarray
-    outputs: int
-    labels: Sequence[Sequence[str]]
-    weight: np.ndarray | None = None
-    seed: int = 0
 
 
 def learn_features(training: FoldTraining, recipe: str = PLAIN) -> tuple[Features, Matrix]:
@@ -186,13 +165,11 @@ def learn_features(training: FoldTraining, recipe: str = PLAIN) -> tuple[Feature
         KeyMeans(key, _column_means(raw, key, columns), columns)
         for key, columns in choose_groups(raw, keys, answers, wanted)
     ]
-    pictures = raw.media if wanted.patches and raw.media is not None and raw.media.kind == "image" else None
     features = Features(
         known, words, labels, choose_coded(raw, answers, wanted), (*told, *groups),
         choose_combinations(raw, answers, wanted),
-        None if pictures is None else learn_patches(pictures, wanted.patches, training.seed),
     )  # fmt: skip
-    return features, features._matrix(raw, [*own, *(group.transform(raw) for group in groups)])
+    return features, features.matrix(raw, [*own, *(group.transform(raw) for group in groups)])
 
 
 def _often_seen(codes: np.ndarray, size: int, least: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from automl.modalities.table.parse import (
     to_number,
     to_text,
 )
-from automl.records import USED_KINDS, Column, Kind
+from automl.records import UNUSED_KINDS, Column, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ _HEX = re.compile(r"[0-9a-fA-F-]+")
 def describe(frame: pd.DataFrame, group_column: str | None = None) -> tuple[Column, ...]:
     """Read the kind of every column; the group column is left out of the features."""
     columns = [_describe(str(name), series) for name, series in frame.items()]
-    if not any(column.kind in USED_KINDS for column in columns):  # rather a counter than nothing to learn from
+    if not any(column.kind not in UNUSED_KINDS for column in columns):  # rather a counter than nothing to learn from
         columns = [_as_feature(column, frame[column.name]) for column in columns]
     reason = "group column: its equal values stay in one fold, so models do not see it"
     return tuple(
@@ -65,7 +65,7 @@ def looks_like_id(name: str) -> bool:
 
 
 def _as_feature(column: Column, series: pd.Series) -> Column:
-    if column.kind is not Kind.IDENTIFIER or not is_numeric(series) or looks_like_id(column.name):
+    if column.kind != Kind.IDENTIFIER or not is_numeric(series) or looks_like_id(column.name):
         return column
     return replace(column, kind=Kind.NUMBER, why=f"{column.why.split(':')[0]}, but no other column varies: number")
 

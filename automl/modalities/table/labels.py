@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from automl.modalities.table.encode import Raw
+from automl.modalities.protocol import Raw
 from automl.modalities.table.words import Words, learn_words
 
 PARTS = 5  # of the labels, each guessed by the others

@@ -133,7 +133,7 @@ def read_numbers(series: pd.Series, column: Column) -> tuple[np.ndarray, list[st
         return np.where(np.isfinite(values), values, np.nan), []
     codes, texts = distinct(series)
     values = parse_numbers(texts, column.decimal)
-    if column.kind is Kind.BOOLEAN:
+    if column.kind == Kind.BOOLEAN:
         values = np.array([WORDS.get(text.lower(), value) for text, value in zip(texts, values, strict=True)])
     return np.asarray(np.append(values, np.nan)[codes]), _unread(texts, np.isnan(values))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.modalities.table.encode import Raw
+from automl.modalities.protocol import Raw
 
 PLAIN = "plain"
 LONG_CATEGORY = 8  # labels beyond which a tree no longer finds all groups by itself
@@ -29,7 +29,7 @@ class FeatureRecipe:
     pairs: int = 0  # of these, pairs of columns
     groups: int = 0  # numbers compared with their mean among the rows of the same key
     sums: int = 0  # sums, differences, products and ratios of two numbers
-    patches: int = 0  # words of a vocabulary of image patches
+    of_blocks: bool = False  # what it makes, a modality makes of its blocks
     bend: str = ""  # the scale on which answers are learned: "log", "rank" or as they are
 
 
@@ -42,7 +42,7 @@ RECIPES: Mapping[str, FeatureRecipe] = {
     "log": FeatureRecipe(bend="log"),
     "rich log": FeatureRecipe(means=20, pairs=8, groups=16, sums=12, bend="log"),
     "rank": FeatureRecipe(bend="rank"),
-    "patches": FeatureRecipe(patches=200),
+    "patches": FeatureRecipe(of_blocks=True),
 }
 
 
@@ -55,9 +55,6 @@ def is_key(column: np.ndarray) -> bool:
 
 def useful(raw: Raw, labels: tuple[tuple[str, ...], ...], *, has_long_tail: bool = False) -> tuple[str, ...]:
     """The recipes that can make something of these columns, or of answers with a long tail."""
-    if raw.media is not None:  # what describes an image or a sound is no key, and has been compared already
-        makes = {"patches": raw.media.kind == "image", "log": has_long_tail}
-        return (PLAIN, *(recipe for recipe, is_useful in makes.items() if is_useful))
     has_value = any(is_key(column) for column in raw.numbers.T)
     has_key = has_value or any(len(own) > LONG_CATEGORY for own in labels)
     has_two = max(raw.numbers.shape[1], len(labels)) > 1

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from automl.modalities.table.encode import Raw
+from automl.modalities.protocol import Raw
 
 EXPLAINED = (
     3.0  # times as many pairs of equal rows as predicted are still chance: columns depend on more than one other

@@ -7,8 +7,8 @@ from itertools import combinations, permutations
 
 import numpy as np
 
+from automl.modalities.protocol import Raw
 from automl.modalities.table.cells import Key, by_code, by_pair, by_value, cell_means, in_bins, worth
-from automl.modalities.table.encode import Raw
 from automl.modalities.table.recipes import LONG_CATEGORY, FeatureRecipe, is_key
 
 LEAST_WORTH = 0.002  # of the answers' variance, below which a feature is noise

@@ -15,7 +15,7 @@ import numpy as np
 
 from automl.data.prepare import fingerprint
 from automl.data.reading import load
-from automl.data.target import COMMA_FACT, counted_by_class, encode_target
+from automl.data.target import counted_by_class, encode_target
 from automl.errors import InputError
 from automl.explain.permutation import (
     LEAST_ROWS,
@@ -29,11 +29,12 @@ from automl.explain.permutation import (
     places,
     weigh,
 )
-from automl.modalities.files.intake import take_in
-from automl.modalities.table.encode import Raw
+from automl.modalities import mixture
+from automl.modalities.mixture import Raw
+from automl.model.evaluate import profile_of
 from automl.model.predictor import Model
 from automl.options import Options
-from automl.records import Candidate, Dataset, Profile
+from automl.records import Candidate, Dataset
 from automl.refit.finish import WRITE_S, FinishInputs, wait_for
 from automl.runtime.folder import RunFolder
 from automl.scoring import metrics
@@ -46,7 +47,6 @@ HELD = "held.json"  # in the run folder: the rows that are asked about, and the 
 LATER = "importance.json"  # what was measured after the run
 FULL = Effort()
 MOST_PREDICTIONS = 40_000  # in a run that counts trials: ten columns of 800 rows in full, or of 2,000 with two repeats
-MEDIA_ROWS = 200  # of images or sounds: networks that see them again for each column take long
 NO_COLUMNS = "there is no column beside the images or sounds; Model.explain tells where in a file the model looks"
 LEAST_S = 0.3  # below it, no worker is asked
 SPARE_S = 0.2  # of what is left: for the worker to answer
@@ -72,7 +72,7 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> Importance:
     if inputs.ready.metric.own:
         found.notes.append(f"measured by {metric.name}: {inputs.ready.metric.name}, a function, stays with its driver")
     shared, folder = inputs.ready.shared, inputs.context.folder
-    most = FULL.rows if inputs.dataset.sensed is None else MEDIA_ROWS
+    most = inputs.ready.prior.asked_rows
     (folder.path / LATER).unlink(missing_ok=True)  # of an earlier end of this run
     rows = np.concatenate([shared.folds.held(k) for k in inputs.comparison.folds])
     rows = rows[sample_rows(shared.y[rows], most)]
@@ -182,7 +182,7 @@ def _proxy(model: Model) -> str:
 
 def _key(raw: Raw, y: np.ndarray, weight: np.ndarray | None, fold: np.ndarray) -> str:
     """Changes with any value of the rows; images and sounds, which need no shuffling, are left out."""
-    return fingerprint(replace(raw, media=None), y, weight, Folds(0, fold, "", ""))
+    return fingerprint(replace(raw, blocks={}), y, weight, Folds(0, fold, "", ""))
 
 
 def _held(run: RunFolder) -> dict[str, Any]:
@@ -202,16 +202,14 @@ def _data(run: RunFolder, model: Model, data: Any) -> Dataset:
             "Give it again: feature_importance(data), or --data."
         )
     options = Options(target=model.manifest["target"], weight=model.manifest.get("weight"))
-    return load(data, options, decode=take_in)
+    return load(data, options, decode=mixture.read)
 
 
 def _ground(dataset: Dataset, model: Model, rows: np.ndarray, fold: np.ndarray) -> Ground:
     """The noted rows as the run's models read them."""
     assert dataset.target is not None
-    facts = {COMMA_FACT: float(model.manifest.get("has_decimal_comma", False))}
-    profile = Profile("table", 0, (), model.manifest["task"], "", "", "", tuple(model.classes), facts=facts)
-    y = encode_target(dataset.target, profile)[rows]
-    media = None if dataset.sensed is None else dataset.sensed.media.take(rows)
-    raw = model.schema.encode(dataset.frame.iloc[rows], media)
+    y = encode_target(dataset.target, profile_of(model.manifest))[rows]
+    blocks = {name: one.block.take(rows) for name, one in dataset.decoded.items()}
+    raw = model.schema.encode(dataset.frame.iloc[rows], blocks)
     own = None if dataset.weight is None else dataset.weight[rows]
     return Ground(raw, y, counted_by_class(y, own, model.manifest.get("class_weights", ())), fold)

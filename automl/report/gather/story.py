@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import search_spaces
-from automl.ensemble.candidates import BASELINE, HeldOutComparison, mixture
+from automl.ensemble.candidates import HeldOutComparison, mixture
 from automl.model.artifact import versions
 from automl.options import Options
 from automl.records import Audit, Candidate, Dataset, Decision, Fold, Profile, Trial, as_json
@@ -26,7 +26,7 @@ from automl.runtime.folder import RunFolder
 from automl.runtime.invoice import Invoice
 from automl.scoring import metrics
 from automl.scoring.metrics import Metric
-from search_spaces.spec import Route
+from search_spaces.spec import BASELINE, Route
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _data(dataset: Dataset, profile: Profile) -> dict[str, Any]:
         "class_counts": list(profile.class_counts),
         "positive": profile.positive,
         "levels": list(profile.levels),
-        "kinds": dict(Counter(column.kind.value for column in profile.columns)),
+        "kinds": dict(Counter(str(column.kind) for column in profile.columns)),
         "notes": list(dataset.notes),
     }
 

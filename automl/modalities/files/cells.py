@@ -1,0 +1,101 @@
+"""Cells that hold files: names, bytes or arrays, as tables, data frames and other libraries spell them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.messages import percent, shown
+from automl.modalities.files.listing import kind_of_name
+from automl.modalities.protocol import Claim, Pass
+from search_spaces.spec import MediaKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOOKED_AT = 200  # cells of a column, spread over it
+NEARLY_ALL = 0.9  # of its cells that must be of one kind
+FOUND = 0.5  # of the files named that must be there
+
+
+def plain(cell: Any) -> Any:
+    """A cell as decoders take it: a name, bytes, an array, an array with its rate; None where there is nothing.
+
+    Objects with "bytes", "path" or "array" and "sampling_rate" are what `datasets` and its Parquet files hold.
+    """
+    if isinstance(cell, dict):
+        if cell.get("bytes") is not None:
+            return cell["bytes"]
+        if cell.get("array") is not None:
+            return np.asarray(cell["array"]), int(cell.get("sampling_rate") or 0)
+        return plain(cell.get("path"))
+    if isinstance(cell, Path):
+        return str(cell)
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip()):
+        return None
+    return None if type(cell).__name__ in ("NAType", "NaTType") else cell
+
+
+def placed(cell: Any, base: Path | None) -> Any:
+    """A plain cell, its name completed by the folder that it is relative to, where a file lies there."""
+    cell = plain(cell)
+    if base is None or not isinstance(cell, str) or Path(cell).is_absolute():
+        return cell
+    inside = base / cell.strip().replace("\\", "/")
+    return str(inside.absolute()) if inside.is_file() else cell
+
+
+def kind_of_cells(data: Any) -> MediaKind | None:
+    """Whether an array or a list holds pictures, or files of pictures or sounds."""
+    if isinstance(data, np.ndarray) and data.ndim in (3, 4):
+        return "image"
+    if not isinstance(data, list) or not data:
+        return None
+    if all(isinstance(cell, str | Path) for cell in data):
+        kinds = {kind_of_name(str(cell)) for cell in data}
+        return kinds.pop() if len(kinds) == 1 else None
+    is_picture = [type(cell).__module__.startswith("PIL.") or getattr(cell, "ndim", 0) in (2, 3) for cell in data]
+    return "image" if all(is_picture) else None
+
+
+def claimed(
+    cells: pd.Series, base: Path | None, kind: MediaKind, is_content: Callable[[Any], bool]
+) -> Claim | Pass | None:
+    """Whether a column holds files of this kind: names of files that are there, or what they contain."""
+    if cells.dtype.kind in "iufbcMm" or cells.dtype == "category":
+        return None
+    known = _sample(cells)
+    if not known or not _is_like(known[0], kind, is_content):
+        return None
+    share = float(np.mean([_is_like(cell, kind, is_content) for cell in known]))
+    if share < NEARLY_ALL:
+        return None
+    named = [cell for cell in known if isinstance(cell, str)]
+    if not named:
+        return Claim(f"{percent(share)} of its cells hold {kind} data", share)
+    there = [cell for cell in named if Path(placed(cell, base)).is_file()]
+    if len(there) < FOUND * len(named):
+        lost = next(cell for cell in named if cell not in there)
+        where = "the folder that this is run in" if base is None else f"{shown(str(base))}"
+        return Pass(f"its cells look like names of {kind} files, but {shown(lost)} is not in {where}: read as text")
+    return Claim(f"{percent(share)} of its cells name {kind} files", share)
+
+
+def _sample(cells: pd.Series) -> list[Any]:
+    """Cells that hold something, spread over the column."""
+    some = cells.iloc[:: max(1, len(cells) // LOOKED_AT)]
+    known = [cell for cell in map(plain, some.to_numpy(dtype=object)) if cell is not None]
+    return known or [cell for cell in map(plain, cells.dropna().iloc[:LOOKED_AT]) if cell is not None]
+
+
+def _is_like(cell: Any, kind: MediaKind, is_content: Callable[[Any], bool]) -> bool:
+    return kind_of_name(cell.strip()) == kind if isinstance(cell, str) else is_content(cell)
+
+
+def starts_with(cell: Any, marks: Sequence[tuple[int, bytes]]) -> bool:
+    """Whether bytes hold one of these marks at its place."""
+    return isinstance(cell, bytes | bytearray) and any(bytes(cell[at : at + len(mark)]) == mark for at, mark in marks)

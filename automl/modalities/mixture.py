@@ -1,0 +1,179 @@
+"""All kinds of data behind one face: what a stage asks about the kind of data, it asks here.
+
+The surest claim wins a column; a row that any part cannot decode is dropped; copies must agree in all parts; findings
+are joined; the part that takes longest plans the folds; every rule is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl import modalities
+from automl.errors import InputError
+from automl.messages import shown
+from automl.modalities.features import FoldFeatures, bend_of, learn_features, load_features, made_by, useful
+from automl.modalities.files.cells import kind_of_cells, placed
+from automl.modalities.files.folder import read_folder
+from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Raw, Reading, Report, Shown
+from automl.modalities.schema import Schema, learn_schema, schema_from_json
+from automl.modalities.table import audit as table
+from automl.modalities.table.facts import facts
+from automl.modalities.table.kinds import describe
+from automl.modalities.table.recipes import PLAIN
+from automl.modalities.table.repeats import Repeats, Way, judge
+from automl.options import Options
+from automl.records import Codec, Column, Dataset, Decoded, Finding, Profile
+from search_spaces.spec import Media
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
+    "bend_of", "claims", "columns", "copies", "facts", "findings", "kind_of", "learn_features", "learn_schema",
+    "load_features", "made_by", "place", "prior", "read", "read_folder", "schema_from_json", "show", "useful",
+]  # fmt: skip
+
+
+NO_COPIES = Repeats(None)
+
+
+# --- the way in ------------------------------------------------------------------------------------------------------
+
+
+def claims(frame: pd.DataFrame, names: Sequence[str], base: Path | None) -> tuple[dict[str, str], list[str]]:
+    """The columns among these that have to be decoded, and as what; and a note for each that only looked like it."""
+    found: dict[str, str] = {}
+    notes: list[str] = []
+    for name in names:
+        if frame[name].dtype.kind in "iufbcMm":
+            continue
+        said = {kind.name: kind.claim(frame[name], base) for kind in modalities.all_decoding()}
+        sure = {kind: claim for kind, claim in said.items() if isinstance(claim, Claim)}
+        if sure:
+            found[name] = max(sure, key=lambda kind: sure[kind].sureness)
+        else:
+            notes += [f"column {shown(name)}: {one.why}" for one in said.values() if isinstance(one, Pass)]
+    return found, notes
+
+
+def place(frame: pd.DataFrame, names: Sequence[str], base: Path | None) -> pd.DataFrame:
+    """The frame with the cells of these columns as decoders take them, names of files completed by their folder."""
+    import pandas as pd
+
+    made = frame.copy(deep=False)
+    for name in names:
+        if name in made.columns:
+            cells = np.empty(len(made), dtype=object)
+            cells[:] = [placed(cell, base) for cell in frame[name].tolist()]
+            made[name] = pd.Series(cells, index=made.index, dtype=object)
+    return made
+
+
+def kind_of(data: Any) -> str | None:
+    """What an array or a list holds, where its items have to be decoded."""
+    import pandas as pd
+
+    kind = kind_of_cells(data)
+    if kind is not None or not isinstance(data, list) or not data or isinstance(data[0], dict | list):
+        return kind
+    cells = np.empty(len(data), dtype=object)
+    cells[:] = data
+    found, _ = claims(pd.DataFrame({"data": cells}), ["data"], None)
+    return found.get("data")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The decoded columns, and the rows in which all of them could be decoded."""
+
+    decoded: Mapping[str, Decoded]
+    kept: np.ndarray  # bool per row
+
+
+def read(frame: pd.DataFrame, claimed: Mapping[str, str], answers: pd.Series, report: Report | None = None) -> Taken:
+    """Decode every claimed column once."""
+    labels, rows = answers.to_numpy(), len(frame)
+    kept = np.ones(rows, dtype=bool)
+    taken = {}
+    for name, kind in claimed.items():
+        own = modalities.decoding(kind).read(Reading(name, frame[name].tolist(), labels, report))
+        taken[name] = own
+        kept &= own.kept
+    if not kept.any():
+        raise InputError(f"no row is left in which {', '.join(map(shown, claimed))} can all be read. Mend the files.")
+    decoded = {name: own.decoded.take(np.flatnonzero(kept[own.kept])) for name, own in taken.items()}
+    return Taken(decoded, kept)
+
+
+# --- what is said of it ----------------------------------------------------------------------------------------------
+
+
+def columns(dataset: Dataset, group_column: str | None) -> tuple[Column, ...]:
+    """Every column: those that were decoded first, then the table's."""
+    told = [
+        modalities.decoding(one.codec.kind).profile(one, dataset.frame[name]) for name, one in dataset.decoded.items()
+    ]
+    rest = dataset.frame.drop(columns=list(dataset.decoded)) if dataset.decoded else dataset.frame
+    return (*told, *describe(rest, group_column))
+
+
+def findings(dataset: Dataset) -> list[Finding]:
+    """What was odd about decoded columns, each named where there are several."""
+    return [
+        finding if len(dataset.decoded) == 1 else replace(finding, column=name)
+        for name, one in dataset.decoded.items()
+        for finding in one.findings
+    ]
+
+
+def audit(dataset: Dataset, profile: Profile, y: np.ndarray, options: Options) -> tuple[int, tuple[Finding, ...]]:
+    """Rows that repeat an earlier one, and everything odd, the gravest first."""
+    ids = None
+    if dataset.decoded:
+        twins = alike(dataset)
+        ids = np.arange(len(dataset)) if twins is None else twins
+    found = table.survey(dataset.frame, profile.columns, y, profile.task, ids)
+    told = [*findings(dataset), *table.inspect(dataset, profile, y, found, options)]
+    return table.repeats(found.rows), table.ordered(told)
+
+
+def prior(profile: Profile, gpus: int = 0) -> Prior:
+    """What to expect of this data: of its decoded columns where it has some, for they take longest."""
+    found = [modalities.get(kind).prior(profile, gpus) for kind in profile.decoded or ("table",)]
+    return next((one for one in found if one.is_coursed), found[0])
+
+
+def copies(dataset: Dataset, raw: Raw, y: np.ndarray, way: Way) -> Repeats:
+    """Which rows belong in one fold. Blocks that are alike are copies, whatever chance says of tables."""
+    if not dataset.decoded:
+        return judge(raw, y, way)
+    twins = alike(dataset)
+    return Repeats(None if way == "apart" else twins)
+
+
+def alike(dataset: Dataset) -> np.ndarray | None:
+    """A number per row, equal where all decoded columns look or sound the same; None where no two rows do."""
+    parts = [one.twins for one in dataset.decoded.values()]
+    if any(part is None for part in parts):
+        return None
+    known = [part for part in parts if part is not None]
+    if len(known) == 1:
+        return known[0]
+    _, together = np.unique(np.stack(known), axis=1, return_inverse=True)
+    return np.asarray(together) if len(np.unique(together)) < len(together) else None
+
+
+def show(codec: Codec, block: Media) -> list[Shown]:
+    """Rows of a block as a report draws them."""
+    return modalities.decoding(codec.kind).show(codec, block)
+
+
+def described_by(decoded: Decoded, encoder: Any) -> Decoded:
+    """The same decoding, described by a trained network as well."""
+    return replace(decoded, codec=replace(decoded.codec, encoder=encoder))  # type: ignore[type-var]

@@ -1,0 +1,177 @@
+"""The columns a model was trained on and how each is encoded: fixed at training, saved with the model.
+
+Plain columns become one block of numbers, codes and texts; each decoded one a block of its own, described in numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl import modalities
+from automl.errors import SchemaError
+from automl.messages import near
+from automl.modalities.protocol import Raw
+from automl.modalities.table import encode
+from automl.modalities.table.encode import Coding, coding_as_json, coding_from_json, column_from_json, learn_coding
+from automl.records import Codec, Column, Decoded, Kind, Profile, as_json
+from search_spaces.spec import Media
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How one column is decoded."""
+
+    column: Column
+    codec: Codec
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the numbers that describe it."""
+        return tuple(f"{self.column.name}.{name}" for name in self.codec.names)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns a model was trained on and how each is encoded."""
+
+    codings: tuple[Coding, ...]
+    decoders: tuple[Decoder, ...] = ()
+    ignored: tuple[str, ...] = ()  # columns of the training data that models do not see
+    names: tuple[str, ...] = ()  # all its columns, in order
+    decimal: str = "."  # mark of the numbers in the file that was learned from
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Those that models see: plain ones, then decoded ones."""
+        return (*(coding.column for coding in self.codings), *(one.column for one in self.decoders))
+
+    @property
+    def number_names(self) -> list[str]:
+        """Names of the columns of `Raw.numbers`; those that describe blocks come last."""
+        own = [name for coding in self.codings for name in coding.names]
+        return [*own, *(name for one in self.decoders for name in one.names)]
+
+    @property
+    def category_names(self) -> list[str]:
+        """Names of the columns of `Raw.codes`."""
+        return [coding.column.name for coding in self.codings if coding.column.kind == Kind.CATEGORY]
+
+    @property
+    def text_names(self) -> list[str]:
+        """Names of the columns of `Raw.texts`."""
+        return [coding.column.name for coding in self.codings if coding.column.kind == Kind.TEXT]
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The columns that have to be decoded, and as what."""
+        return {one.column.name: one.codec.kind for one in self.decoders}
+
+    @property
+    def verbatim(self) -> tuple[str, ...]:
+        """Columns that a reader must not take for numbers: one row may look like it, the training data did not."""
+        kinds = (Kind.CATEGORY, Kind.TEXT, Kind.DATE)
+        plain = tuple(coding.column.name for coding in self.codings if coding.column.kind in kinds)
+        return (*plain, *self.claims)
+
+    @property
+    def labels(self) -> tuple[tuple[str, ...], ...]:
+        """Labels of each category column, in code order from 1."""
+        return tuple(coding.labels for coding in self.codings if coding.column.kind == Kind.CATEGORY)
+
+    def codec(self, column: str) -> Codec:
+        """Of a decoded column."""
+        return next(one.codec for one in self.decoders if one.column.name == column)
+
+    def encode(
+        self,
+        frame: pd.DataFrame,
+        blocks: Mapping[str, Media] | None = None,
+        numbers: Mapping[str, np.ndarray] | None = None,
+        *,
+        is_described: bool = True,
+    ) -> Raw:
+        """Arrays of a frame; extra and reordered columns are fine, missing and unreadable ones refused by name.
+
+        `blocks`: columns that are decoded already; `numbers`: what describes them, where that is known. Blocks are
+        described only if that is wanted.
+        """
+        self._check(frame)
+        raw, known = encode.encode(frame, self.codings), {} if blocks is None else blocks
+        decoded: dict[str, Media] = {}
+        told: list[np.ndarray] = []
+        for one in self.decoders:
+            name = one.column.name
+            decoded[name] = known[name] if name in known else one.codec.encode(frame[name].tolist())
+            if numbers is not None and name in numbers:
+                told.append(numbers[name])
+            elif is_described:
+                told.append(one.codec.describe(decoded[name]))
+        if not told:
+            return replace(raw, blocks=decoded)
+        widths = {one.column.name: said.shape[1] for one, said in zip(self.decoders, told, strict=True)}
+        return replace(raw, numbers=np.hstack([raw.numbers, *told]), blocks=decoded, described=widths)
+
+    def check(self, frame: pd.DataFrame) -> None:
+        """Refuse what `encode` would refuse, but blocks: these are decoded for it."""
+        self._check(frame)
+        encode.check(frame, self.codings)
+
+    def _check(self, frame: pd.DataFrame) -> None:
+        present = set(frame.columns)
+        missing = [column.name for column in self.columns if column.name not in present]
+        if missing:
+            known = [str(name) for name in frame.columns]
+            raise SchemaError(
+                f"{len(missing)} column{'s' if len(missing) > 1 else ''} of the training data not found: "
+                f"{', '.join(map(repr, missing[:5]))}.{near(missing[0], known)} "
+                "Add the column, empty where nothing is known."
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, read back by `schema_from_json`."""
+        return {
+            "ignored": list(self.ignored),
+            "names": list(self.names),
+            "decimal": self.decimal,
+            "codings": [coding_as_json(coding) for coding in self.codings],
+            "decoders": [{"column": as_json(one.column), "codec": one.codec.as_json()} for one in self.decoders],
+        }
+
+
+def schema_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> Schema:
+    """The schema written by `Schema.as_json`; `weights`: of the network that describes its blocks.
+
+    Models of format 2 held their one decoded column among the others, with its codec as "sense".
+    """
+    old = [{"column": e["column"], "codec": e["sense"]} for e in plain["codings"] if e.get("sense")]
+    return Schema(
+        tuple(coding_from_json(entry) for entry in plain["codings"] if not entry.get("sense")),
+        tuple(_decoder(entry, weights) for entry in plain.get("decoders", old)),
+        tuple(plain["ignored"]),
+        tuple(plain.get("names", ())),
+        plain.get("decimal", "."),
+    )
+
+
+def _decoder(entry: Mapping[str, Any], weights: bytes | None) -> Decoder:
+    codec = modalities.decoding(entry["codec"]["kind"]).codec(entry["codec"], weights)
+    return Decoder(column_from_json(entry["column"]), codec)
+
+
+def learn_schema(frame: pd.DataFrame, profile: Profile, decoded: Mapping[str, Decoded] | None = None) -> Schema:
+    """Fix the encoding of every used column of the training data; `decoded`: those that were."""
+    known, used = {} if decoded is None else decoded, set(profile.used)
+    seen = [column for column in profile.columns if column.name in used]
+    return Schema(
+        tuple(learn_coding(frame[column.name], column) for column in seen if column.name not in known),
+        tuple(Decoder(column, known[column.name].codec) for column in seen if column.name in known),
+        tuple(column.name for column in profile.columns if column.name not in used),
+        tuple(map(str, frame.columns)),
+    )
