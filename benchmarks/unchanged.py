@@ -1,4 +1,4 @@
-"""Does a change of the house change any answer? Fits by trials on sets of every kind; what they say is kept or compared.
+"""Does a change of the house change an answer? Fits by trials on sets of every kind; what they say is kept or compared.
 
     python benchmarks/unchanged.py --data FOLDER --keep before.json      # with the code as it was
     python benchmarks/unchanged.py --data FOLDER --against before.json   # with the code as it is

@@ -83,7 +83,7 @@ def save_own(folder: Path, kind: str) -> Path:
     small = {"width": 8, "stages": 2, "depth_1": 0, "depth_2": 0, "rounds": 2}
     learner = learners.make(family, {**starts(family.space), **small})
     nothing = np.empty((len(y), 0))
-    rows = Rows(Matrix(nothing.astype(np.float32), nothing.astype(np.int32), (), media), y)
+    rows = Rows(Matrix(nothing.astype(np.float32), nothing.astype(np.int32), (), {"seen": media}), y)
     learner.fit(rows, None, Run("binary", 2, "log_loss", seed=1))
     files = {f"members/0001/fold0/{name}": content for name, content in learner.dump().items()}
     for name, content in files.items():

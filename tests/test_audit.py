@@ -38,7 +38,7 @@ def examined(
     frame: pd.DataFrame, target: Any, weight: np.ndarray | None = None, **options: Any
 ) -> tuple[Profile, Audit]:
     """Profile and audit of a table."""
-    return examine(Dataset("toy", frame, pd.Series(target), weight=weight), Options.of(options))
+    return examine(Dataset(name="toy", frame=frame, target=pd.Series(target), weight=weight), Options.of(options))
 
 
 def only(audit: Audit, code: str) -> Finding:

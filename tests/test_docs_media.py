@@ -48,7 +48,7 @@ def squares(rows: int, task: Task = "multiclass", seed: int = 0) -> Rows:
         picture[top : top + 4, left : left + 4] = 220
     y = {"multiclass": quarters, "binary": quarters // 2, "regression": 10.0 * quarters}[task]
     nothing = np.empty((rows, 0), np.float32)
-    return Rows(Matrix(nothing, nothing.astype(np.int32), (), Media("image", store, np.arange(rows))), y)
+    return Rows(Matrix(nothing, nothing.astype(np.int32), (), {"seen": Media("image", store, np.arange(rows))}), y)
 
 
 def test_the_block_that_is_shown_is_the_one_on_disk() -> None:

@@ -7,13 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.errors import SchemaError
-from automl.modalities.table.encode import learn_schema, schema_from_json
+from automl.modalities.mixture import learn_schema, schema_from_json
 from automl.modalities.table.kinds import describe
 from automl.records import Profile, as_json
 
 
 def schema_of(frame: pd.DataFrame):
-    profile = Profile("table", len(frame), describe(frame), "regression", "", "rmse", "")
+    profile = Profile(
+        rows=len(frame), columns=describe(frame), task="regression", task_rule="", metric="rmse", metric_rule=""
+    )
     return learn_schema(frame, profile)
 
 

@@ -11,9 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl import explain
-from automl.explain import Question, occlusion
-from automl.explain.plane import drawn_mel, plane_size, stretched
+from automl.explain import Question
+from automl.explain.plane import stretched
+from automl.modalities.audio import codec as audio
 from automl.modalities.audio import spectra
+from automl.modalities.audio.codec import AudioCodec, drawn_mel
+from automl.modalities.audio.sounds import Hearing
+from automl.modalities.image.codec import ImageCodec
+from automl.modalities.image.pictures import PictureShape
+from automl.records import Codec
 from automl.training import learners
 from search_spaces.neural import convnet, soundnet, vision
 from search_spaces.spec import Learner, Matrix, Media, Rows, Run, starts
@@ -26,7 +32,14 @@ RATE = 8000
 
 def rows_of(media: Media) -> Matrix:
     none = np.empty((len(media), 0), np.float32)
-    return Matrix(none, none.astype(np.int32), (), media)
+    return Matrix(none, none.astype(np.int32), (), {"seen": media})
+
+
+def codec_of(media: Media) -> Codec:
+    """How such pictures or sounds would have been decoded."""
+    if media.kind == "image":
+        return ImageCodec(PictureShape(*media.store.shape[1:]))
+    return AudioCodec(Hearing(media.rate, media.store.shape[1]))
 
 
 def corners(rows: int, seed: int = 0, side: int = 32) -> tuple[Media, np.ndarray]:
@@ -70,13 +83,18 @@ def network(kind: str) -> Learner:
 
 def asked_of(learner: Learner, media: Media, y: np.ndarray, weight: float = 1.0) -> Question:
     return Question(
-        media, y, lambda _row, others: learner.predict(rows_of(others)), ((weight, learner),), is_numeric=False
+        media,
+        codec_of(media),
+        y,
+        lambda _row, others: learner.predict(rows_of(others)),
+        ((weight, learner),),
+        is_numeric=False,
     )
 
 
 def where(media: Media) -> np.ndarray:
     """The part of the plane that tells the class."""
-    height, width = plane_size(media)
+    height, width = codec_of(media).size(media)
     inside = np.zeros((height, width), dtype=bool)
     if media.kind == "image":
         inside[:14, :14] = True
@@ -95,7 +113,7 @@ def explained(name: str, question: Question) -> tuple[np.ndarray, ...]:
     """As `explain` gives them, by one explainer."""
     found = explain.get(name)
     assert found.fits(question)
-    size = plane_size(question.media)
+    size = question.codec.size(question.block)
     return tuple(explain._unit(stretched(raw, size)) for raw in found.maps(question))
 
 
@@ -110,7 +128,7 @@ def test_an_explainer_finds_the_one_place_that_tells_the_class(name: str, kind: 
     maps = explained(name, asked_of(network(kind), media, y))
     assert len(maps) == ROWS
     for one in maps:
-        assert one.shape == plane_size(media)
+        assert one.shape == codec_of(media).size(media)
         assert one.dtype == np.float32
         assert np.isfinite(one).all()
         assert one.min() >= 0
@@ -210,7 +228,12 @@ def test_of_numbers_whatever_moves_the_answer_counts() -> None:
     """A model that takes the corner's darkness for its answer rests on the corner."""
     media, _ = corners(3)
     question = Question(
-        media, np.zeros(3, np.int64), lambda _row, others: -others.values()[:, :8, :8].mean(axis=(1, 2, 3)), (), True
+        media,
+        codec_of(media),
+        np.zeros(3, np.int64),
+        lambda _row, others: -others.values()[:, :8, :8].mean(axis=(1, 2, 3)),
+        (),
+        True,
     )
     found = explain.explain(question)
     assert found.name == "occlusion"
@@ -220,7 +243,7 @@ def test_of_numbers_whatever_moves_the_answer_counts() -> None:
 def test_a_model_that_does_not_look_has_empty_maps() -> None:
     """Where hiding changes nothing no place is brighter than another."""
     media, y = corners(2)
-    question = Question(media, y, lambda _row, others: np.full((len(others), 2), 0.5), (), False)
+    question = Question(media, codec_of(media), y, lambda _row, others: np.full((len(others), 2), 0.5), (), False)
     assert not np.any(explain.explain(question).maps)
 
 
@@ -239,7 +262,7 @@ def test_hushing_takes_a_tone_out_and_leaves_the_rest() -> None:
     low, high = (8000 * np.sin(2 * np.pi * hz * seconds) for hz in (200, 3000))
     wave = (low * (seconds < 0.5) + high * (seconds >= 0.5)).astype(np.int16)
     windows = [(slice(0, 2), slice(0, 6)), (slice(0, 2), slice(6, 12)), (slice(4, 6), slice(6, 12))]
-    hushed = occlusion._hushed(wave, (6, 12), windows, RATE).astype(float)
+    hushed = audio._hushed(wave, (6, 12), windows, RATE).astype(float)
     whole = wave.astype(float)
     first, second = slice(400, 3600), slice(4400, 7600)
     power = [[np.mean(one[part] ** 2) / np.mean(whole[part] ** 2) for part in (first, second)] for one in hushed]
@@ -260,7 +283,7 @@ def test_windows_over_pictures_of_any_size(height: int, width: int, channels: in
         return np.full((len(others), 2), 0.5)
 
     media.store[0, ::2] = 200
-    explain.explain(Question(media, np.zeros(1, np.int64), ask, (), False))
+    explain.explain(Question(media, codec_of(media), np.zeros(1, np.int64), ask, (), False))
     changed = (seen[0][1:] != seen[0][0]).any(axis=3)
     assert changed.any(axis=0).all() or height == 1
     assert (changed.mean(axis=(1, 2)) > 0).all() or height == 1
@@ -274,9 +297,9 @@ def test_the_plane_of_sounds_is_the_spectrogram_that_is_drawn(samples: int, rate
     """Of any length and rate, and never wider than a page."""
     samples = min(samples, 20 * rate)
     media = Media("audio", np.zeros((1, samples), np.int16), np.arange(1), rate)
-    assert plane_size(media)[1] <= 200  # hops are whole samples, which is coarse at 50 a second
+    assert codec_of(media).size(media)[1] <= 200  # hops are whole samples, which is coarse at 50 a second
     if samples <= 5_000:
-        assert spectra.log_mel(media.store, rate, drawn_mel(media)).shape[1:] == plane_size(media)
+        assert spectra.log_mel(media.store, rate, drawn_mel(media)).shape[1:] == codec_of(media).size(media)
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40), st.integers(1, 40))

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.modalities.table.encode import Raw, Schema, learn_schema
-from automl.modalities.table.features import FoldTraining, learn_features, load_features
+from automl.modalities.mixture import FoldTraining, Raw, Schema, learn_features, learn_schema, load_features
 from automl.modalities.table.kinds import describe
 from automl.modalities.table.recipes import RECIPES, useful
 from automl.records import Profile
@@ -20,7 +19,12 @@ def encoded(frame: pd.DataFrame) -> tuple[Raw, tuple[tuple[str, ...], ...]]:
 
 
 def schema_of(frame: pd.DataFrame) -> Schema:
-    return learn_schema(frame, Profile("table", len(frame), describe(frame), "regression", "", "rmse", ""))
+    return learn_schema(
+        frame,
+        Profile(
+            rows=len(frame), columns=describe(frame), task="regression", task_rule="", metric="rmse", metric_rule=""
+        ),
+    )
 
 
 def training(frame: pd.DataFrame, y: np.ndarray | None = None, outputs: int = 1) -> FoldTraining:

@@ -12,7 +12,7 @@ from automl.data.profiler import examine
 from automl.data.reading import load
 from automl.ensemble.candidates import HeldOutComparison, candidates, enter
 from automl.ensemble.frontier import Limits
-from automl.modalities.files.intake import take_in
+from automl.modalities.mixture import read
 from automl.options import Options
 from automl.records import Fold, Member, Plan, Spent, Trial, TrialStatus
 from automl.refit.members import Refitter
@@ -31,7 +31,7 @@ def ready() -> Prepared:
     X = random.integers(0, 90, (FILES, 8, 8, 1), dtype=np.uint8)
     X[::2] += 100
     options = Options.of({"budget": "60s", "metric": "accuracy"})
-    dataset = load((X, labels), options, decode=take_in)
+    dataset = load((X, labels), options, decode=read)
     return prepare(dataset, examine(dataset, options)[0], options, core_s=100.0)
 
 

@@ -14,7 +14,7 @@ from automl import Result
 from automl.doors.cli import main
 from automl.errors import InputError
 from automl.explain.permutation import AskedTrial, Ground, ImportanceRequest, Panel, places, shuffled, weigh
-from automl.modalities.table.encode import Raw, learn_schema
+from automl.modalities.mixture import Raw, learn_schema
 from automl.modalities.table.kinds import describe
 from automl.records import Calibration, Profile
 from automl.report import columns
@@ -67,7 +67,10 @@ def test_encoded_columns_are_shuffled_as_if_their_cells_had_been() -> None:
             "note": [f"the {k} quick brown fox number {rng.integers(10**6)} jumps far over it" for k in range(rows)],
         }
     )  # fmt: skip
-    schema = learn_schema(frame, Profile("table", rows, describe(frame), "regression", "", "rmse", ""))
+    schema = learn_schema(
+        frame,
+        Profile(rows=rows, columns=describe(frame), task="regression", task_rule="", metric="rmse", metric_rule=""),
+    )
     new = frame.assign(job=np.where(rng.random(rows) < 0.3, "head baker", frame["job"]))
     raw, order = schema.encode(new), rng.permutation(rows)
     assert raw.unseen

@@ -26,7 +26,7 @@ def halves(rows: int, seed: int) -> Rows:
     for picture, is_low in zip(store, y, strict=True):
         picture[8 * is_low : 8 * is_low + 8] += 60
     nothing = np.empty((rows, 0), np.float32)
-    return Rows(Matrix(nothing, nothing.astype(np.int32), (), Media("image", store, np.arange(rows))), y)
+    return Rows(Matrix(nothing, nothing.astype(np.int32), (), {"seen": Media("image", store, np.arange(rows))}), y)
 
 
 @pytest.mark.parametrize(("ema", "held"), [(0.0, 250), (1.0, 250), (1.0, 50)])

@@ -29,7 +29,10 @@ RUN = Run("multiclass", 4, "accuracy", seed=3)
 def pictures_of(store: np.ndarray, rows: np.ndarray | None = None) -> Matrix:
     rows = np.arange(len(store)) if rows is None else rows
     return Matrix(
-        np.empty((len(rows), 0), np.float32), np.empty((len(rows), 0), np.int32), (), Media("image", store, rows)
+        np.empty((len(rows), 0), np.float32),
+        np.empty((len(rows), 0), np.int32),
+        (),
+        {"seen": Media("image", store, rows)},
     )
 
 
@@ -99,7 +102,7 @@ def test_a_loaded_network_predicts_bit_equally_in_a_fresh_process(tmp_path) -> N
     learner = learn(rows, None, rounds=2, flip="always", stem="whitened", resolution=0.7)
     for name, content in learner.dump().items():
         (tmp_path / name).write_bytes(content)
-    np.savez(tmp_path / "rows", store=rows.X.media.store, expected=learner.predict(rows.X))
+    np.savez(tmp_path / "rows", store=rows.X.media["seen"].store, expected=learner.predict(rows.X))
     code = (
         "import numpy as np, pathlib, sys\nfrom automl.training import learners\n"
         "from search_spaces.neural import convnet\nfrom search_spaces.spec import Matrix, Media\n"
@@ -107,7 +110,7 @@ def test_a_loaded_network_predicts_bit_equally_in_a_fresh_process(tmp_path) -> N
         "parts = {f.name: f.read_bytes() for f in here.iterdir() if f.name != 'rows.npz'}\n"
         "kept = np.load(here / 'rows.npz')\nstore = kept['store']\n"
         "media, none = Media('image', store, np.arange(60)), np.empty((60, 0), np.float32)\n"
-        "X = Matrix(none, none.astype(np.int32), (), media)\n"
+        "X = Matrix(none, none.astype(np.int32), (), {'seen': media})\n"
         "assert np.array_equal(learners.load(convnet.FAMILY, parts).predict(X), kept['expected'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
@@ -160,9 +163,9 @@ def test_a_store_is_read_by_its_rows() -> None:
     rows = squares(80)
     learner = learn(rows, None, rounds=3)
     order = np.random.default_rng(0).permutation(80)[:50]
-    rows.X.media.store.flags.writeable = False
+    rows.X.media["seen"].store.flags.writeable = False
     np.testing.assert_allclose(
-        learner.predict(pictures_of(rows.X.media.store, order)), learner.predict(rows.X)[order], atol=1e-5
+        learner.predict(pictures_of(rows.X.media["seen"].store, order)), learner.predict(rows.X)[order], atol=1e-5
     )
 
 
@@ -170,7 +173,7 @@ def test_pictures_that_may_be_flipped_are_asked_both_ways() -> None:
     """A picture and its mirror image then get the same answer."""
     rows = squares(60)
     learner = learn(rows, None, rounds=2, flip="always")
-    mirrored = pictures_of(np.ascontiguousarray(rows.X.media.store[:, :, ::-1]))
+    mirrored = pictures_of(np.ascontiguousarray(rows.X.media["seen"].store[:, :, ::-1]))
     np.testing.assert_allclose(learner.predict(rows.X), learner.predict(mirrored), atol=1e-6)
 
 
@@ -251,7 +254,7 @@ def test_a_device_without_memory_for_one_row_is_an_error() -> None:
 def test_a_feed_halves_down_to_two_rows() -> None:
     """Twice the steps each time, and then no more."""
     rows = squares(10)
-    feed = MediaFeed(MediaTable(rows.X.media, torch.from_numpy(rows.y), None), None, Augment(), 8)
+    feed = MediaFeed(MediaTable(rows.X.media["seen"], torch.from_numpy(rows.y), None), None, Augment(), 8)
     steps = [feed.steps]
     while feed.halve():
         steps.append(feed.steps)
@@ -347,7 +350,7 @@ def tones(rows: int, seed: int = 0) -> Rows:
         wave[start : start + 800] += tone
     media = Media("audio", waves.astype(np.int16), np.arange(rows), rate=8000, lengths=np.full(rows, 2000))
     none = np.empty((rows, 0), np.float32)
-    return Rows(Matrix(none, none.astype(np.int32), (), media), y.astype(np.int64))
+    return Rows(Matrix(none, none.astype(np.int32), (), {"seen": media}), y.astype(np.int64))
 
 
 @pytest.mark.parametrize(("axes", "stem"), [("both", "whitened"), ("time", "plain")])

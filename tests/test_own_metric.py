@@ -37,7 +37,9 @@ P = np.column_stack([1 - CHANCES, CHANCES])
 
 
 def profile_of(task: str, classes: tuple = (), levels: tuple[float, ...] = ()) -> Profile:
-    return Profile("table", ROWS, (), task, "", "", "", classes, levels=levels)
+    return Profile(
+        rows=ROWS, columns=(), task=task, task_rule="", metric="", metric_rule="", classes=classes, levels=levels
+    )
 
 
 def made(function, task: str = "regression", classes: tuple = (), weight=None, budget_s: float = math.inf) -> Metric:

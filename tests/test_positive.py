@@ -79,7 +79,7 @@ def test_a_function_gets_the_probability_of_the_second_class_unless_told_which(g
 
     closeness.needs = "probability"  # type: ignore[attr-defined]
     options = Options(target="kind", metric=closeness, positive=given)
-    dataset = Dataset("payments", data.drop(columns="kind"), data["kind"])
+    dataset = Dataset(name="payments", frame=data.drop(columns="kind"), target=data["kind"])
     profile, _ = examine(dataset, options)
     ready = prepare(dataset, profile, options, core_s=float("inf"))
     shares = np.random.default_rng(0).dirichlet((1, 1), 200)

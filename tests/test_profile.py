@@ -33,7 +33,7 @@ def profile_of(target: Any, **options: Any) -> Profile:
     """The profile of a table with these answers."""
     answers = target if isinstance(target, pd.Series) else pd.Series(target)
     features = pd.DataFrame({"x": np.random.default_rng(0).normal(size=len(answers))})
-    return examine(Dataset("toy", features, answers), Options.of(options))[0]
+    return examine(Dataset(name="toy", frame=features, target=answers), Options.of(options))[0]
 
 
 def spread(values: Sequence[Any], rows: int = ROWS) -> list[Any]:
@@ -347,7 +347,7 @@ def test_metric_and_named_columns_are_checked() -> None:
         profile_of(spread([0, 1]), group_column="X")
     frame = pd.DataFrame({"when": spread(["soon", "later", "now"]), "x": np.linspace(0, 1, ROWS)})
     with pytest.raises(OptionError, match="must hold dates or numbers"):
-        examine(Dataset("toy", frame, pd.Series(spread([0, 1]))), Options(time_column="when"))
+        examine(Dataset(name="toy", frame=frame, target=pd.Series(spread([0, 1]))), Options(time_column="when"))
 
 
 def test_a_table_without_a_column_to_learn_from_is_refused() -> None:
@@ -355,11 +355,11 @@ def test_a_table_without_a_column_to_learn_from_is_refused() -> None:
     answers = pd.Series(spread([0, 1]))
     for frame in (pd.DataFrame({"a": [1] * ROWS}), pd.DataFrame({"id": range(ROWS)})):
         with pytest.raises(InputError, match="no column varies"):
-            examine(Dataset("toy", frame, answers), Options())
+            examine(Dataset(name="toy", frame=frame, target=answers), Options())
     with pytest.raises(InputError, match="no column besides the target"):
-        examine(Dataset("toy", pd.DataFrame(index=range(ROWS)), answers), Options())
+        examine(Dataset(name="toy", frame=pd.DataFrame(index=range(ROWS)), target=answers), Options())
     with pytest.raises(InputError, match="no column to learn from"):
-        examine(Dataset("toy", pd.DataFrame({"x": range(ROWS)}), None), Options())
+        examine(Dataset(name="toy", frame=pd.DataFrame({"x": range(ROWS)}), target=None), Options())
 
 
 def test_facts_are_plain_numbers() -> None:
@@ -368,7 +368,7 @@ def test_facts_are_plain_numbers() -> None:
     frame = pd.DataFrame(
         {"x": random.normal(size=ROWS), "z": random.exponential(size=ROWS), "c": spread(["a", "b", "d"])}
     )
-    profile, _ = examine(Dataset("toy", frame, pd.Series(spread([0, 0, 0, 1]))), Options())
+    profile, _ = examine(Dataset(name="toy", frame=frame, target=pd.Series(spread([0, 0, 0, 1]))), Options())
     assert profile.facts["rows"] == ROWS
     assert profile.facts["share_number"] == pytest.approx(2 / 3)
     assert profile.facts["max_cardinality"] == 3
@@ -421,7 +421,7 @@ def test_no_table_breaks_the_profiler(columns: list[pd.Series], answers: pd.Seri
         if column.kind is Kind.DATE:
             assert column.missing == pytest.approx(np.isnat(to_dates(frame[column.name], column)).mean())
     for target in (answers, pd.Series(np.arange(len(frame)) % 2), pd.Series(np.arange(len(frame)) ** 1.5)):
-        outcome = examined_or_refused(Dataset("odd", frame, target))
+        outcome = examined_or_refused(Dataset(name="odd", frame=frame, target=target))
         if isinstance(outcome, AutomlError):
             assert len(str(outcome).splitlines()) == 1
             continue

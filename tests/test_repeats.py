@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from automl.data.prepare import Prepared, prepare
 from automl.data.profiler import examine
 from automl.data.reading import load
-from automl.modalities.table.encode import Raw
+from automl.modalities.mixture import Raw
 from automl.modalities.table.repeats import Repeats, judge
 from automl.options import Options
 

@@ -12,7 +12,7 @@ from automl.records import Column, Kind, Profile
 def profile(rows: int = 5_000, columns: int = 5, classes: int = 2, task: str = "binary") -> Profile:
     names = tuple(Column(f"c{i}", Kind.NUMBER, "", 0.0, 10) for i in range(columns))
     labels = tuple(range(classes)) if task != "regression" else ()
-    return Profile("table", rows, names, task, "", "roc_auc", "", labels)
+    return Profile(rows=rows, columns=names, task=task, task_rule="", metric="roc_auc", metric_rule="", classes=labels)
 
 
 def decide(of: Profile, gpus: int = 0, **options: object):

@@ -14,7 +14,6 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 import automl
 from automl import AutoMLClassifier, AutoMLRegressor, Result
-from automl.stages import preload
 from automl.errors import ArtifactError, InputError, OptionError, SchemaError
 from automl.options import Options
 from automl.refit import finish
@@ -22,6 +21,7 @@ from automl.refit.measure import Used
 from automl.search import runner
 from automl.search.steps import Attempt
 from automl.search.trial import FoldResult
+from automl.stages import preload
 
 pytestmark = pytest.mark.slow
 

@@ -49,7 +49,7 @@ MIDDLING = NetworkCost(parameters=1_000_000, flops=100_000_000, values=100_000, 
 
 
 def counter_of(media: Media | None = PICTURES) -> Counter:
-    return Counter(SimpleNamespace(raw=SimpleNamespace(media=media), outputs=10))  # type: ignore[arg-type]
+    return Counter(SimpleNamespace(raw=SimpleNamespace(blocks={"seen": media}), outputs=10))  # type: ignore[arg-type]
 
 
 class Notes:
@@ -121,7 +121,7 @@ def test_a_network_too_large_for_any_memory_is_counted_at_once() -> None:
 @pytest.mark.parametrize("family", [f for f in search_spaces.all_families() if f.cost], ids=lambda family: family.name)
 def test_whatever_a_space_holds_can_be_counted(family: search_spaces.spec.Family) -> None:  # type: ignore[name-defined]
     """The corners of a space cost more than nothing, and more where there is more."""
-    counter = counter_of(PICTURES if family.eats == "image" else SOUNDS)
+    counter = counter_of(PICTURES if "image" in family.reads else SOUNDS)
     low = {n: k.start if isinstance(k, Choice) else k.low for n, k in family.space.items()}
     high = {n: k.start if isinstance(k, Choice) else k.high for n, k in family.space.items()}
     costs = [counter.cost(family, params) for params in (low, starts(family.space), high)]

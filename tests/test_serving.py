@@ -21,8 +21,7 @@ from automl.data.profiler import outline
 from automl.data.reading import load
 from automl.doors.cli import main
 from automl.errors import InputError, SchemaError
-from automl.modalities.table.encode import Schema, learn_schema, schema_from_json
-from automl.modalities.table.features import FoldTraining, learn_features
+from automl.modalities.mixture import FoldTraining, Schema, learn_features, learn_schema, schema_from_json
 from automl.modalities.table.kinds import describe
 from automl.model.bundle import Bundle
 from automl.model.evaluate import evaluate
@@ -35,11 +34,16 @@ from search_spaces.spec import Rows, Run
 ROWS = 60
 RANDOM = np.random.default_rng(0)
 QUICK = {"trees": 4, "rounds": 8, "width": 16, "depth": 1, "members": 2, "bins": 4, "embedding": 2}
-FAMILIES = [family.name for family in search_spaces.all_families() if family.eats == "table"]
+FAMILIES = [family.name for family in search_spaces.all_families() if not family.is_coursed]
 
 
 def schema_of(frame: pd.DataFrame) -> Schema:
-    return learn_schema(frame, Profile("table", len(frame), describe(frame), "regression", "", "rmse", ""))
+    return learn_schema(
+        frame,
+        Profile(
+            rows=len(frame), columns=describe(frame), task="regression", task_rule="", metric="rmse", metric_rule=""
+        ),
+    )
 
 
 def model_of(data: Any, target: str | None, family: str = "linear", recipe: str = "plain") -> Model:
@@ -411,7 +415,15 @@ def test_classes_are_known_though_a_test_file_holds_only_numbers() -> None:
     """Labels of a file that has no letter are read as numbers; 1 and 1.0 are the class '1.0' then."""
     from automl.data.target import encode_target
 
-    profile = Profile("table", 9, (), "multiclass", "", "log_loss", "", classes=("01", "2.0", "U"))
+    profile = Profile(
+        rows=9,
+        columns=(),
+        task="multiclass",
+        task_rule="",
+        metric="log_loss",
+        metric_rule="",
+        classes=("01", "2.0", "U"),
+    )
     np.testing.assert_array_equal(encode_target(pd.Series([1, 2, 2]), profile), [0, 1, 1])
     np.testing.assert_array_equal(encode_target(pd.Series(["01", "U"]), profile), [0, 2])
     with pytest.raises(InputError, match=r"holds 3, a class never seen in training \(known: '01', '2.0', 'U'\)"):

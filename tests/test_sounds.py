@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from automl.errors import InputError, RunError
 from automl.modalities.audio import sounds, waves
-from automl.modalities.audio.sounds import DecodedSounds, Hearing, Lengths, choose_hearing, decode, decode_all, measure
+from automl.modalities.audio.sounds import Hearing, Lengths, SoundStore, choose_hearing, decode, decode_all, measure
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -342,5 +342,5 @@ def test_what_is_odd_is_told(tmp_path: Path) -> None:
     assert set(found) == {"silent", "clipped", "rates", "long_sounds"}
     assert found["silent"].evidence == {"rows": [1], "share": 0.25}
     assert found["rates"].evidence == {"rates": [8000, 44100]}
-    plain = DecodedSounds("", np.array([3200]), {})
+    plain = SoundStore("", np.array([3200]), {})
     assert list(sounds.findings(lengths_of([0.4]), HEARING, plain)) == []

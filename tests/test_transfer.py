@@ -17,7 +17,7 @@ from automl.data.reading import load
 from automl.decision.prior import route
 from automl.decision.transfer import NO_WEIGHTS, Transfer
 from automl.errors import InputError, OptionError
-from automl.modalities.files.intake import take_in
+from automl.modalities.mixture import read
 from automl.options import Options
 from automl.records import Column, Decision, Kind, Profile
 
@@ -155,7 +155,12 @@ def test_weights_for_another_kind_of_data_are_refused(tmp_path: Path, vit: Path,
 def decide(transfer: Transfer, modality: str = "image", **options: object) -> Decision:
     column = Column("image", Kind.IMAGE, "", 0.0, 1000)
     return route(
-        Profile(modality, 1000, (column,), "binary", "", "roc_auc", "", (0, 1)), Options.of(options), 0, transfer
+        Profile(
+            rows=1000, columns=(column,), task="binary", task_rule="", metric="roc_auc", metric_rule="", classes=(0, 1)
+        ),
+        Options.of(options),
+        0,
+        transfer,
     )
 
 
@@ -224,12 +229,13 @@ def test_the_files_are_read_for_those_who_ask_what_the_network_says(
 
     monkeypatch.setattr(transfer, "embed", too_slow)
     given = Options.of({"weights": str(vit), **options})
-    dataset = load(save(tmp_path / "data", 10, seed=1), given, decode=take_in)
+    dataset = load(save(tmp_path / "data", 10, seed=1), given, decode=read)
     encoder = encoders.read(str(vit))
     if limit_s is None:
         taken, told = transfer.take_over(dataset, encoder, given, 100.0)
         assert (limits, told.encoder) == ([0.0], encoder)
-        assert taken.sensed.media.encoder is encoder
+        (one,) = taken.decoded.values()
+        assert one.block.encoder is encoder
     elif given.route == "hybrid":
         with pytest.raises(OptionError, match="more than 80% of the 100 s left"):
             transfer.take_over(dataset, encoder, given, 100.0)
