@@ -1,6 +1,6 @@
 """The nouns that flow between the stages, in the order in which a run makes them.
 
-Frozen, plain, free of libraries' types where they are written to disk: `as_json` turns any of them into plain values.
+Frozen, plain, free of the types of libraries where they are written to disk (plain.py).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ PLAIN_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATE, Kind.TEXT)  
 UNUSED_KINDS = (Kind.IDENTIFIER, Kind.CONSTANT)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """One feature column and why it was read as it was."""
 
@@ -256,7 +256,7 @@ class TrialStatus(StrEnum):
     LOST = "lost"  # its worker died
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """One configuration to try, and why it is its turn."""
 
@@ -276,7 +276,7 @@ class Plan:
         return not (self.is_quick or self.is_long)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fold:
     """What one fold of a trial gave. The fitted model itself lies in the run folder, not in memory."""
 
@@ -307,7 +307,7 @@ class Spent:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """One configuration after it was tried: an outcome, whatever happened."""
 
@@ -329,7 +329,7 @@ class Trial:
 # --- ensemble, refit -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """A value of the metric with an interval: promised, of what a new sample of as many rows will have (promise.py).
 
@@ -350,7 +350,7 @@ class Score:
         return f"{self.metric} {self.value:.5g} [{self.low:.5g}, {self.high:.5g}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """From a model's mixed probabilities to those that users see, and to labels. The default changes nothing."""
 
@@ -368,7 +368,7 @@ class Calibration:
         return self.label_weights[0] / sum(self.label_weights) if len(self.label_weights) == 2 else 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A model that the run could return: one trial or a weighted blend of several."""
 
@@ -395,25 +395,3 @@ class Member:
     plan: Plan
     weight: float
     folds: tuple[int, ...]  # (ALL_ROWS,) after a refit
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def as_json(value: Any) -> Any:
-    """Plain JSON values of a record: dataclasses as objects, NumPy scalars as numbers, NaN and infinity as null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [as_json(item) for item in value]
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # a NumPy scalar
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, str | int | float | bool):
-        return str(value) if isinstance(value, StrEnum) else value
-    if hasattr(value, "tolist"):
-        return as_json(value.tolist())
-    return str(value)

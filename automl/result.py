@@ -111,7 +111,11 @@ class Result:
         """A trial as far as its files and the report know it."""
         row = next(trial for trial in self._report["trials"] if trial["number"] == number)
         folds = {fold["fold"]: Fold(predictions=np.empty(0), **fold) for fold in row["folds"]}
-        return Trial(Plan(number, row["family"], row["params"], 0, row["because"]), TrialStatus(row["status"]), folds)
+        return Trial(
+            plan=Plan(number=number, family=row["family"], params=row["params"], seed=0, because=row["because"]),
+            status=TrialStatus(row["status"]),
+            folds=folds,
+        )
 
     # --- why ----------------------------------------------------------------------------------------------------------
 
@@ -232,11 +236,21 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
     """A row of the leaderboard as the record it was written from."""
     counts = {name: {int(number): value for number, value in row[name].items()} for name in ("weights", "kept")}
     return Candidate(
-        row["name"], counts["weights"], Score(**row["score"]), row["fit_s"], row["row_ms"], row["batch_ms"],
-        row["size_mb"], row["lean_ms"], row["lean_mb"], row["on_frontier"], tuple(row["picks"]),
-        row["within_ms"] or math.inf, counts["kept"],
-        Calibration(**{**row["readout"], "label_weights": tuple(row["readout"]["label_weights"])}),
-    )  # fmt: skip
+        name=row["name"],
+        weights=counts["weights"],
+        score=Score(**row["score"]),
+        fit_s=row["fit_s"],
+        row_ms=row["row_ms"],
+        batch_ms=row["batch_ms"],
+        size_mb=row["size_mb"],
+        lean_ms=row["lean_ms"],
+        lean_mb=row["lean_mb"],
+        on_frontier=row["on_frontier"],
+        picks=tuple(row["picks"]),
+        within_ms=row["within_ms"] or math.inf,
+        kept=counts["kept"],
+        readout=Calibration(**{**row["readout"], "label_weights": tuple(row["readout"]["label_weights"])}),
+    )
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

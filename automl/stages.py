@@ -32,7 +32,7 @@ from automl.runtime.clock import REFIT_SHARE, Clock
 from automl.runtime.context import RunContext
 from automl.runtime.folder import RunFolder
 from automl.runtime.interrupt import Interrupt
-from automl.runtime.journal import CLOSED, STAGE, Journal
+from automl.runtime.journal import CLOSED, STAGE, Journal, Past
 from automl.runtime.progress import Watcher
 from automl.runtime.resume import (
     Beginning,
@@ -71,28 +71,8 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
             meter = energy_meter(pool.nodes(), rates)
             context = RunContext(pool, ref, clock, folder, journal, listener, interrupt, price, meter)
             context.look_around()  # a budget so small that no trial begins has its bill too
-            _enter(clock, listener, "search", journal)
-            past = earlier.past if earlier else None
-            aims = finish.limits(options), options.search_for
-            trials = Search(task.ready, task.decision, context, options.seed, past, *aims).run()
-            _enter(clock, listener, "ensemble", journal)
-            comparison = enter(trials, task.ready)
-            field = candidates(
-                comparison, finish.limits(options), until=clock.until - WRITE_S - task.ready.metric.wait_s
-            )
-            _enter(clock, listener, "refit", journal)
-            inputs = finish.FinishInputs(task.dataset, task.held, task.profile, task.ready, trials, comparison, context)
-            end = finish.finish(inputs, field, options)
-            shown = _show(inputs, end, clock, listener, journal)
-            _enter(clock, listener, "importance", journal)
-            weighed = importance.gather(inputs, end.chosen)
-            _enter(clock, listener, "report", journal)
-            context.read_meter()
-            bill = invoice.of(folder.events(), clock.elapsed, rates)
-            facts = story.ReportInputs(
-                options, task.dataset, task.profile, task.audit, task.decision, trials, comparison, end, moment,
-                interrupt.asked, task.source, bill, shown, weighed,
-            )  # fmt: skip
+            inputs = _search(task, options, context, earlier.past if earlier else None)
+            facts = _conclude(task, options, inputs, moment)
             write(story.report(facts, clock, folder), folder.path)
             journal.write(CLOSED, {})
     result = Result(folder.path)
@@ -100,6 +80,38 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
     if folder.place != str(folder.path):
         listener.say(f"the run is at {folder.place}")
     return result
+
+
+def _search(task: _Task, options: Options, context: RunContext, past: Past | None) -> finish.FinishInputs:
+    """Trials until the budget is used, compared on the same held-out rows."""
+    _enter(context.clock, context.watcher, "search", context.journal)
+    aims = finish.limits(options), options.search_for
+    trials = Search(task.ready, task.decision, context, options.seed, past, *aims).run()
+    _enter(context.clock, context.watcher, "ensemble", context.journal)
+    return finish.FinishInputs(
+        dataset=task.dataset, held=task.held, profile=task.profile, ready=task.ready, trials=trials,
+        comparison=enter(trials, task.ready), context=context,
+    )  # fmt: skip
+
+
+def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment: str) -> story.ReportInputs:
+    """The model that is returned, and all that the report says of it."""
+    context, clock, journal = inputs.context, inputs.context.clock, inputs.context.journal
+    until = clock.until - WRITE_S - task.ready.metric.wait_s
+    field = candidates(inputs.comparison, finish.limits(options), until=until)
+    _enter(clock, context.watcher, "refit", journal)
+    end = finish.finish(inputs, field, options)
+    shown = _show(inputs, end)
+    _enter(clock, context.watcher, "importance", journal)
+    weighed = importance.gather(inputs, end.chosen)
+    _enter(clock, context.watcher, "report", journal)
+    context.read_meter()
+    bill = invoice.of(context.folder.events(), clock.elapsed, load_rates(options.rates))
+    return story.ReportInputs(
+        options=options, dataset=task.dataset, profile=task.profile, audit=task.audit, decision=task.decision,
+        trials=inputs.trials, comparison=inputs.comparison, end=end, started=moment,
+        interrupted=context.interrupt.asked, source=task.source, bill=bill, samples=shown, importance=weighed,
+    )  # fmt: skip
 
 
 def preload(options: Options) -> tuple[str, ...]:
@@ -113,7 +125,7 @@ def preload(options: Options) -> tuple[str, ...]:
     return ("automl.search.trial", *(module for module in PRELOAD if module in needed), *asked)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Task:
     """The data as the search will see it."""
 
@@ -157,7 +169,16 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     if taken_over is not transfer.NO_WEIGHTS:
         listener.say(f"transfer: {taken_over.told}")
     source = str(data) if isinstance(data, str | Path) else None
-    return _Task(source, dataset, held, profile, audit, decision, ready, taken_over.encoder)
+    return _Task(
+        source=source,
+        dataset=dataset,
+        held=held,
+        profile=profile,
+        audit=audit,
+        decision=decision,
+        ready=ready,
+        encoder=taken_over.encoder,
+    )
 
 
 def _begin(task: _Task, options: Options) -> RunFolder:
@@ -174,13 +195,11 @@ def _begin(task: _Task, options: Options) -> RunFolder:
     return folder
 
 
-def _show(
-    inputs: finish.FinishInputs, end: finish.Selection, clock: Clock, listener: Watcher, journal: Journal
-) -> examples.Samples | None:
-    """What the model makes of some images or sounds."""
+def _show(inputs: finish.FinishInputs, end: finish.Selection) -> examples.Samples | None:
+    """What the model makes of some of what was decoded."""
     if not inputs.dataset.decoded:
         return None
-    _enter(clock, listener, "explain", journal)
+    _enter(inputs.context.clock, inputs.context.watcher, "explain", inputs.context.journal)
     return examples.gather(inputs, end.chosen)
 
 

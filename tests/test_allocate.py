@@ -18,7 +18,16 @@ def family(name: str, cost: float = 1.0, route: str = "classical", quick: dict |
 
 
 def fold(number: int, error: float, fit_s: float = 1.0, is_cut: bool = False) -> Fold:
-    return Fold(number, np.empty(0), error, is_cut, fit_s, 0.01, 0.001, 0.1)
+    return Fold(
+        fold=number,
+        predictions=np.empty(0),
+        error=error,
+        is_cut=is_cut,
+        fit_s=fit_s,
+        batch_s=0.01,
+        row_s=0.001,
+        size_mb=0.1,
+    )
 
 
 class Race:
@@ -30,13 +39,19 @@ class Race:
     ):  # fmt: skip
         self.attempts: dict[int, Attempt] = {}
         self.weights: dict[int, float] = {}
-        against = Load(folds, goal or folds, Size(rows, 5), 2, share, **load)
+        against = Load(folds=folds, goal=goal or folds, size=Size(rows, 5), slots=2, neural_share=share, **load)
         self.allocator = Allocator(families, against, self.attempts, lambda: self.weights)
 
     def look(self, start: Start, error: float, weight: float = 0.0, fit_s: float = 1.0) -> Attempt:
         number = len(self.attempts) + 1
         plan = Plan(
-            number, start.family.name, start.given or {}, 0, start.because, {"recipe": start.recipe}, start.is_quick
+            number=number,
+            family=start.family.name,
+            params=start.given or {},
+            seed=0,
+            because=start.because,
+            features={"recipe": start.recipe},
+            is_quick=start.is_quick,
         )
         self.attempts[number] = Attempt(plan, {0: fold(0, error, fit_s)}, spent=Spent(cpu_s=fit_s))
         self.weights[number] = weight
@@ -217,20 +232,22 @@ def test_counted_trials_take_each_family_first_and_never_ask_the_clock() -> None
 @pytest.mark.parametrize("is_cut", [False, True])
 def test_a_fold_that_was_cut_is_expected_to_take_longer(is_cut: bool) -> None:
     """Its seconds are a lower bound of what the next one takes."""
-    attempt = Attempt(Plan(1, "a", {}, 0, ""), {0: fold(0, 1.0, fit_s=2.0, is_cut=is_cut)})
+    attempt = Attempt(
+        Plan(number=1, family="a", params={}, seed=0, because=""), {0: fold(0, 1.0, fit_s=2.0, is_cut=is_cut)}
+    )
     assert (attempt.fold_s > 2.0) == is_cut
 
 
 def test_where_one_fold_says_little_every_familys_default_gets_its_bag() -> None:
     """A default well behind on one small fold is still owed its folds; a later trial as far behind is not."""
     race = Race([family("a"), family("b")])
-    race.allocator._load = Load(4, 4, Size(500, 5), 2, 1.0, is_careful=True)
+    race.allocator._load = Load(folds=4, goal=4, size=Size(500, 5), slots=2, neural_share=1.0, is_careful=True)
     race.look(race.allocator.next(100.0), 1.0)
     race.look(race.allocator.next(100.0), 1.5)
     race.attempts[1].folds.update({k: fold(k, 1.0) for k in range(1, 4)})
     assert race.allocator.next(100.0) == Continue(2, 1)
     race.attempts[2].folds.update({k: fold(k, 1.5) for k in range(1, 4)})
-    race.look(Start(family("a"), {"x": 0.1}, ""), 1.5)
+    race.look(Start(family=family("a"), given={"x": 0.1}, because=""), 1.5)
     assert not isinstance(race.allocator.next(100.0), Continue)
 
 

@@ -129,8 +129,29 @@ def test_the_arena_knows_what_belongs_together(column):
     for options, is_told in (({column: "who"}, True), ({}, False)):
         start = ready(data.drop(columns=[] if options else ["who"]), **options)
         folds = start.shared.folds
-        done = {k: Fold(k, np.zeros(len(folds.held(k))), 1.0, False, 0, 0, 0, 0) for k in range(folds.count)}
-        comparison = enter([Trial(Plan(1, "linear", {}, 0, ""), TrialStatus.DONE, done)], start)
+        done = {
+            k: Fold(
+                fold=k,
+                predictions=np.zeros(len(folds.held(k))),
+                error=1.0,
+                is_cut=False,
+                fit_s=0,
+                batch_s=0,
+                row_s=0,
+                size_mb=0,
+            )
+            for k in range(folds.count)
+        }
+        comparison = enter(
+            [
+                Trial(
+                    plan=Plan(number=1, family="linear", params={}, seed=0, because=""),
+                    status=TrialStatus.DONE,
+                    folds=done,
+                )
+            ],
+            start,
+        )
         assert (comparison.blocks is not None) == is_told
         if comparison.blocks is not None:
             rows = np.concatenate([folds.held(k) for k in comparison.folds])

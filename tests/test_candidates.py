@@ -10,8 +10,22 @@ from automl.runtime.folder import RunFolder
 
 
 def _trial(number: int, errors: dict[int, float]) -> Trial:
-    held = {k: Fold(k, np.empty(0), error, False, 1.0, 0.01, 0.001, 0.1) for k, error in errors.items()}
-    return Trial(Plan(number, "linear", {}, 0, ""), TrialStatus.PARTIAL, held)
+    held = {
+        k: Fold(
+            fold=k,
+            predictions=np.empty(0),
+            error=error,
+            is_cut=False,
+            fit_s=1.0,
+            batch_s=0.01,
+            row_s=0.001,
+            size_mb=0.1,
+        )
+        for k, error in errors.items()
+    }
+    return Trial(
+        plan=Plan(number=number, family="linear", params={}, seed=0, because=""), status=TrialStatus.PARTIAL, folds=held
+    )
 
 
 def test_where_one_fold_is_rough_the_folds_of_the_leaders_decide() -> None:
@@ -33,7 +47,20 @@ def test_keeping_a_fold_does_not_read_its_predictions_one_by_one(tmp_path: Path)
     predictions = np.linspace(0.0, 1.0, 6).reshape(3, 2).view(Whole)
     with RunFolder.create(tmp_path / "run", "table") as folder:
         folder.save_parts(1, 0, {"learner": {"model": b"x"}})
-        folder.save_fold(1, Fold(0, predictions, 0.5, False, 1.0, 0.01, 0.001, 0.1, rounds=7))
+        folder.save_fold(
+            1,
+            Fold(
+                fold=0,
+                predictions=predictions,
+                error=0.5,
+                is_cut=False,
+                fit_s=1.0,
+                batch_s=0.01,
+                row_s=0.001,
+                size_mb=0.1,
+                rounds=7,
+            ),
+        )
         kept = folder.read_folds(1)[0]
     assert (kept.predictions == predictions).all()
     assert (kept.error, kept.rounds) == (0.5, 7)

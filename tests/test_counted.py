@@ -86,7 +86,10 @@ def test_only_rows_with_the_same_answer_repeat_each_other_and_few_are_left_as_th
 def test_a_fold_of_a_booster_holds_distinct_rows_and_is_judged_on_all() -> None:
     """Other families meet every row, and the rows held out are the same for all."""
     shared = shared_of(TIMES)
-    once, every = (_encode(shared, FoldJob(name, {}, {"recipe": "plain"}, 0, 0)) for name in ("lightgbm", "linear"))
+    once, every = (
+        _encode(shared, FoldJob(family=name, params={}, features={"recipe": "plain"}, seed=0, fold=0))
+        for name in ("lightgbm", "linear")
+    )
     assert len(every.train) == len(shared.folds.train(0))
     assert (len(once.train) * TIMES, once.train.stands_for) == (len(every.train), len(every.train))
     assert (once.train.weight == TIMES).all()

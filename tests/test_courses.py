@@ -25,7 +25,7 @@ class Played:
         whole_s: float,
         errors: Iterator[float],
         epoch_s: float = 0.5,
-        load: Load = Load(10, 1, SIZE, 2, neural_share=0.9),  # noqa: B008  # frozen
+        load: Load = Load(folds=10, goal=1, size=SIZE, slots=2, neural_share=0.9),  # noqa: B008  # frozen
         longest_s: float = float("inf"),
     ):
         self.attempts: dict[int, Attempt] = {}
@@ -53,7 +53,15 @@ class Played:
         number = len(self.attempts) + 1
         is_long = step.course is not None and step.course.is_long
         given = step.given or {"width": 8 + number}
-        plan = Plan(number, step.family.name, given, 0, step.because, {"recipe": step.recipe}, is_long=is_long)
+        plan = Plan(
+            number=number,
+            family=step.family.name,
+            params=given,
+            seed=0,
+            because=step.because,
+            features={"recipe": step.recipe},
+            is_long=is_long,
+        )
         self.attempts[number] = Attempt(plan, course=step.course)
         return self.attempts[number]
 
@@ -95,7 +103,7 @@ def test_where_short_courses_would_tell_nothing_the_default_gets_all_the_time(wh
 
 def test_a_model_is_there_before_the_first_course_however_dear_it_is() -> None:
     """An interrupted run must have something: the first family learns from what its time allows."""
-    load = Load(10, 1, Size(6000, 1200, 10), 2, neural_share=0.9)
+    load = Load(folds=10, goal=1, size=Size(6000, 1200, 10), slots=2, neural_share=0.9)
     played = Played(50.0, falling(), epoch_s=5.0, load=load).play()
     assert [family for family, _, _ in played.granted][:2] == ["svm", "convnet"]
     first = next(a for a in played.attempts.values() if a.plan.family == "svm")
@@ -116,8 +124,8 @@ def test_a_course_starts_alone_on_few_cores() -> None:
 @pytest.mark.parametrize(
     ("load", "side_by_side", "each"),
     [
-        (Load(10, 1, SIZE, 16, neural_share=0.9, widest=16), 4, (4, 0.0)),
-        (Load(10, 1, SIZE, 16, neural_share=0.9, widest=16, gpus=1.0), 4, (4, 0.25)),
+        (Load(folds=10, goal=1, size=SIZE, slots=16, neural_share=0.9, widest=16), 4, (4, 0.0)),
+        (Load(folds=10, goal=1, size=SIZE, slots=16, neural_share=0.9, widest=16, gpus=1.0), 4, (4, 0.25)),
     ],
 )
 def test_with_many_cores_or_a_gpu_short_courses_run_side_by_side(
@@ -137,7 +145,7 @@ def test_with_many_cores_or_a_gpu_short_courses_run_side_by_side(
 
 def test_a_long_course_has_a_gpu_for_itself() -> None:
     """What is meant for the model is not slowed down by others."""
-    load = Load(10, 1, SIZE, 16, neural_share=0.9, widest=16, gpus=1.0)
+    load = Load(folds=10, goal=1, size=SIZE, slots=16, neural_share=0.9, widest=16, gpus=1.0)
     played = Played(300.0, falling(), load=load).play()
     long = [a.course for a in played.attempts.values() if a.course is not None and a.course.is_long]
     assert long
@@ -149,7 +157,14 @@ def test_numbers_that_beat_the_networks_get_the_time_left() -> None:
     played = Played(300.0, falling())
     for family, error, is_long in (("svm", 0.1, False), ("linear", 0.2, False), ("convnet", 0.5, True)):
         number = len(played.attempts) + 1
-        plan = Plan(number, family, search_spaces.get(family).configs()[0], 0, "default", is_long=is_long)
+        plan = Plan(
+            number=number,
+            family=family,
+            params=search_spaces.get(family).configs()[0],
+            seed=0,
+            because="default",
+            is_long=is_long,
+        )
         played.attempts[number] = Attempt(plan, {0: fold(0, error)})
     step = played.courses.next(150.0)
     family = step.family.name if isinstance(step, Start) else played.attempts[step.number].plan.family if step else ""
@@ -162,7 +177,14 @@ def test_where_hardly_any_error_is_left_other_folds_tell_more_than_other_configu
     trials = (("constant", 2.3), ("svm", 0.001), ("linear", 0.3), ("convnet", 0.002))
     for number, (family, error) in enumerate(trials):
         is_long = family == "convnet"
-        plan = Plan(number, family, search_spaces.get(family).configs()[0], 0, "default", is_long=is_long)
+        plan = Plan(
+            number=number,
+            family=family,
+            params=search_spaces.get(family).configs()[0],
+            seed=0,
+            because="default",
+            is_long=is_long,
+        )
         played.attempts[number] = Attempt(plan, {0: fold(0, error)})
     played.courses.all_s = played.courses.whole_s = 30.0  # no short courses
     first = played.courses.next(20.0)
@@ -180,8 +202,17 @@ def test_a_course_that_ended_with_its_driver_goes_on() -> None:
     """After a crash a network whose only fold is missing gets it before anything new begins."""
     played = Played(300.0, falling())
     for number, family in enumerate(("constant", "svm", "linear")):
-        played.attempts[number] = Attempt(Plan(number, family, {}, 0, "default"), {0: fold(0, 1.0 - 0.1 * number)})
-    plan = Plan(3, "convnet", search_spaces.get("convnet").configs()[0], 0, "default: a long course", is_long=True)
+        played.attempts[number] = Attempt(
+            Plan(number=number, family=family, params={}, seed=0, because="default"), {0: fold(0, 1.0 - 0.1 * number)}
+        )
+    plan = Plan(
+        number=3,
+        family="convnet",
+        params=search_spaces.get("convnet").configs()[0],
+        seed=0,
+        because="default: a long course",
+        is_long=True,
+    )
     played.attempts[3] = Attempt(plan)
     step = played.courses.next(100.0)
     assert isinstance(step, Continue)
@@ -189,7 +220,9 @@ def test_a_course_that_ended_with_its_driver_goes_on() -> None:
     assert step.course is not None
 
 
-FEW = Load(10, 10, Size(245, 300, 2), 2, neural_share=0.6, is_careful=True, deal=5)  # two deals of five folds
+FEW = Load(
+    folds=10, goal=10, size=Size(245, 300, 2), slots=2, neural_share=0.6, is_careful=True, deal=5
+)  # two deals of five folds
 
 
 def level(error: float = 0.3) -> Iterator[float]:
@@ -214,7 +247,9 @@ def test_the_best_model_of_numbers_gets_all_folds_even_where_they_are_dear() -> 
     """Else all would be judged on a fifth of few files; of the others only cheap ones have more than a look."""
     played = Played(60.0, level(), epoch_s=0.1, load=FEW)
     for number, (family, error) in enumerate((("svm", 0.3), ("linear", 0.31)), 1):
-        plan = Plan(number, family, search_spaces.get(family).configs()[0], 0, "default")
+        plan = Plan(
+            number=number, family=family, params=search_spaces.get(family).configs()[0], seed=0, because="default"
+        )
         played.attempts[number] = Attempt(plan, {0: fold(0, error, 2.0)})
     for place in range(1, FEW.folds):
         step = played.courses.next(50.0)
@@ -247,7 +282,7 @@ def test_a_network_has_as_many_folds_as_leave_each_enough_epochs(epoch_s: float,
         assert min(fold.fit_s for fold in network.folds.values()) >= 40 * epoch_s
 
 
-@pytest.mark.parametrize("load", [FEW, Load(10, 1, SIZE, 2, neural_share=0.9)])
+@pytest.mark.parametrize("load", [FEW, Load(folds=10, goal=1, size=SIZE, slots=2, neural_share=0.9)])
 @pytest.mark.parametrize("numbers", [0.1, 0.5])
 def test_a_search_goes_on_while_it_has_time(load: Load, numbers: float) -> None:
     """Courses that end early are followed by others, whoever leads and however many configurations are known."""
@@ -275,11 +310,11 @@ def test_a_network_that_is_clearly_behind_gets_no_further_folds() -> None:
     played = Played(120.0, level(), epoch_s=0.1, load=FEW)
     numbers = {"svm": 0.3, "linear": 0.3}
     for number, (family, error) in enumerate(numbers.items(), 1):
-        plan = Plan(number, family, {}, 0, "default")
+        plan = Plan(number=number, family=family, params={}, seed=0, because="default")
         played.attempts[number] = Attempt(plan, {k: fold(k, error) for k in range(10)})
     for number, folds in ((3, dict.fromkeys(range(5), 0.2)), (4, {0: 0.4})):
         given = search_spaces.get("convnet").configs()[number - 3]
-        plan = Plan(number, "convnet", given, 0, "a long course", is_long=True)
+        plan = Plan(number=number, family="convnet", params=given, seed=0, because="a long course", is_long=True)
         played.attempts[number] = Attempt(plan, {k: fold(k, error) for k, error in folds.items()})
     step = played.courses.next(60.0)
     assert isinstance(step, Start)
@@ -287,4 +322,13 @@ def test_a_network_that_is_clearly_behind_gets_no_further_folds() -> None:
 
 
 def fold(number: int, error: float, fit_s: float = 1.0) -> Fold:
-    return Fold(number, np.zeros(0), error, False, fit_s, 0.1, 0.001, 1.0)
+    return Fold(
+        fold=number,
+        predictions=np.zeros(0),
+        error=error,
+        is_cut=False,
+        fit_s=fit_s,
+        batch_s=0.1,
+        row_s=0.001,
+        size_mb=1.0,
+    )

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from automl.errors import SchemaError
 from automl.modalities.mixture import learn_schema, schema_from_json
 from automl.modalities.table.kinds import describe
-from automl.records import Profile, as_json
+from automl.plain import as_json
+from automl.records import Profile
 
 
 def schema_of(frame: pd.DataFrame):

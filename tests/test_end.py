@@ -98,12 +98,28 @@ def comparison(
     """Trials that all did the one fold there is."""
     done = []
     for number in range(trials):
-        fold = Fold(0, predictions(rows, classes, number), 0.1 * number, False, 1.0, 0.0, 0.0, 0.0)
-        plan = Plan(number, "linear" if number else "constant", {}, 0, "")
-        done.append(Trial(plan, TrialStatus.DONE, {0: fold}))
+        fold = Fold(
+            fold=0,
+            predictions=predictions(rows, classes, number),
+            error=0.1 * number,
+            is_cut=False,
+            fit_s=1.0,
+            batch_s=0.0,
+            row_s=0.0,
+            size_mb=0.0,
+        )
+        plan = Plan(number=number, family="linear" if number else "constant", params={}, seed=0, because="")
+        done.append(Trial(plan=plan, status=TrialStatus.DONE, folds={0: fold}))
     given = {t.plan.number: t.folds[0].predictions for t in done}
     return HeldOutComparison(
-        tuple(done), counted.metric, (0,), np.arange(rows), np.arange(rows) % classes, None, given, blocks
+        trials=tuple(done),
+        metric=counted.metric,
+        folds=(0,),
+        rows=np.arange(rows),
+        y=np.arange(rows) % classes,
+        weight=None,
+        predictions=given,
+        blocks=blocks,
     )
 
 

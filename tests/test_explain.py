@@ -83,11 +83,11 @@ def network(kind: str) -> Learner:
 
 def asked_of(learner: Learner, media: Media, y: np.ndarray, weight: float = 1.0) -> Question:
     return Question(
-        media,
-        codec_of(media),
-        y,
-        lambda _row, others: learner.predict(rows_of(others)),
-        ((weight, learner),),
+        block=media,
+        codec=codec_of(media),
+        outputs=y,
+        ask=lambda _row, others: learner.predict(rows_of(others)),
+        parts=((weight, learner),),
         is_numeric=False,
     )
 
@@ -228,12 +228,12 @@ def test_of_numbers_whatever_moves_the_answer_counts() -> None:
     """A model that takes the corner's darkness for its answer rests on the corner."""
     media, _ = corners(3)
     question = Question(
-        media,
-        codec_of(media),
-        np.zeros(3, np.int64),
-        lambda _row, others: -others.values()[:, :8, :8].mean(axis=(1, 2, 3)),
-        (),
-        True,
+        block=media,
+        codec=codec_of(media),
+        outputs=np.zeros(3, np.int64),
+        ask=lambda _row, others: -others.values()[:, :8, :8].mean(axis=(1, 2, 3)),
+        parts=(),
+        is_numeric=True,
     )
     found = explain.explain(question)
     assert found.name == "occlusion"
@@ -243,7 +243,14 @@ def test_of_numbers_whatever_moves_the_answer_counts() -> None:
 def test_a_model_that_does_not_look_has_empty_maps() -> None:
     """Where hiding changes nothing no place is brighter than another."""
     media, y = corners(2)
-    question = Question(media, codec_of(media), y, lambda _row, others: np.full((len(others), 2), 0.5), (), False)
+    question = Question(
+        block=media,
+        codec=codec_of(media),
+        outputs=y,
+        ask=lambda _row, others: np.full((len(others), 2), 0.5),
+        parts=(),
+        is_numeric=False,
+    )
     assert not np.any(explain.explain(question).maps)
 
 
@@ -283,7 +290,9 @@ def test_windows_over_pictures_of_any_size(height: int, width: int, channels: in
         return np.full((len(others), 2), 0.5)
 
     media.store[0, ::2] = 200
-    explain.explain(Question(media, codec_of(media), np.zeros(1, np.int64), ask, (), False))
+    explain.explain(
+        Question(block=media, codec=codec_of(media), outputs=np.zeros(1, np.int64), ask=ask, parts=(), is_numeric=False)
+    )
     changed = (seen[0][1:] != seen[0][0]).any(axis=3)
     assert changed.any(axis=0).all() or height == 1
     assert (changed.mean(axis=(1, 2)) > 0).all() or height == 1

@@ -44,8 +44,22 @@ def trial(ready: Prepared, number: int, family: str, folds: range, wrong: float 
         is_wrong = random.random(len(y)) < (SURE[family] if wrong is None else wrong)
         said = np.where(is_wrong, 1 - y, y)
         shares = np.where(np.arange(2) == said[:, None], 0.8, 0.2)
-        done[k] = Fold(k, shares, metric.error(y, shares), False, 0.1, 0.01, 0.001, 0.1)
-    return Trial(Plan(number, family, {}, 0, ""), TrialStatus.PARTIAL, done, Spent())
+        done[k] = Fold(
+            fold=k,
+            predictions=shares,
+            error=metric.error(y, shares),
+            is_cut=False,
+            fit_s=0.1,
+            batch_s=0.01,
+            row_s=0.001,
+            size_mb=0.1,
+        )
+    return Trial(
+        plan=Plan(number=number, family=family, params={}, seed=0, because=""),
+        status=TrialStatus.PARTIAL,
+        folds=done,
+        spent=Spent(),
+    )
 
 
 def comparison(ready: Prepared, convnet: range, wrong: float | None = None) -> HeldOutComparison:

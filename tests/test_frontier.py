@@ -15,8 +15,24 @@ from automl.records import Candidate, Fold, Score
 
 
 def candidate(name="m", value=0.8, row_ms=1.0, size_mb=1.0, higher=True) -> Candidate:
-    score = Score("accuracy" if higher else "rmse", value, value - 0.01, value + 0.01, higher)
-    return Candidate(name, {0: 1.0}, score, 1.0, row_ms, 1.0, size_mb, lean_ms=row_ms, lean_mb=size_mb)
+    score = Score(
+        metric="accuracy" if higher else "rmse",
+        value=value,
+        low=value - 0.01,
+        high=value + 0.01,
+        higher_is_better=higher,
+    )
+    return Candidate(
+        name=name,
+        weights={0: 1.0},
+        score=score,
+        fit_s=1.0,
+        row_ms=row_ms,
+        batch_ms=1.0,
+        size_mb=size_mb,
+        lean_ms=row_ms,
+        lean_mb=size_mb,
+    )
 
 
 def within(margin):
@@ -54,7 +70,7 @@ def test_the_best_is_always_on_the_frontier(crowd):
 @given(crowds())
 def test_every_pick_is_on_the_frontier(crowd):
     """No pick could be beaten in both error and cost."""
-    baseline = Score("x", 0.5, 0.5, 0.5, crowd[0].score.higher_is_better)
+    baseline = Score(metric="x", value=0.5, low=0.5, high=0.5, higher_is_better=crowd[0].score.higher_is_better)
     assert all(one.on_frontier for one in mark(crowd, within(0.05), baseline) if one.picks)
 
 
@@ -101,7 +117,12 @@ def test_picks_name_the_best_the_cheapest_tied_and_the_fastest():
         candidate("linear", 0.882, 0.2),  # not tied; loses 0.018 of a gain of 0.4
         candidate("stump", 0.700, 0.1),
     ]
-    picks = {one.name: one.picks for one in mark(crowd, within(0.005), Score("accuracy", 0.5, 0.5, 0.5, True))}
+    picks = {
+        one.name: one.picks
+        for one in mark(
+            crowd, within(0.005), Score(metric="accuracy", value=0.5, low=0.5, high=0.5, higher_is_better=True)
+        )
+    }
     assert picks == {"blend": ("best",), "boosted": ("cheapest tied",), "linear": ("fastest",), "stump": ()}
 
 
@@ -113,7 +134,7 @@ def test_without_a_baseline_no_fastest_is_named():
 def test_a_baseline_that_beats_every_model_leaves_no_loss_to_give_up():
     """Then only a model as good as the best may be called fastest."""
     crowd = [candidate("a", 0.4, 5.0), candidate("b", 0.3, 0.1)]
-    marked = mark(crowd, within(0), Score("accuracy", 0.5, 0.5, 0.5, True))
+    marked = mark(crowd, within(0), Score(metric="accuracy", value=0.5, low=0.5, high=0.5, higher_is_better=True))
     assert [one.picks for one in marked] == [("best", "cheapest tied", "fastest"), ()]
 
 
@@ -148,14 +169,20 @@ def test_a_choice_says_why():
 )
 def test_as_many_folds_are_kept_as_the_limits_allow(limits, kept):
     """All without limits, fewer with them, and one in any case."""
-    fold = Fold(0, np.empty(0), 0.1, False, 1.0, 0.1, row_s=0.001, size_mb=1.25)
+    fold = Fold(
+        fold=0, predictions=np.empty(0), error=0.1, is_cut=False, fit_s=1.0, batch_s=0.1, row_s=0.001, size_mb=1.25
+    )
     assert trim([[fold] * 5, [fold] * 5], [0.5, 0.5], limits) == [kept] * 2
 
 
 def test_members_that_are_dear_and_weigh_little_lose_their_folds_first():
     """The same milliseconds are taken where averaging folds matters least, and no more than the limit asks."""
-    cheap = Fold(0, np.empty(0), 0.1, False, 1.0, 0.1, row_s=0.0001, size_mb=1.0)
-    dear = Fold(0, np.empty(0), 0.1, False, 1.0, 0.1, row_s=0.001, size_mb=1.0)
+    cheap = Fold(
+        fold=0, predictions=np.empty(0), error=0.1, is_cut=False, fit_s=1.0, batch_s=0.1, row_s=0.0001, size_mb=1.0
+    )
+    dear = Fold(
+        fold=0, predictions=np.empty(0), error=0.1, is_cut=False, fit_s=1.0, batch_s=0.1, row_s=0.001, size_mb=1.0
+    )
     assert trim([[cheap] * 5, [dear] * 5], [0.9, 0.1], Limits(row_ms=2.6)) == [5, 2]
     assert trim([[dear] * 5, [dear] * 5], [0.9, 0.1], Limits(row_ms=6.0)) == [5, 1]
     assert trim([[dear] * 5], [1.0], Limits(row_ms=0.0)) == [1]

@@ -152,7 +152,17 @@ def asked(result: Result) -> tuple[ImportanceRequest, Ground]:
     model = result.model
     member = model.manifest["members"][0]
     one = (AskedTrial(member["trial"], member["family"], 1.0),)
-    ask = ImportanceRequest(str(result.folder), one, Calibration(), "roc_auc", (), rows, fold, places(model.schema), 5)
+    ask = ImportanceRequest(
+        path=str(result.folder),
+        members=one,
+        readout=Calibration(),
+        metric="roc_auc",
+        levels=(),
+        rows=rows,
+        fold=fold,
+        places=places(model.schema),
+        repeats=5,
+    )
     y = (DATA["sold"] == "yes").to_numpy().astype(np.int64)[rows]
     return ask, Ground(model.schema.encode(DATA.iloc[rows]), y, None, fold)
 

@@ -60,9 +60,22 @@ def test_labels_are_those_that_the_saved_model_gives() -> None:
 
     y = np.array([0, 1, 1])
     predictions = {3: np.array([[0.6, 0.4], [0.6, 0.4], [0.2, 0.8]])}
-    comparison = HeldOutComparison((), get("accuracy"), (0,), np.arange(len(y)), y, None, predictions)
-    score = Score("accuracy", 1.0, 1.0, 1.0, True)
-    candidate = Candidate("one", {3: 1.0}, score, 0, 0, 0, 0, 0, 0, readout=Calibration(label_weights=(0.3, 0.7)))
+    comparison = HeldOutComparison(
+        trials=(), metric=get("accuracy"), folds=(0,), rows=np.arange(len(y)), y=y, weight=None, predictions=predictions
+    )
+    score = Score(metric="accuracy", value=1.0, low=1.0, high=1.0, higher_is_better=True)
+    candidate = Candidate(
+        name="one",
+        weights={3: 1.0},
+        score=score,
+        fit_s=0,
+        row_ms=0,
+        batch_ms=0,
+        size_mb=0,
+        lean_ms=0,
+        lean_mb=0,
+        readout=Calibration(label_weights=(0.3, 0.7)),
+    )
     held = held_out(candidate, comparison, 2)
     assert held.said.tolist() == [1, 1, 1]
     np.testing.assert_allclose(held.shares, predictions[3])

@@ -17,7 +17,8 @@ from automl.data.profiler import encode_target, examine
 from automl.errors import AutomlError, InputError, OptionError
 from automl.modalities.table.kinds import describe, to_dates, to_number, to_text
 from automl.options import Options
-from automl.records import Audit, Column, Dataset, Kind, Profile, as_json
+from automl.plain import as_json
+from automl.records import Audit, Column, Dataset, Kind, Profile
 
 ROWS = 200
 
@@ -195,7 +196,7 @@ def test_dates_are_read_in_the_order_their_values_prove(texts: list[str], day: s
 def test_native_dates_and_their_text_agree() -> None:
     """A model trained on dates predicts from a CSV of the same dates; zones are told in UTC."""
     series = pd.Series(pd.to_datetime(["2020-01-01 12:00", "NaT"])).dt.tz_localize("Europe/Berlin")
-    column = Column("c", Kind.DATE, "", 0.0, 2)
+    column = Column(name="c", kind=Kind.DATE, why="", missing=0.0, unique=2)
     expected = np.array(["2020-01-01T11:00:00", "NaT"], dtype="datetime64[s]")
     np.testing.assert_array_equal(to_dates(series, column), expected)
     np.testing.assert_array_equal(to_dates(series.astype(str), column), expected)

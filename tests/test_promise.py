@@ -23,8 +23,14 @@ ROWS, MODELS, SEEDS = 300, 40, 12
 
 
 def trial(number: int, predictions: np.ndarray, error: float, family: str = "linear") -> Trial:
-    fold = Fold(0, predictions, error, False, 1.0, 0.01, 0.001, 1.0)
-    return Trial(Plan(number, family, {}, number, "made up"), TrialStatus.DONE, {0: fold})
+    fold = Fold(
+        fold=0, predictions=predictions, error=error, is_cut=False, fit_s=1.0, batch_s=0.01, row_s=0.001, size_mb=1.0
+    )
+    return Trial(
+        plan=Plan(number=number, family=family, params={}, seed=number, because="made up"),
+        status=TrialStatus.DONE,
+        folds={0: fold},
+    )
 
 
 def comparison(metric: Metric, y: np.ndarray, predictions: list[np.ndarray]) -> HeldOutComparison:
@@ -32,14 +38,32 @@ def comparison(metric: Metric, y: np.ndarray, predictions: list[np.ndarray]) -> 
     shares = np.broadcast_to(np.bincount(y) / len(y), (len(y), 2))
     told = {0: shares, **dict(enumerate(predictions, start=1))}
     trials = [trial(k, p, metric.error(y, p), "constant" if k == 0 else "linear") for k, p in told.items()]
-    return HeldOutComparison(tuple(trials), metric, (0,), np.arange(len(y)), y, None, told)
+    return HeldOutComparison(
+        trials=tuple(trials), metric=metric, folds=(0,), rows=np.arange(len(y)), y=y, weight=None, predictions=told
+    )
 
 
 def careful(y: np.ndarray, folds: Folds) -> Prepared:
     """A small table in these folds, all of which make a bag."""
     raw = Raw(np.zeros((len(y), 1), np.float32), np.zeros((len(y), 0), np.int32))
-    shared = Shared(raw, (), y, None, folds, "binary", 2, "log_loss", Size(len(y), 1, 1))
-    return Prepared(Schema(()), shared, FoldPlan(folds.count, folds.count, ""), metrics.get("log_loss"), "")
+    shared = Shared(
+        raw=raw,
+        labels=(),
+        y=y,
+        weight=None,
+        folds=folds,
+        task="binary",
+        outputs=2,
+        metric="log_loss",
+        size=Size(len(y), 1, 1),
+    )
+    return Prepared(
+        schema=Schema(()),
+        shared=shared,
+        fold_plan=FoldPlan(folds.count, folds.count, ""),
+        prior=metrics.get("log_loss"),
+        metric="",
+    )
 
 
 def exchangeable(random: np.random.Generator, rows: int) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -90,8 +114,23 @@ def test_one_weak_finished_bag_does_not_shut_out_a_far_better_one():
             held = y[folds.held(k)]
             raw = np.exp(np.eye(2)[held] + random.normal(0, noisy[name], (len(held), 2)))
             p = raw / raw.sum(axis=1, keepdims=True)
-            done[k] = Fold(k, p, metrics.get("log_loss").error(held, p), False, 1.0, 0.01, 0.001, 1.0)
-        trials.append(Trial(Plan(number, "linear", {}, 0, "made up"), TrialStatus.PARTIAL, done))
+            done[k] = Fold(
+                fold=k,
+                predictions=p,
+                error=metrics.get("log_loss").error(held, p),
+                is_cut=False,
+                fit_s=1.0,
+                batch_s=0.01,
+                row_s=0.001,
+                size_mb=1.0,
+            )
+        trials.append(
+            Trial(
+                plan=Plan(number=number, family="linear", params={}, seed=0, because="made up"),
+                status=TrialStatus.PARTIAL,
+                folds=done,
+            )
+        )
     ready = careful(y, folds)
     assert enter(trials, ready).folds == tuple(range(7))
     assert enter([trials[0], trials[2]], ready).folds == tuple(range(8))

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl import records
+from automl.plain import as_json
 from automl.report import axes, draw, schema, words, write
 from automl.report import charts as pictures
 
@@ -23,7 +24,11 @@ NUMBERS = st.floats() | st.none()
 
 
 def score(value: float, half: float = 0.01, metric: str = "roc_auc") -> dict:
-    return records.as_json(records.Score(metric, value, value - half, value + half, True, optimism=0.0012))
+    return as_json(
+        records.Score(
+            metric=metric, value=value, low=value - half, high=value + half, higher_is_better=True, optimism=0.0012
+        )
+    )
 
 
 def model(name: str, value: float, row_ms: float, on_frontier: bool, picks: tuple[str, ...] = ()) -> dict:
@@ -248,7 +253,7 @@ def test_the_page_is_drawn_from_the_json_alone(tmp_path):
     """What is written and read back draws the same page, and records are written as plain values."""
     report = sample() | {"audit": [records.Finding("leak", "danger", "tells", "code", {"auc": math.nan})]}
     data, page = write(report, tmp_path / "new")
-    assert (read := json.loads(data.read_text(encoding="utf-8"))) == records.as_json(report)
+    assert (read := json.loads(data.read_text(encoding="utf-8"))) == as_json(report)
     assert page.read_text(encoding="utf-8") == draw(read)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["report.html", "report.json"]
 
@@ -466,7 +471,7 @@ def test_what_was_done_to_probabilities_and_labels_is_told_in_words():
     assert "log loss 0.0021 lower on rows not learned from" in text
     assert text in " ".join(" ".join(Page(draw(sample())).text).split())
     plain = sample()
-    plain["leaderboard"][0]["readout"] = records.as_json(records.Calibration())
+    plain["leaderboard"][0]["readout"] = as_json(records.Calibration())
     assert words.readout(plain) == ""
     plain["leaderboard"][0]["readout"]["label_weights"] = [0.2, 0.3, 0.5]
     assert words.readout(plain).startswith("Labels favour some classes")

@@ -10,7 +10,7 @@ from automl.records import Column, Kind, Profile
 
 
 def profile(rows: int = 5_000, columns: int = 5, classes: int = 2, task: str = "binary") -> Profile:
-    names = tuple(Column(f"c{i}", Kind.NUMBER, "", 0.0, 10) for i in range(columns))
+    names = tuple(Column(name=f"c{i}", kind=Kind.NUMBER, why="", missing=0.0, unique=10) for i in range(columns))
     labels = tuple(range(classes)) if task != "regression" else ()
     return Profile(rows=rows, columns=names, task=task, task_rule="", metric="roc_auc", metric_rule="", classes=labels)
 

@@ -70,7 +70,9 @@ def studies(tmp_path: Path) -> Iterator[Studies]:
 
 
 def screen_of(studies: Studies, notes: Notes, rows: int = 5_000, room: Room = NO_LIMIT) -> Screen:
-    return Screen(counter_of(), studies, notes, {}, rows, room, is_timed=True)  # type: ignore[arg-type]
+    return Screen(
+        counter=counter_of(), studies=studies, journal=notes, attempts={}, rows=rows, allowed=room, is_timed=True
+    )  # type: ignore[arg-type]
 
 
 def seconds_for(params: Params, rows: int = 5_000) -> float:
@@ -181,8 +183,18 @@ def test_speeds_are_those_of_the_trials_of_this_run() -> None:
     """The fastest one's for training, by thread; the middle one's for a row. Without a course only rows are told."""
 
     def attempt(fit_s: float, row_s: float, course: Course | None) -> Attempt:
-        fold = Fold(0, np.zeros(0), 0.1, True, fit_s, 0.1, row_s, 1.0, rounds=10)
-        return Attempt(Plan(1, "convnet", {}, 0, ""), {0: fold}, course=course)
+        fold = Fold(
+            fold=0,
+            predictions=np.zeros(0),
+            error=0.1,
+            is_cut=True,
+            fit_s=fit_s,
+            batch_s=0.1,
+            row_s=row_s,
+            size_mb=1.0,
+            rounds=10,
+        )
+        return Attempt(Plan(number=1, family="convnet", params={}, seed=0, because=""), {0: fold}, course=course)
 
     courses = [(4.0, 1e-3, Course(9, 2)), (8.0, 4e-3, Course(9, 2)), (1.0, 2e-3, None), (2.0, 2e-3, Course(9, 2, 0.5))]
     seen = [(MIDDLING, attempt(*how)) for how in courses]
@@ -203,9 +215,12 @@ def test_a_sampler_is_asked_again_until_its_idea_can_be_afforded(studies: Studie
     screen = screen_of(studies, notes)
     course = Course(0.7 * seconds_for(starts(CONVNET.space)), 2)
     for number in range(1, 9):
-        params, because = screen.choose(number, Start(CONVNET, None, "search", course=course))
+        params, because = screen.choose(number, Start(family=CONVNET, given=None, because="search", course=course))
         mine = [event for event in notes.events if event["trial"] == number]
-        assert screen.why_not(Start(CONVNET, None, "", course=course), params) is None or len(mine) == ASKS
+        assert (
+            screen.why_not(Start(family=CONVNET, given=None, because="", course=course), params) is None
+            or len(mine) == ASKS
+        )
         assert because == ("search" if not mine else f"search, {len(mine)} not affordable") or len(mine) == ASKS
         studies.tell(number, 0.5, 1, is_complete=True)
     assert notes.events
@@ -220,25 +235,35 @@ def test_a_known_configuration_that_is_too_slow_makes_way_for_the_next_strong_on
     course = Course(0.5 * seconds_for(default), 2)
     assert seconds_for(cheap) < course.soft_s
     for number in (1, 2):
-        params, because = screen.choose(number, Start(CONVNET, default, "default: a short course", course=course))
+        params, because = screen.choose(
+            number, Start(family=CONVNET, given=default, because="default: a short course", course=course)
+        )
         assert params == cheap
         assert because == "default: a short course, but with the next strong configuration, 1 not affordable"
     assert len(notes.events) == 1
     longer = Course(2 * seconds_for(default), 2, is_long=True)
-    assert screen.choose(3, Start(CONVNET, default, "default", course=longer)) == (default, "default")
+    assert screen.choose(3, Start(family=CONVNET, given=default, because="default", course=longer)) == (
+        default,
+        "default",
+    )
 
 
 def test_where_nothing_can_be_afforded_the_least_is_taken(studies: Studies) -> None:
     """A run that has no time still ends with a network, from a long course without asking its sampler."""
     notes = Notes()
     screen = screen_of(studies, notes)
-    params, because = screen.choose(1, Start(CONVNET, CONVNET.configs()[0], "default", course=Course(1e-6, 2)))
+    params, because = screen.choose(
+        1, Start(family=CONVNET, given=CONVNET.configs()[0], because="default", course=Course(1e-6, 2))
+    )
     counted = [event["excess"] for event in notes.events]
     assert len(counted) == len(CONVNET.configs()) + ASKS
     assert because.endswith(f"the least of {len(counted)} that are not affordable")
     assert next(event["params"] for event in notes.events if event["excess"] == min(counted)) == params
     long = Course(1e-6, 2, is_long=True)
-    assert screen.choose(2, Start(CONVNET, CONVNET.configs()[0], "long", course=long))[0] == CONVNET.configs()[1]
+    assert (
+        screen.choose(2, Start(family=CONVNET, given=CONVNET.configs()[0], because="long", course=long))[0]
+        == CONVNET.configs()[1]
+    )
 
 
 def test_what_ran_before_and_what_is_not_counted_goes_straight_through(studies: Studies) -> None:
@@ -246,11 +271,13 @@ def test_what_ran_before_and_what_is_not_counted_goes_straight_through(studies: 
     notes = Notes()
     screen = screen_of(studies, notes)
     default = CONVNET.configs()[0]
-    screen.attempts[1] = Attempt(Plan(1, "convnet", default, 0, ""))  # type: ignore[index]
+    screen.attempts[1] = Attempt(Plan(number=1, family="convnet", params=default, seed=0, because=""))  # type: ignore[index]
     course = Course(1e-6, 2, is_long=True)
-    assert screen.choose(2, Start(CONVNET, default, "long", course=course)) == (default, "long")
+    assert screen.choose(2, Start(family=CONVNET, given=default, because="long", course=course)) == (default, "long")
     forest = search_spaces.get("forest")
-    assert screen.choose(3, Start(forest, forest.configs()[0], "default"))[0] == forest.configs()[0]
+    assert (
+        screen.choose(3, Start(family=forest, given=forest.configs()[0], because="default"))[0] == forest.configs()[0]
+    )
     assert not notes.events
 
 
@@ -258,9 +285,13 @@ def test_a_long_course_that_no_untried_configuration_can_have_goes_to_a_tried_on
     """Another seed of what keeps the limits is worth more than what breaks them."""
     screen = screen_of(studies, Notes(), room=Room(size_mb=0.5))
     cheap = CONVNET.configs()[1]
-    fold = Fold(0, np.zeros(0), 0.1, True, 1.0, 0.1, 1e-3, 1.0)
-    screen.attempts[1] = Attempt(Plan(1, "convnet", cheap, 0, ""), {0: fold})  # type: ignore[index]
-    start = Start(CONVNET, CONVNET.configs()[2], "portfolio 2", course=Course(1e4, 2, is_long=True))
+    fold = Fold(
+        fold=0, predictions=np.zeros(0), error=0.1, is_cut=True, fit_s=1.0, batch_s=0.1, row_s=1e-3, size_mb=1.0
+    )
+    screen.attempts[1] = Attempt(Plan(number=1, family="convnet", params=cheap, seed=0, because=""), {0: fold})  # type: ignore[index]
+    start = Start(
+        family=CONVNET, given=CONVNET.configs()[2], because="portfolio 2", course=Course(1e4, 2, is_long=True)
+    )
     params, because = screen.choose(2, start)
     assert params == cheap
     assert because.startswith("portfolio 2, but trial 1 with another seed")
@@ -272,7 +303,7 @@ def test_limits_hold_where_trials_are_counted_and_no_clock_does(studies: Studies
     screen = screen_of(studies, notes, room=Room(size_mb=0.1))
     screen.is_timed = False
     assert screen.epoch_s(CONVNET, CONVNET.configs()[0], 2) == 0
-    params, _ = screen.choose(1, Start(CONVNET, None, "search"))
+    params, _ = screen.choose(1, Start(family=CONVNET, given=None, because="search"))
     cost = screen.counter.cost(CONVNET, params)
     assert cost is not None
     assert cost.parameters * 4 <= 1e5 or len(notes.events) == ASKS
@@ -312,17 +343,17 @@ def test_a_run_that_goes_on_asks_what_the_killed_one_would_have_asked(tmp_path: 
     screen = screen_of(first, notes)
     course = Course(0.4 * seconds_for(starts(CONVNET.space)), 2)
     for number in range(1, 13):
-        params, because = screen.choose(number, Start(CONVNET, None, "search", course=course))
+        params, because = screen.choose(number, Start(family=CONVNET, given=None, because="search", course=course))
         if number == 12:
             break
-        plans.append(Plan(number, "convnet", params, 0, because))
+        plans.append(Plan(number=number, family="convnet", params=params, seed=0, because=because))
         told.append(ToldTrial(number, 1 / params["width"], 1, True))
         first.tell(number, 1 / params["width"], 1, is_complete=True)
     assert notes.events
     again = Studies(tmp_path / "again", 5, second)
     later = screen_of(again, Notes())
     again.replay(plans, told, later.recall(notes.events))
-    assert later.choose(12, Start(CONVNET, None, "search", course=course)) == (params, because)
+    assert later.choose(12, Start(family=CONVNET, given=None, because="search", course=course)) == (params, because)
     first.close()
     again.close()
 

@@ -27,7 +27,8 @@ from automl.model.bundle import Bundle
 from automl.model.evaluate import evaluate
 from automl.model.predictor import FittedPart, Model
 from automl.options import Options
-from automl.records import Profile, as_json
+from automl.plain import as_json
+from automl.records import Profile
 from automl.training import learners
 from search_spaces.spec import Rows, Run
 

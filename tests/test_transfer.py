@@ -153,7 +153,7 @@ def test_weights_for_another_kind_of_data_are_refused(tmp_path: Path, vit: Path,
 
 
 def decide(transfer: Transfer, modality: str = "image", **options: object) -> Decision:
-    column = Column("image", Kind.IMAGE, "", 0.0, 1000)
+    column = Column(name="image", kind=Kind.IMAGE, why="", missing=0.0, unique=1000)
     return route(
         Profile(
             rows=1000, columns=(column,), task="binary", task_rule="", metric="roc_auc", metric_rule="", classes=(0, 1)

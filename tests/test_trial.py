@@ -25,8 +25,10 @@ def test_a_trial_on_a_share_of_the_rows_learns_from_so_many_and_is_judged_on_all
     dataset = load(CUSTOMERS, options)
     profile, _ = examine(dataset, options)
     shared = prepare(dataset, profile, options, core_s=float("inf")).shared
-    whole = _encode(shared, FoldJob("lightgbm", {}, {"recipe": "plain"}, 0, 0))
-    part = _encode(shared, FoldJob("lightgbm", {}, {"recipe": "plain", "share": 0.4}, 0, 0))
+    whole = _encode(shared, FoldJob(family="lightgbm", params={}, features={"recipe": "plain"}, seed=0, fold=0))
+    part = _encode(
+        shared, FoldJob(family="lightgbm", params={}, features={"recipe": "plain", "share": 0.4}, seed=0, fold=0)
+    )
     assert len(part.train) == round(0.4 * len(whole.train))
     assert part.train.y.mean() == pytest.approx(whole.train.y.mean(), abs=0.02)
     assert (part.held.y == whole.held.y).all()
@@ -49,7 +51,11 @@ def test_what_a_fit_loads_is_loaded_before_its_learner_is_made(monkeypatch: pyte
     profile, _ = examine(dataset, options)
     shared = prepare(dataset, profile, options, core_s=float("inf")).shared
     family = search_spaces.get("linear")
-    trial.run_fold(Grant(1, float("inf")), FoldJob(family.name, family.configs()[0], {}, 0, 0), shared)
+    trial.run_fold(
+        Grant(1, float("inf")),
+        FoldJob(family=family.name, params=family.configs()[0], features={}, seed=0, fold=0),
+        shared,
+    )
     assert loaded_before == list(family.imports) != []
 
 

@@ -34,7 +34,7 @@ ANOTHER_DEAL = 7_919  # added to the seed; far from those that users give one af
 YARDSTICKS = ("lightgbm", "mlp")  # how many fits of the cheaper one the budget allows decides how many folds there are
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Shared:
     """What every trial of a run reads: put once where all workers can see it."""
 
@@ -52,7 +52,7 @@ class Shared:
     same_rows: np.ndarray | None = None  # equal for rows with the same features and answer, where many repeat others
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What a search starts from."""
 
@@ -108,10 +108,22 @@ def prepare(
     asked = replace(asked, goal=folds.count if asked.goal == asked.count else min(asked.goal, folds.count))
     weight = dataset.weight
     shared = Shared(
-        raw, schema.labels, y, weight, folds, profile.task, profile.outputs, profile.metric, size, profile.levels,
-        fingerprint(raw, y, weight, folds), same_rows,
-    )  # fmt: skip
-    return Prepared(schema, shared, asked, prior, _metric(shared, profile, options), told)
+        raw=raw,
+        labels=schema.labels,
+        y=y,
+        weight=weight,
+        folds=folds,
+        task=profile.task,
+        outputs=profile.outputs,
+        metric=profile.metric,
+        size=size,
+        levels=profile.levels,
+        key=fingerprint(raw, y, weight, folds),
+        same_rows=same_rows,
+    )
+    return Prepared(
+        schema=schema, shared=shared, fold_plan=asked, prior=prior, metric=_metric(shared, profile, options), told=told
+    )
 
 
 def _price_s(name: str, size: Size, same_rows: np.ndarray | None) -> float:

@@ -28,7 +28,7 @@ NAMELESS = "Unnamed: "  # what pandas calls a column without a name, followed by
 NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """What was brought, as a table, before its columns have names and roles."""
 
@@ -67,10 +67,10 @@ def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True
         if os.path.isdir(path):  # noqa: PTH112  # False, not an error, for a name too long to be one
             return _of_folder(path, targets, to_learn)
         table = read_file(path, targets, decimal, keeps_words=not to_learn)
-        return Source(path.name.partition(".")[0] or "data", table, base=path.absolute().parent)
+        return Source(name=path.name.partition(".")[0] or "data", table=table, base=path.absolute().parent)
     if not isinstance(data, tuple):
         frame, has_names, claims = _as_rows(data)
-        return Source("data", Table(frame), has_names=has_names, claims=claims)
+        return Source(name="data", table=Table(frame), has_names=has_names, claims=claims)
     if len(data) != 2:
         raise InputError(f"a tuple must be a pair (X, y), got {len(data)} items. Give (X, y), or one table.")
     frame, has_names, claims = _as_rows(data[0])
@@ -78,7 +78,9 @@ def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True
     if len(labels) != len(frame):
         raise InputError(f"X has {len(frame)} rows, but y has {len(labels)}. Give one answer for each row.")
     target = str(next(iter(targets), None) or name or "target")
-    return Source("data", Table(frame), labels, target, has_names, claims=claims)
+    return Source(
+        name="data", table=Table(frame), labels=labels, labels_name=target, has_names=has_names, claims=claims
+    )
 
 
 def _as_rows(data: Any) -> tuple[pd.DataFrame, bool, dict[str, str]]:
@@ -108,7 +110,15 @@ def _of_folder(path: Path, targets: Sequence[str], to_learn: bool) -> Source:
         labels = pd.Series(list(found.labels))
     name = str(next(iter(targets), None) or "class")
     table = Table(frame, found.notes, found.decimal)
-    return Source(path.name or "data", table, labels, name, claims={own: found.kind}, base=path, test=found.test_root)
+    return Source(
+        name=path.name or "data",
+        table=table,
+        labels=labels,
+        labels_name=name,
+        claims={own: found.kind},
+        base=path,
+        test=found.test_root,
+    )
 
 
 def _as_frame(data: Any) -> tuple[pd.DataFrame, bool]:

@@ -36,7 +36,7 @@ TRUTH = (*WORD_PAIRS, ("-1", "1"), ("negative", "positive"), ("neg", "pos"))  # 
 COMMA_FACT = "target_decimal_comma"  # in Profile.facts: how a regression target that came as text is read
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TargetFacts:
     """What the target column says about the task."""
 
@@ -86,7 +86,9 @@ def infer(target: pd.Series, name: str, task: str | None = None, positive: Any =
     if task == "regression" or (task is None and inferred == "regression"):
         _refuse_unreadable(read)
         _refuse_positive(positive, f"target {name!r} is read as a number")
-        return TargetFacts("regression", _given(task, rule), (), (), read.has_decimal_comma)
+        return TargetFacts(
+            task="regression", rule=_given(task, rule), classes=(), counts=(), has_decimal_comma=read.has_decimal_comma
+        )
     _refuse_many(read)
     found: Task = "binary" if len(read.labels) == 2 else "multiclass"
     if task is not None and task != found:
@@ -100,10 +102,10 @@ def infer(target: pd.Series, name: str, task: str | None = None, positive: Any =
     counts = tuple(int(read.counts[index]) for index in order)
     if found != "binary":
         _refuse_positive(positive, f"target {name!r} has {len(classes):,} classes")
-        return TargetFacts(found, _given(task, rule), classes, counts)
+        return TargetFacts(task=found, rule=_given(task, rule), classes=classes, counts=counts)
     place, why = _positive(classes, counts, positive)
     rule = rule.replace(";", f", {classes[place]!r} being the positive class{why};", 1)
-    return TargetFacts(found, _given(task, rule), classes, counts, positive=place)
+    return TargetFacts(task=found, rule=_given(task, rule), classes=classes, counts=counts, positive=place)
 
 
 def encode_target(target: pd.Series, profile: Profile) -> np.ndarray:

@@ -173,7 +173,9 @@ def _learn(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Calibration:
         floor = float((weight * (1.0 - trust)).sum() + SURPRISES) / (float(weight.sum()) + SURPRISES + PRIOR)
         if abs(floor - before) < 0.01 * floor:
             break
-    return Calibration(float(at[0]), float(at[1]), floor, tuple(float(share) for share in shares))
+    return Calibration(
+        slope=float(at[0]), shift=float(at[1]), floor=floor, shares=tuple(float(share) for share in shares)
+    )
 
 
 def _sharpen(logs: np.ndarray, y: np.ndarray, weight: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

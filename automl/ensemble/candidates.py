@@ -36,7 +36,7 @@ BEHIND = 0.5  # of the error of the others, by which a network that lacks one fo
 FOLDS_KEPT = 3  # of each member: what a rung's limit must leave room for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeldOutComparison:
     """The rows on which trials compete, and who takes part."""
 
@@ -75,7 +75,17 @@ def enter(trials: Sequence[Trial], ready: Prepared) -> HeldOutComparison:
     blocks = None if shared.folds.blocks is None else shared.folds.blocks[rows]
     is_whole = len(chosen) == shared.folds.each
     later = tuple(range(shared.folds.each, shared.folds.count)) if is_whole else ()
-    return HeldOutComparison(entered, ready.metric, chosen, rows, shared.y[rows], weight, predictions, blocks, later)
+    return HeldOutComparison(
+        trials=entered,
+        metric=ready.metric,
+        folds=chosen,
+        rows=rows,
+        y=shared.y[rows],
+        weight=weight,
+        predictions=predictions,
+        blocks=blocks,
+        later=later,
+    )
 
 
 def _predictions(trial: Trial) -> dict[int, np.ndarray]:
@@ -272,7 +282,14 @@ def _score(
     low, high = promise.interval(
         metric, predictions, Redrawing(comparison.y, comparison.weight, comparison.blocks, until=until), error=error
     )
-    return Score(metric.name, metric.to_score(error), low, high, metric.higher_is_better, optimism=optimism)
+    return Score(
+        metric=metric.name,
+        value=metric.to_score(error),
+        low=low,
+        high=high,
+        higher_is_better=metric.higher_is_better,
+        optimism=optimism,
+    )
 
 
 def _candidate(
@@ -289,7 +306,7 @@ def _candidate(
     kept = [fold for bag, most in zip(fold_plan, count, strict=True) for fold in bag[:most]]
     firsts = [bag[0] for bag in fold_plan]
     return Candidate(
-        name, weights, score,
+        name=name, weights=weights, score=score,
         fit_s=sum(t.spent.cpu_s for t in members),
         row_ms=1e3 * sum(fold.row_s for fold in kept),
         batch_ms=1e3 * sum(fold.batch_s for fold in kept),

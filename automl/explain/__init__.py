@@ -25,7 +25,7 @@ _EXPLAINERS = {  # the closer to what the model does, the earlier
 AskModel = Callable[[int, Media], np.ndarray]  # what the model answers of row i, were these its blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """Answers of a model whose origin is asked for in one decoded column, one per row."""
 

@@ -64,7 +64,7 @@ class AskedTrial:
     weight: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImportanceRequest:
     """What is measured: of which models, on which rows, for which columns."""
 

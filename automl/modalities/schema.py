@@ -17,7 +17,8 @@ from automl.messages import near
 from automl.modalities.protocol import Raw
 from automl.modalities.table import encode
 from automl.modalities.table.encode import Coding, coding_as_json, coding_from_json, column_from_json, learn_coding
-from automl.records import Codec, Column, Decoded, Kind, Profile, as_json
+from automl.plain import as_json
+from automl.records import Codec, Column, Decoded, Kind, Profile
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:

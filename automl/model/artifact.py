@@ -20,7 +20,8 @@ from automl.errors import ArtifactError
 from automl.modalities import encoders
 from automl.modalities.mixture import Schema, load_features, schema_from_json
 from automl.model.predictor import FittedPart, Model
-from automl.records import Dataset, Member, Profile, as_json
+from automl.plain import as_json
+from automl.records import Dataset, Member, Profile
 from automl.runtime.folder import RunFolder, write_whole
 from automl.training import learners
 from search_spaces.spec import TABLE

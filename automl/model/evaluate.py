@@ -112,4 +112,4 @@ def _score(
     width = told.shape[1] if told.ndim == 2 else 1
     most = min(metrics.BOOTSTRAP_ROWS, max(LEAST_ROWS, CELLS // width))
     low, high = metrics.interval(metric, y, told, weight, rounds=ROUNDS, most_rows=most)
-    return Score(metric.name, value, low, high, metric.higher_is_better)
+    return Score(metric=metric.name, value=value, low=low, high=high, higher_is_better=metric.higher_is_better)

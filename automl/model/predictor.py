@@ -153,7 +153,14 @@ class Model:
             outputs = decided(told, self.readout).argmax(axis=1).tolist() if self.classes else len(self.levels) // 2
         parts = tuple((part.weight, part.learner) for part in self.parts if part.looks_at(column, block))
         places = np.full(len(frame), outputs, dtype=np.int64)
-        return Question(block, self.schema.codec(column), places, ask, parts, self.task in OF_NUMBERS)
+        return Question(
+            block=block,
+            codec=self.schema.codec(column),
+            outputs=places,
+            ask=ask,
+            parts=parts,
+            is_numeric=self.task in OF_NUMBERS,
+        )
 
     def _drawn(self, column: str | None) -> str:
         """The decoded column that maps are drawn of."""

@@ -43,7 +43,7 @@ CAUTION = 1.1  # a model is expected to be so many times slower than it was meas
 PickWith = Callable[[Mapping[str, float]], Pick]  # names of candidates -> how many times slower than their parts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinishInputs:
     """What the end of a run works with."""
 
@@ -61,7 +61,7 @@ class FinishInputs:
         return self.context.folder.path / "model"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """The marked candidates, the chosen one, and what was measured on its saved model."""
 
@@ -105,7 +105,15 @@ def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -
     for trial in inputs.trials:
         if not any(trial.plan.number in c.weights for c in marked):
             inputs.context.folder.drop_trial(trial.plan.number)
-    return Selection(marked, found.candidate, found.because, sorted(ties), measured, test, untested)
+    return Selection(
+        candidates=marked,
+        chosen=found.candidate,
+        because=found.because,
+        tied=sorted(ties),
+        measured=measured,
+        test=test,
+        untested=untested,
+    )
 
 
 def limits(options: Options) -> Limits:
@@ -251,4 +259,4 @@ def _test(chosen: Candidate, inputs: FinishInputs, options: Options) -> tuple[Sc
         return None, f"{metric.name} is not defined on these {len(y):,} rows. Give more of them, of every class."
     blocks, until = alike(held, inputs.profile, options), inputs.context.clock.until - WRITE_S
     low, high = metrics.interval(metric, y, told, weight=held.weight, blocks=blocks, until=until)
-    return Score(metric.name, value, low, high, metric.higher_is_better), ""
+    return Score(metric=metric.name, value=value, low=low, high=high, higher_is_better=metric.higher_is_better), ""

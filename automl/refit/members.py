@@ -85,7 +85,7 @@ class Refitter:
         plan = trial.plan
         rounds = [fold.rounds for fold in trial.folds.values() if fold.rounds is not None]
         params = {**plan.params, "rounds": max(1, round(sum(rounds) / len(rounds)))} if rounds else plan.params
-        payload = FoldJob(plan.family, params, plan.features, plan.seed, ALL_ROWS)
+        payload = FoldJob(family=plan.family, params=params, features=plan.features, seed=plan.seed, fold=ALL_ROWS)
         ref, hard_s = self.context.ref, max(0.1, self._left())
         return Job(
             self.context.journal.name(plan.number, ALL_ROWS),

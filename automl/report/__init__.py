@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.records import as_json
+from automl.plain import as_json
 from automl.report import charts as pictures
 from automl.report import columns, samples, words
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from automl.records import as_json
+from automl.plain import as_json
 from automl.report import environment, put
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
 from automl.errors import InputError, RunError
-from automl.records import Fold, as_json
+from automl.plain import as_json
+from automl.records import Fold
 from automl.runtime import remote
 from automl.runtime.remote import Mirror
 

@@ -16,7 +16,7 @@ from cluster.prices import HOUR_S, WH_PER_KWH, Machine, Rates
 MB_PER_GB = 1024.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Invoice:
     """The bill."""
 
@@ -63,11 +63,18 @@ def of(events: Sequence[dict[str, Any]], elapsed_s: float, rates: Rates) -> Invo
     estimate = _kwh(spans, lengths, sum(core_s[s.value] for s in Status), rates)
     kwh, how = _metered([event for event in events if event["event"] == "energy"], estimate, sum(lengths))
     return Invoice(
-        core_s, sum(core_s.values()), sum(job["cost"].get("gpu_s", 0.0) for job in jobs), sum(lengths),
-        sum(n / HOUR_S * sum(map(rates.per_hour, span.machines)) for n, span in zip(lengths, spans, strict=True)),
-        rates.currency, kwh, how, rates.co2_g(kwh), until_s=elapsed_s,
+        core_s=core_s,
+        held_core_s=sum(core_s.values()),
+        gpu_s=sum(job["cost"].get("gpu_s", 0.0) for job in jobs),
+        machine_s=sum(lengths),
+        money=sum(n / HOUR_S * sum(map(rates.per_hour, span.machines)) for n, span in zip(lengths, spans, strict=True)),
+        currency=rates.currency,
+        kwh=kwh,
+        energy_how=how,
+        co2_g=rates.co2_g(kwh),
+        until_s=elapsed_s,
         retries=sum(bool(event.get("parent")) for event in events if event["event"] == "started"),
-    )  # fmt: skip
+    )
 
 
 def _span(event: dict[str, Any]) -> _Span:

@@ -72,7 +72,7 @@ class ToldTrial:
     is_whole: bool
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Past:
     """A run as its folder tells it."""
 

@@ -43,7 +43,7 @@ class ResumeRequest:
     changes: Mapping[str, Any] = field(default_factory=dict)  # of options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Earlier:
     """A run to go on with."""
 
@@ -117,7 +117,15 @@ def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tupl
         tuple(Skip(**skip) for skip in told["skipped"]),
     )  # fmt: skip
     budget = options.budget if extra is None else grown(options.budget, past, bill, extra)
-    earlier = Earlier(folder, past, FoldPlan(**begun["bags"]), begun["key"], decision, bill.money, bill.kwh)
+    earlier = Earlier(
+        folder=folder,
+        past=past,
+        fold_plan=FoldPlan(**begun["bags"]),
+        key=begun["key"],
+        decision=decision,
+        money=bill.money,
+        kwh=bill.kwh,
+    )
     return replace(options, budget=budget), earlier
 
 

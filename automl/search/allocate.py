@@ -90,7 +90,13 @@ class Allocator:
         if not unseen or not is_cheap or any(a.trouble or not a.plan.is_quick for a in tried):
             return None
         quick = {**first.configs()[0], **first.quick}
-        return Start(first, quick, _joined("a first model in seconds", unseen[0]), unseen[0], is_quick=True)
+        return Start(
+            family=first,
+            given=quick,
+            because=_joined("a first model in seconds", unseen[0]),
+            recipe=unseen[0],
+            is_quick=True,
+        )
 
     def _probe(self, left_s: float) -> Start | Continue | None:
         """The first family's default with each recipe before others begin, so that they begin with the best."""
@@ -108,7 +114,9 @@ class Allocator:
                 return Continue(attempt.plan.number, attempt.missing(folds)[0])
         unseen = [recipe for recipe in self._able(first) if recipe not in tried]
         if unseen and spent_s + self._fold_s(first) * folds < PROBE_SHARE * whole_s:
-            return Start(first, first.configs()[0], f"default with {unseen[0]} features", unseen[0])
+            return Start(
+                family=first, given=first.configs()[0], because=f"default with {unseen[0]} features", recipe=unseen[0]
+            )
         return None
 
     def _first_look(self, left_s: float) -> Start | None:
@@ -236,13 +244,18 @@ class Allocator:
         if len(tried) < len(recipes):
             unseen = [recipe for recipe in recipes if all(_recipe(a) != recipe for a in tried)]
             told = "default" if unseen[0] == PLAIN else f"default with {unseen[0]} features"
-            return Start(family, configs[0], _joined(told, because), unseen[0])
+            return Start(family=family, given=configs[0], because=_joined(told, because), recipe=unseen[0])
         place = 1 + len(tried) - len(recipes)
         if place < len(configs):
             told = f"portfolio {place} of {len(configs) - 1}"
-            return Start(family, configs[place], _joined(told, because), recipes[0])
+            return Start(family=family, given=configs[place], because=_joined(told, because), recipe=recipes[0])
         given = None if family.space else configs[0]
-        return Start(family, given, because or "search: the ensemble wants more of its family", recipes[0])
+        return Start(
+            family=family,
+            given=given,
+            because=because or "search: the ensemble wants more of its family",
+            recipe=recipes[0],
+        )
 
     def _recipes(self, family: Family) -> list[str]:
         """Those of the family that make something of this table, the most promising first."""

@@ -103,11 +103,14 @@ class NetworkScheduler:
         """The next configuration when only trials are counted; all its folds will run."""
         unseen = [f for f in [*self.families[:2], *self.networks, *self.families[2:]] if not self._of(f)]
         if unseen:
-            return Start(unseen[0], unseen[0].configs()[0], "default: first look at the family")
+            return Start(family=unseen[0], given=unseen[0].configs()[0], because="default: first look at the family")
         config = next(self._untried(), None)
         if config is not None:
-            return Start(*config)
-        return Start(self.networks[0], None, "search") if self.networks else self.others.whole_trial()
+            family, given, because = config
+            return Start(family=family, given=given, because=because)
+        return (
+            Start(family=self.networks[0], given=None, because="search") if self.networks else self.others.whole_trial()
+        )
 
     # --- models of numbers --------------------------------------------------------------------------------------------
 
@@ -115,7 +118,9 @@ class NetworkScheduler:
         """What comes before the networks: a look at each family, and all folds of the good ones where files are few."""
         if (family := self._unseen_cheap(left_s)) is not None:
             limit = Course(max(SHORTEST_S, NUMBERS_SHARE * self.all_s), threads=1)
-            return Start(family, family.configs()[0], "default: first look at the family", course=limit)
+            return Start(
+                family=family, given=family.configs()[0], because="default: first look at the family", course=limit
+            )
         return self._unpaid_cheap(left_s) if self._is_bagged else None
 
     def _of_numbers(self, left_s: float) -> Start | Continue | None:
@@ -188,7 +193,7 @@ class NetworkScheduler:
         if len(short) < looks and len(short) == len(mine):
             family, given, told = next(self._untried(), (self.networks[0], None, "search"))
             course = Course(look_s, lanes.threads, lanes.gpus)
-            return Start(family, given, f"{told}: a short course", course=course), lanes
+            return Start(family=family, given=given, because=f"{told}: a short course", course=course), lanes
         lanes = self._lanes(LONG_THREADS, 1)
         long = [attempt for attempt in mine if attempt.plan.is_long]
         is_over = bool(long) and left_s < WORTH_MORE * self.whole_s
@@ -229,7 +234,7 @@ class NetworkScheduler:
         if fresh is None:
             return None
         family, given, told = fresh
-        return Start(family, given, told, course=self._granted(family.name, given, lanes, left_s))
+        return Start(family=family, given=given, because=told, course=self._granted(family.name, given, lanes, left_s))
 
     def _bag(self, short: list[Attempt], long: list[Attempt], lanes: _Lanes, left_s: float) -> Start | Continue | None:
         """Of few files: one fold after another of a network, until each file was held out; then the same of another."""
@@ -254,7 +259,7 @@ class NetworkScheduler:
 
     def _begun(self, fresh: _Idea, lanes: _Lanes, left_s: float) -> Start:
         family, given, told = fresh
-        return Start(family, given, told, course=self._granted(family.name, given, lanes, left_s))
+        return Start(family=family, given=given, because=told, course=self._granted(family.name, given, lanes, left_s))
 
     def _another_fold(self, attempt: Attempt, missing: list[int], lanes: _Lanes, left_s: float) -> Continue:
         plan = attempt.plan

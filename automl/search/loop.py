@@ -81,10 +81,15 @@ class Search:
         second = counter.latency if "latency" in self.search_for else None
         self._studies = Studies(context.folder.path / "study.journal", self.seed, second)
         self._screen = Screen(
-            counter, self._studies, self._journal, self.attempts, len(self.shared.folds.train(0)),
-            Room.of(self.limits, room_mb(self.pool.nodes()), is_timed=self.clock.is_timed), self.clock.is_timed,
-            self.clock.search_left >= LEAST_S,
-        )  # fmt: skip
+            counter=counter,
+            studies=self._studies,
+            journal=self._journal,
+            attempts=self.attempts,
+            rows=len(self.shared.folds.train(0)),
+            allowed=Room.of(self.limits, room_mb(self.pool.nodes()), is_timed=self.clock.is_timed),
+            is_timed=self.clock.is_timed,
+            is_on=self.clock.search_left >= LEAST_S,
+        )
         if self._screen.is_on and any(family.cost for family in families):
             counter.warm()
         self._runner = Runner(context, self.ready)
@@ -99,12 +104,20 @@ class Search:
         nodes = self.pool.nodes()
         is_long = self.shared.metric not in BENT and self.shared.task == "regression" and has_long_tail(self.shared.y)
         return Load(
-            self.shared.folds.count, self.goal, self.shared.size, self.pool.slots,
-            self.decision.shares.get("neural", 0.0), self.ready.is_careful,
-            useful(self.shared.raw, self.shared.labels, has_long_tail=is_long), room_mb(nodes),
-            min(self.pool.slots, max(node.cpus for node in nodes)), sum(node.gpus for node in nodes),
-            self.ready.is_rough, share_of_distinct(self.shared.same_rows), self.shared.folds.each,
-        )  # fmt: skip
+            folds=self.shared.folds.count,
+            goal=self.goal,
+            size=self.shared.size,
+            slots=self.pool.slots,
+            neural_share=self.decision.shares.get("neural", 0.0),
+            is_careful=self.ready.is_careful,
+            recipes=useful(self.shared.raw, self.shared.labels, has_long_tail=is_long),
+            room_mb=room_mb(nodes),
+            widest=min(self.pool.slots, max(node.cpus for node in nodes)),
+            gpus=sum(node.gpus for node in nodes),
+            is_rough=self.ready.is_rough,
+            distinct=share_of_distinct(self.shared.same_rows),
+            deal=self.shared.folds.each,
+        )
 
     def _epoch_s(self, family: Family, params: Params, threads: int) -> float:
         """Predicted seconds of an epoch; 0: unknown."""
@@ -220,7 +233,14 @@ class Search:
 
     def _baseline(self) -> None:
         """The constant predictor, at once and in this process: from here on there is a valid model."""
-        plan = Plan(0, BASELINE, {}, self.seed, "baseline: what any model must beat", {"recipe": "bare"})
+        plan = Plan(
+            number=0,
+            family=BASELINE,
+            params={},
+            seed=self.seed,
+            because="baseline: what any model must beat",
+            features={"recipe": "bare"},
+        )
         attempt = self.attempts[0] = Attempt(plan)
         self._journal.asked(plan)
         started, cpu = time.monotonic(), time.process_time()
@@ -228,7 +248,7 @@ class Search:
         raw = replace(self.shared.raw, numbers=nothing, blocks={}, described={})
         bare = replace(self.shared, raw=raw, key=f"{self.shared.key} bare")  # it reads nothing: nothing is copied
         for fold in range(self.shared.folds.count):
-            job = FoldJob(plan.family, plan.params, plan.features, plan.seed, fold)
+            job = FoldJob(family=plan.family, params=plan.params, features=plan.features, seed=plan.seed, fold=fold)
             result = run_fold(Grant(1, float("inf")), job, bare)
             self._runner.keep(attempt, result.value if isinstance(result, Partial) else result)
         attempt.spent = Spent(time.process_time() - cpu, time.monotonic() - started, 0.0)
@@ -243,9 +263,16 @@ class Search:
         features: dict[str, Any] = {"recipe": start.recipe, **({"share": start.share} if start.share < 1 else {})}
         features |= column_for(start, start.family.columns(self.shared.raw.blocks), self.attempts)
         plan = Plan(
-            number, start.family.name, params, self.seed + 1000 * number, because, features, start.is_quick, is_long,
-            start.parent,
-        )  # fmt: skip
+            number=number,
+            family=start.family.name,
+            params=params,
+            seed=self.seed + 1000 * number,
+            because=because,
+            features=features,
+            is_quick=start.is_quick,
+            is_long=is_long,
+            parent=start.parent,
+        )
         attempt = self.attempts[number] = Attempt(plan, course=start.course)
         if not plan.is_fair:
             self._told.add(number)
@@ -325,7 +352,7 @@ class Search:
         left = self.clock.until - time.monotonic() if self.clock.is_timed else None
         self.watcher.pulse(
             Pulse(
-                "search", self.clock.elapsed, left,
+                stage="search", elapsed_s=self.clock.elapsed, left_s=left,
                 done=sum(bool(a.folds) for a in self.attempts.values()) - 1,
                 failed=sum(bool(a.trouble) for a in self.attempts.values()),
                 running=len(self._runner),
@@ -343,6 +370,12 @@ class Search:
         else:
             status = TrialStatus(attempt.status) if attempt.status else TrialStatus.LATE
         return Trial(
-            attempt.plan, status, dict(sorted(attempt.folds.items())), attempt.spent, attempt.trouble, attempt.ended_s,
-            attempt.retries, attempt.is_gone,
-        )  # fmt: skip
+            plan=attempt.plan,
+            status=status,
+            folds=dict(sorted(attempt.folds.items())),
+            spent=attempt.spent,
+            message=attempt.trouble,
+            ended_s=attempt.ended_s,
+            retries=attempt.retries,
+            is_gone=attempt.is_gone,
+        )

@@ -74,12 +74,23 @@ class Runner:
         nodes = self._pool.nodes()
         needed_mb = family.price.fit_mb(self._ready.shared.size) * attempt.share
         job = Job(
-            self._journal.name(plan.number, fold), "automl.search.trial:run_fold",
-            FoldJob(plan.family, plan.params, plan.features, plan.seed, fold, self._kept(attempt, fold)),
-            (self._ref,), limits.threads,
+            self._journal.name(plan.number, fold),
+            "automl.search.trial:run_fold",
+            FoldJob(
+                family=plan.family,
+                params=plan.params,
+                features=plan.features,
+                seed=plan.seed,
+                fold=fold,
+                kept=self._kept(attempt, fold),
+            ),
+            (self._ref,),
+            limits.threads,
             gpus=_gpus(attempt, family, nodes),
-            memory_mb=min(needed_mb, room_mb(nodes)), soft_s=limits.soft_s, hard_s=limits.hard_s,
-        )  # fmt: skip
+            memory_mb=min(needed_mb, room_mb(nodes)),
+            soft_s=limits.soft_s,
+            hard_s=limits.hard_s,
+        )
         self._give(RunningFold(attempt, fold, job, after_s=limits.after_s))
 
     def absorb(self, outcomes: Iterable[Outcome]) -> list[tuple[Attempt, int, Outcome]]:
@@ -117,8 +128,8 @@ class Runner:
         weight = None if shared.weight is None else shared.weight[held]
         error = tuned_error(self._ready.metric, shared.y[held], result.predictions, weight)
         attempt.folds[result.fold] = fold = Fold(
-            result.fold, result.predictions, error, result.is_cut, result.fit_s,
-            result.batch_s, result.row_s, size, result.rounds,
+            fold=result.fold, predictions=result.predictions, error=error, is_cut=result.is_cut, fit_s=result.fit_s,
+            batch_s=result.batch_s, row_s=result.row_s, size_mb=size, rounds=result.rounds,
         )  # fmt: skip
         self._folder.save_fold(number, fold)
         self._folder.forget_state(number, result.fold)
@@ -162,7 +173,16 @@ class Runner:
             because = f"trial {plan.number} again on {share:.0%} of the rows: memory ran out"
             recipe = str(plan.features.get("recipe", "plain"))
             family = search_spaces.get(plan.family)
-            self.again.append(Start(family, dict(plan.params), because, recipe, share, parent=plan.number))
+            self.again.append(
+                Start(
+                    family=family,
+                    given=dict(plan.params),
+                    because=because,
+                    recipe=recipe,
+                    share=share,
+                    parent=plan.number,
+                )
+            )
 
 
 def _gpus(attempt: Attempt, family: Family, nodes: Iterable[Node]) -> float:

@@ -159,7 +159,7 @@ class Counter:
         return shape_of(block, self._outputs)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Screen:
     """What stands between an idea for a network and its training."""
 

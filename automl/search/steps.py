@@ -62,7 +62,7 @@ class Attempt:
         return [k for k in range(count) if k not in self.folds and k not in self.running]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Start:
     """Begin a new trial."""
 
@@ -85,7 +85,7 @@ class Continue:
     course: Course | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Load:
     """What a search is up against."""
 

@@ -30,7 +30,7 @@ ROW_REPEATS = 3
 LEAST_FIT_S = 1.0  # of a fit whose preparation took longer than it should
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FoldJob:
     """Which configuration, on which fold."""
 
@@ -42,7 +42,7 @@ class FoldJob:
     kept: str = ""  # where a network keeps the state of its training
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FoldResult:
     """What comes back: predictions of the held-out rows, the model as bytes, and what it cost."""
 
@@ -92,7 +92,17 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
     row_s = min(_timed(learner, encoded.train.X.take(np.array([0])), 1)[1] / 1000 for _ in range(ROW_REPEATS))
     parts, features = learner.dump(), encoded.features.dump()
     rounds = getattr(learner, "rounds_", None)
-    result = FoldResult(job.fold, predictions, parts, features, learner.is_cut, fit_s, batch_s, row_s, rounds)
+    result = FoldResult(
+        fold=job.fold,
+        predictions=predictions,
+        parts=parts,
+        features=features,
+        is_cut=learner.is_cut,
+        fit_s=fit_s,
+        batch_s=batch_s,
+        row_s=row_s,
+        rounds=rounds,
+    )
     return Partial(result) if learner.is_cut else result
 
 

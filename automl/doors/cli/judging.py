@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from automl.doors.cli.streams import print_json, readable
-from automl.records import as_json
+from automl.plain import as_json
 
 if TYPE_CHECKING:
     from automl.model.evaluate import Evaluation

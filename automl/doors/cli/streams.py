@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from automl.records import as_json
+from automl.plain import as_json
 
 
 @contextmanager

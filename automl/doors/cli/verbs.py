@@ -15,7 +15,7 @@ from automl.doors.cli.streams import print_json as _print
 from automl.doors.cli.streams import readable
 from automl.errors import InputError
 from automl.options import Options
-from automl.records import as_json
+from automl.plain import as_json
 
 if TYPE_CHECKING:
     from automl.result import BundleResult, Result

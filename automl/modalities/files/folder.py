@@ -37,7 +37,7 @@ VALID = frozenset({"val", "valid", "validation"})
 STRAYS = 0.01  # of the files may be of the other kind, and are then left out; more is a mixture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """What a folder holds; `labels` and the rows of `table` are aligned with `files`."""
 

@@ -25,4 +25,6 @@ def prior(profile: Profile) -> Prior:
 def column(decoded: Decoded, cells: list[object]) -> Column:
     """The column as a profile tells of it; every cell is taken to be another one."""
     examples = tuple(str(cell)[-TAIL:] for cell in cells[:EXAMPLES] if isinstance(cell, str))
-    return Column(decoded.column, decoded.codec.kind, decoded.why, 0.0, len(cells), examples)
+    return Column(
+        name=decoded.column, kind=decoded.codec.kind, why=decoded.why, missing=0.0, unique=len(cells), examples=examples
+    )

@@ -19,7 +19,8 @@ from automl.modalities.files.read import MISSING
 from automl.modalities.protocol import Raw, Unseen
 from automl.modalities.table.parse import by_value, distinct, read_dates, read_numbers, value_of
 from automl.modalities.table.words import are_words
-from automl.records import Column, Kind, as_json
+from automl.plain import as_json
+from automl.records import Column, Kind
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -79,7 +79,7 @@ def _describe(name: str, series: pd.Series) -> Column:
 
 
 def _describe_dates(name: str, series: pd.Series) -> Column:
-    dates = to_dates(series, Column(name, Kind.DATE, "", 0.0, 0))
+    dates = to_dates(series, Column(name=name, kind=Kind.DATE, why="", missing=0.0, unique=0))
     known = dates[~np.isnat(dates)]
     unique = np.unique(known)
     missing = 1 - known.size / max(1, dates.size)
@@ -87,7 +87,14 @@ def _describe_dates(name: str, series: pd.Series) -> Column:
     if plain:
         return plain
     why = f"dates from {_day(unique[0])} to {_day(unique[-1])}"
-    return Column(name, Kind.DATE, why, missing, unique.size, tuple(str(value) for value in known[:3]))
+    return Column(
+        name=name,
+        kind=Kind.DATE,
+        why=why,
+        missing=missing,
+        unique=unique.size,
+        examples=tuple(str(value) for value in known[:3]),
+    )
 
 
 def _describe_numbers(name: str, series: pd.Series) -> Column:
@@ -103,11 +110,18 @@ def _describe_numbers(name: str, series: pd.Series) -> Column:
         return plain
     low, high = unique.min(), unique.max()
     if unique.size == 2 and low == 0 and high == 1:
-        return Column(name, Kind.BOOLEAN, "2 distinct values, 0 and 1: boolean", missing, 2, examples)
+        return Column(
+            name=name,
+            kind=Kind.BOOLEAN,
+            why="2 distinct values, 0 and 1: boolean",
+            missing=missing,
+            unique=2,
+            examples=examples,
+        )
     if why := _counts_rows(name, values, unique.size):
-        return Column(name, Kind.IDENTIFIER, why, missing, unique.size, examples)
+        return Column(name=name, kind=Kind.IDENTIFIER, why=why, missing=missing, unique=unique.size, examples=examples)
     why = f"{unique.size:,} distinct numbers from {_show(low.item())} to {_show(high.item())}"
-    return Column(name, Kind.NUMBER, why, missing, unique.size, examples)
+    return Column(name=name, kind=Kind.NUMBER, why=why, missing=missing, unique=unique.size, examples=examples)
 
 
 def _counts_rows(name: str, values: np.ndarray, unique: int) -> str:
@@ -134,7 +148,7 @@ def _describe_texts(name: str, series: pd.Series) -> Column:
     rows, present = len(codes), int(counts.sum())
     missing = 1 - present / max(1, rows)
     examples = tuple(_cut(text) for text in texts[:3])
-    column = Column(name, Kind.CATEGORY, "", missing, len(texts), examples)
+    column = Column(name=name, kind=Kind.CATEGORY, why="", missing=missing, unique=len(texts), examples=examples)
     if plain := _plain(name, missing, len(texts), examples):
         return plain
     if tuple(sorted(text.lower() for text in texts)) in WORD_PAIRS:
@@ -222,12 +236,19 @@ def _plain(name: str, missing: float, unique: int, examples: Any) -> Column | No
     if unique > 1:
         return None
     if unique == 0:
-        return Column(name, Kind.CONSTANT, "no value in any row: constant", 1.0, 0)
+        return Column(name=name, kind=Kind.CONSTANT, why="no value in any row: constant", missing=1.0, unique=0)
     value = next(iter(examples))
     if missing == 0:
-        return Column(name, Kind.CONSTANT, f"{_cut(value)!r} in every row: constant", 0.0, 1, (_cut(value),))
+        return Column(
+            name=name,
+            kind=Kind.CONSTANT,
+            why=f"{_cut(value)!r} in every row: constant",
+            missing=0.0,
+            unique=1,
+            examples=(_cut(value),),
+        )
     why = f"{_cut(value)!r} or missing ({percent(missing)} of the rows): category, since being there may matter"
-    return Column(name, Kind.CATEGORY, why, missing, 1, (_cut(value),))
+    return Column(name=name, kind=Kind.CATEGORY, why=why, missing=missing, unique=1, examples=(_cut(value),))
 
 
 def _are_padded(sample: list[str]) -> bool:

@@ -52,7 +52,7 @@ LEAST_S = 0.3  # below it, no worker is asked
 SPARE_S = 0.2  # of what is left: for the worker to answer
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Importance:
     """What report.json holds of it (report/schema.py: ImportanceJson)."""
 
@@ -68,7 +68,7 @@ class Importance:
 def gather(inputs: FinishInputs, chosen: Candidate) -> Importance:
     """Measured on the chosen model's held-out rows by the promised return; counted in trials, the same whenever."""
     metric = inputs.ready.metric.own.proxy if inputs.ready.metric.own else inputs.ready.metric
-    found = Importance(metric.name, metric.higher_is_better)
+    found = Importance(metric=metric.name, higher_is_better=metric.higher_is_better)
     if inputs.ready.metric.own:
         found.notes.append(f"measured by {metric.name}: {inputs.ready.metric.name}, a function, stays with its driver")
     shared, folder = inputs.ready.shared, inputs.context.folder
@@ -94,9 +94,17 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> Importance:
     names = {t.plan.number: t.plan.family for t in inputs.trials}
     members = tuple(AskedTrial(number, names[number], weight) for number, weight in chosen.weights.items())
     ask = ImportanceRequest(
-        str(folder.path), members, chosen.readout, metric.name, shared.levels, rows[some], fold[some], columns,
-        effort.repeats, inputs.profile.positive,
-    )  # fmt: skip
+        path=str(folder.path),
+        members=members,
+        readout=chosen.readout,
+        metric=metric.name,
+        levels=shared.levels,
+        rows=rows[some],
+        fold=fold[some],
+        places=columns,
+        repeats=effort.repeats,
+        positive=inputs.profile.positive,
+    )
     told = _asked(inputs, ask, left)
     if isinstance(told, str):
         found.notes.append(told)
@@ -111,7 +119,7 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
     score, columns = report["verdict"]["score"], places(model.schema)
     name = score["metric"] if score["metric"] in metrics.names(cast(Task, model.task)) else _proxy(model)
     metric = metrics.get(name, model.levels)
-    found = Importance(metric.name, metric.higher_is_better, missing=len(columns))
+    found = Importance(metric=metric.name, higher_is_better=metric.higher_is_better, missing=len(columns))
     if metric.name != score["metric"]:
         found.notes.append(f"measured by {metric.name}: {score['metric']} is a function that the run does not hold")
     if not columns:
@@ -130,9 +138,17 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
     if not all(run.has_models(member.number) for member in members):
         raise InputError(f"the fitted folds of the run are not in {str(run.path / 'trials')!r}. Copy the whole folder.")
     ask = ImportanceRequest(
-        str(run.path), members, chosen.readout, metric.name, model.levels, rows, fold, columns, FULL.repeats,
-        model.manifest.get("positive", 1),
-    )  # fmt: skip
+        path=str(run.path),
+        members=members,
+        readout=chosen.readout,
+        metric=metric.name,
+        levels=model.levels,
+        rows=rows,
+        fold=fold,
+        places=columns,
+        repeats=FULL.repeats,
+        positive=model.manifest.get("positive", 1),
+    )
     with threadpool_limits(1):  # thousands of short calls, in which threads would wait for each other
         return _filled(found, weigh(ask, ground, Grant(1, float("inf"))), columns)
 

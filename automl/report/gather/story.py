@@ -15,7 +15,8 @@ import search_spaces
 from automl.ensemble.candidates import HeldOutComparison, mixture
 from automl.model.artifact import versions
 from automl.options import Options
-from automl.records import Audit, Candidate, Dataset, Decision, Fold, Profile, Trial, as_json
+from automl.plain import as_json
+from automl.records import Audit, Candidate, Dataset, Decision, Fold, Profile, Trial
 from automl.refit.finish import Selection
 from automl.report.gather.examples import Samples
 from automl.report.gather.importance import Importance
@@ -29,7 +30,7 @@ from automl.scoring.metrics import Metric
 from search_spaces.spec import BASELINE, Route
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportInputs:
     """What the stages left behind."""
 
