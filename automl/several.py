@@ -27,7 +27,7 @@ from automl.report import targets, words
 from automl.report.gather.story import command
 from automl.result import BundleResult, Result, mean_of
 from automl.runtime import remote
-from automl.runtime.clock import Clock
+from automl.runtime.clock import TOGETHER_S, Clock
 from automl.runtime.folder import RunFolder, slug
 from automl.runtime.progress import Watcher
 from automl.runtime.resume import (
@@ -42,7 +42,6 @@ from automl.runtime.resume import (
 from automl.stages import run_one
 
 LEAST_S = 5.0  # for each target: below it no model but the baseline can be counted on
-WRITE_S = 0.3  # the overall report
 
 BEGUN = "targets.json"  # what marks the folder of several
 
@@ -217,7 +216,7 @@ def _share(clock: Clock, done: dict[str, Result], left: int, is_interrupted: boo
     budget = _share_of_cost(clock.budget, done, left)
     if clock.budget.time_s is None:
         return budget
-    share = max(1.0, (clock.until - time.monotonic() - WRITE_S) / left)
+    share = max(1.0, clock.left(TOGETHER_S) / left)
     return replace(budget, time=min(share, LEAST_S) if is_interrupted else share)
 
 

@@ -28,7 +28,7 @@ from automl.report import write
 from automl.report.gather import examples, importance, story
 from automl.result import Result
 from automl.runtime import invoice
-from automl.runtime.clock import REFIT_SHARE, Clock
+from automl.runtime.clock import CHOSEN_S, REFIT_SHARE, Clock
 from automl.runtime.context import RunContext
 from automl.runtime.folder import RunFolder
 from automl.runtime.interrupt import Interrupt
@@ -46,8 +46,6 @@ from cluster.pool import Pool
 
 # What workers import while the data is still being read, in the order in which it is needed, as far as it is.
 PRELOAD = ("lightgbm", "xgboost", "sklearn.ensemble", "torch")
-LOOK_S, LOOK_SHARE = 0.8, 0.04  # kept back to see where a model looks at images or sounds; at most that share
-WRITE_S = 0.8  # from the last choice to the return: saving the model and the report
 
 
 def run_one(data: Any, options: Options, listener: Watcher, started: float, earlier: Earlier | None = None) -> Result:
@@ -97,7 +95,7 @@ def _search(task: _Task, options: Options, context: RunContext, past: Past | Non
 def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment: str) -> story.ReportInputs:
     """The model that is returned, and all that the report says of it."""
     context, clock, journal = inputs.context, inputs.context.clock, inputs.context.journal
-    until = clock.until - WRITE_S - task.ready.metric.wait_s
+    until = clock.until - CHOSEN_S - task.ready.metric.wait_s
     field = candidates(inputs.comparison, finish.limits(options), until=until)
     _enter(clock, context.watcher, "refit", journal)
     end = finish.finish(inputs, field, options)
@@ -163,8 +161,8 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         decision = earlier.check(ready.shared.key, decision)
     if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
         clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
-    elif dataset.decoded and clock.limit_s is not None:
-        clock.finish_share += min(LOOK_SHARE, LOOK_S / clock.limit_s)
+    elif dataset.decoded:
+        clock.keep_for_looks()
     _introduce(dataset, profile, audit, ready, listener)
     if taken_over is not transfer.NO_WEIGHTS:
         listener.say(f"transfer: {taken_over.told}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from automl.options import Options
 from automl.records import Candidate, Dataset, Member, Profile, Score, Trial
 from automl.refit.measure import ROW_REPEATS, Probe, Used, clocked
 from automl.refit.members import Refitter, as_bags, lean, sum_ms
+from automl.runtime.clock import WRITTEN_S
 from automl.runtime.context import RunContext
 from automl.scoring import metrics
 from automl.scoring.readout import decided
@@ -34,7 +34,6 @@ from search_spaces.spec import BASELINE
 MEASURED_ROWS = 1_000
 TICK_S = 0.1
 SLOW_MS = 50.0  # a measurement that takes longer is not repeated
-WRITE_S = 0.5  # from here to the return: the report
 LEAST_USE_S = 1.5  # a model that was saved late is still tried this long
 LIVES = 3  # of the job that tries a saved model, should its worker die
 TRIES = 5  # models that are saved, measured and found too slow before the fastest is taken
@@ -139,7 +138,7 @@ def _nearest(field: Sequence[Candidate], inner: Limits, asked: Limits) -> Pick:
 
 def _ties(inputs: FinishInputs, field: Sequence[Candidate]) -> set[tuple[str, str]]:
     """The best candidate paired with each one whose paired interval on the same rows holds zero."""
-    metric, comparison, until = inputs.ready.metric, inputs.comparison, inputs.context.clock.until - WRITE_S
+    metric, comparison, until = inputs.ready.metric, inputs.comparison, inputs.context.clock.until - WRITTEN_S
     best = min(field, key=lambda c: -c.score.value if metric.higher_is_better else c.score.value)
     ours = mixture(best, comparison)
     error = metric.error(comparison.y, ours, comparison.weight)
@@ -198,7 +197,7 @@ def _settle(inputs: FinishInputs, pick: PickWith, overhead_ms: float) -> tuple[P
 
 def _use(inputs: FinishInputs) -> Used:
     """Try the saved model in a worker; where the time is over its speed stays unknown."""
-    left = inputs.context.clock.until - time.monotonic() - WRITE_S
+    left = inputs.context.clock.left(WRITTEN_S)
     rows = inputs.dataset.frame.iloc[:MEASURED_ROWS]
     job = Job("use", "automl.refit.measure:use", Probe(str(inputs.model), rows), hard_s=max(LEAST_USE_S, left))
     outcome = _ended(job, inputs.context.pool)
@@ -257,6 +256,6 @@ def _test(chosen: Candidate, inputs: FinishInputs, options: Options) -> tuple[Sc
     value = metric.score(y, told, held.weight)
     if not math.isfinite(value):
         return None, f"{metric.name} is not defined on these {len(y):,} rows. Give more of them, of every class."
-    blocks, until = alike(held, inputs.profile, options), inputs.context.clock.until - WRITE_S
+    blocks, until = alike(held, inputs.profile, options), inputs.context.clock.until - WRITTEN_S
     low, high = metrics.interval(metric, y, told, weight=held.weight, blocks=blocks, until=until)
     return Score(metric=metric.name, value=value, low=low, high=high, higher_is_better=metric.higher_is_better), ""

@@ -8,7 +8,6 @@ average better than one on all rows.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,11 +15,11 @@ import search_spaces
 from automl.data.prepare import Shared
 from automl.ensemble.frontier import Limits, trim
 from automl.records import Candidate, Member, Trial
+from automl.runtime.clock import SAVED_S
 from automl.runtime.context import RunContext
 from automl.search.trial import ALL_ROWS, FoldJob
 from cluster.pool import Job, Outcome, Status
 
-SAVE_S = 1.0  # kept for writing the model and the report
 GOODBYE_S = 0.5  # for jobs that were too late to end
 SLACK = 1.5  # a refit is started only when this many times its predicted seconds are left
 
@@ -65,7 +64,7 @@ class Refitter:
         return [replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in members]
 
     def _left(self) -> float:
-        return self.context.clock.until - time.monotonic() - SAVE_S
+        return self.context.clock.left(SAVED_S)
 
     def _fits(self, member: Member, trial: Trial) -> bool:
         folds = self.shared.folds

@@ -11,6 +11,14 @@ from automl.options import Budget
 FINISH_SHARE = 0.06  # of the budget, kept for ensemble, refit, saving and the report
 REFIT_SHARE = 0.2  # kept back instead where every member must be refitted at the end
 FINISH_S = (1.5, 60.0)  # bounds of both
+# Of these, seconds that a stage keeps back for those after it; benchmarks/LOG.md tells how long they took.
+CHOSEN_S = 0.8  # after the candidates: fitting no more, saving the model, the report
+SAVED_S = 1.0  # after refits: saving the model, the report
+WRITTEN_S = 0.5  # after the last measurement: the report
+TOGETHER_S = 0.3  # after the last of several targets: their common report
+ANSWERED_S = 0.2  # for a worker's answer to be taken in
+LOOK_S, LOOK_SHARE = 0.8, 0.04  # to see where a model looks; at most that share of the budget
+LEAST_ASKED_S = 0.3  # below it, no worker is asked for more
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,15 @@ class Clock:
     def search_until(self) -> float:
         """time.monotonic() at which the search ends."""
         return self.until - self.finish_s
+
+    def left(self, kept_s: float = 0.0) -> float:
+        """Seconds until the promised return, less those kept back."""
+        return self.until - kept_s - time.monotonic()
+
+    def keep_for_looks(self) -> None:
+        """Keep back what it takes to see where the model looks, too."""
+        if self.limit_s is not None:
+            self.finish_share += min(LOOK_SHARE, LOOK_S / self.limit_s)
 
     @property
     def search_left(self) -> float:

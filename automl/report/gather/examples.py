@@ -7,7 +7,6 @@ as far as the clock leaves time. Nothing in here may end a run: what goes wrong 
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -17,17 +16,16 @@ import numpy as np
 from automl.modalities import mixture
 from automl.modalities.mixture import Shown
 from automl.records import Candidate
-from automl.refit.finish import WRITE_S, FinishInputs, wait_for
+from automl.refit.finish import FinishInputs, wait_for
 from automl.refit.measure import Looked, LookRequest, look
 from automl.report import paint
 from automl.report.gather.mistakes import Example, HeldOutPredictions, examples, held_out
 from automl.report.samples import FOLDER
+from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.runtime.folder import write_whole
 from cluster.pool import Job, Status
 from search_spaces.spec import Media
 
-LEAST_S = 0.3  # below it, no worker is asked where the model looked
-SPARE_S = 0.2  # of what is left: drawing what came back
 LONGEST_S = 60.0  # of a run that counts trials
 
 
@@ -91,12 +89,12 @@ def _painted(shown: Shown) -> paint.Painted:
 
 def _look(inputs: FinishInputs, asked: LookRequest) -> Looked | str:
     """Where the saved model looked, or why that is not known."""
-    left = min(inputs.context.clock.until - time.monotonic() - WRITE_S - SPARE_S, LONGEST_S)
+    left = min(inputs.context.clock.left(WRITTEN_S + ANSWERED_S), LONGEST_S)
     if inputs.context.interrupt.asked:
         return "the run was interrupted, so no map was made of where the model looked"
-    if left < LEAST_S:
+    if left < LEAST_ASKED_S:
         return "no time was left to see where the model looked; give a larger budget, or ask with Model.explain"
-    job = Job("look", f"{look.__module__}:{look.__name__}", asked, soft_s=left, hard_s=left + SPARE_S)
+    job = Job("look", f"{look.__module__}:{look.__name__}", asked, soft_s=left, hard_s=left + ANSWERED_S)
     inputs.context.pool.submit(job)
     outcome = wait_for(job, inputs.context.pool)
     if outcome.status is Status.DONE:

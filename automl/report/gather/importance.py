@@ -6,7 +6,6 @@ may end a run: what is not known becomes a note.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -35,7 +34,8 @@ from automl.model.evaluate import profile_of
 from automl.model.predictor import Model
 from automl.options import Options
 from automl.records import Candidate, Dataset
-from automl.refit.finish import WRITE_S, FinishInputs, wait_for
+from automl.refit.finish import FinishInputs, wait_for
+from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.runtime.folder import RunFolder
 from automl.scoring import metrics
 from automl.scoring.folds import Folds
@@ -48,8 +48,6 @@ LATER = "importance.json"  # what was measured after the run
 FULL = Effort()
 MOST_PREDICTIONS = 40_000  # in a run that counts trials: ten columns of 800 rows in full, or of 2,000 with two repeats
 NO_COLUMNS = "there is no column beside the images or sounds; Model.explain tells where in a file the model looks"
-LEAST_S = 0.3  # below it, no worker is asked
-SPARE_S = 0.2  # of what is left: for the worker to answer
 
 
 @dataclass(kw_only=True)
@@ -85,8 +83,8 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> Importance:
         found.notes.append(NO_COLUMNS)
         return found
     effort = _effort(inputs, len(rows), len(columns))
-    left = inputs.context.clock.until - time.monotonic() - WRITE_S - SPARE_S
-    if inputs.context.interrupt.asked or left < LEAST_S:
+    left = inputs.context.clock.left(WRITTEN_S + ANSWERED_S)
+    if inputs.context.interrupt.asked or left < LEAST_ASKED_S:
         why = "the run was interrupted" if inputs.context.interrupt.asked else "no time was left"
         found.notes.append(f"{why}, so no column was shuffled; ask with automl importance, or feature_importance()")
         return found
@@ -165,7 +163,7 @@ def _asked(inputs: FinishInputs, ask: ImportanceRequest, left_s: float) -> Measu
     """What a worker measured, or why that is not known."""
     job = Job(
         "importance", f"{of_run.__module__}:{of_run.__name__}", ask, (inputs.context.ref,),
-        soft_s=left_s, hard_s=left_s + SPARE_S,
+        soft_s=left_s, hard_s=left_s + ANSWERED_S,
     )  # fmt: skip
     inputs.context.pool.submit(job)
     outcome = wait_for(job, inputs.context.pool)
