@@ -11,7 +11,7 @@ from automl.options import Budget
 FINISH_SHARE = 0.06  # of the budget, kept for ensemble, refit, saving and the report
 REFIT_SHARE = 0.2  # kept back instead where every member must be refitted at the end
 FINISH_S = (1.5, 60.0)  # bounds of both
-# Of these, seconds that a stage keeps back for those after it; benchmarks/LOG.md tells how long they took.
+# Of these, seconds that a stage keeps back for those after it:
 CHOSEN_S = 0.8  # after the candidates: fitting no more, saving the model, the report
 SAVED_S = 1.0  # after refits: saving the model, the report
 WRITTEN_S = 0.5  # after the last measurement: the report

@@ -1,0 +1,243 @@
+"""Tables whose columns hold pictures and sounds beside numbers: through every door, and better than any part alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from PIL import Image
+
+import automl
+from automl.data.reading import load, load_features
+from automl.doors.cli import main
+from automl.errors import AutomlError, InputError
+from automl.modalities import mixture
+from automl.options import Options
+from automl.result import Result
+
+ROWS, SIDE, RATE, SAMPLES = 96, 24, 8000, 1600
+FILES = ("front", "back", "call")
+PARTS = (*FILES, "weight_kg")
+FIT = {"target": "grade", "task": "regression", "budget": "2 trials", "families": ["linear", "lightgbm"], "workers": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def decoded_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded files of these tests stay in a folder of theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def pixels(level: float, stripes: bool, seed: int) -> np.ndarray:
+    """A noisy picture, brighter or striped."""
+    values = np.random.default_rng(seed).normal(90 + 70 * level, 12, (SIDE, SIDE, 3))
+    if stripes:
+        values[:: 4 if level < 0.5 else 3] += 60
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+def wave(height: float, seed: int) -> np.ndarray:
+    """A tone with a little noise, the higher the more."""
+    tone = 0.4 * np.sin(2 * np.pi * (300 + 1500 * height) * np.arange(SAMPLES) / RATE)
+    return (tone + np.random.default_rng(seed).normal(0, 0.01, SAMPLES)).astype(np.float32)
+
+
+@cache
+def facts(rows: int = ROWS) -> pd.DataFrame:
+    """What each part knows, and the grade that takes all of it."""
+    random = np.random.default_rng(7)
+    made = pd.DataFrame({part: random.random(rows) for part in PARTS})
+    made["grade"] = 10 * made[list(PARTS)].sum(axis=1) + random.normal(0, 0.3, rows)
+    return made
+
+
+def write(folder: Path, rows: int = ROWS) -> pd.DataFrame:
+    """Files in sub-folders, and the table that names them, relative to the folder."""
+    table = facts()[:rows].copy()
+    for part in ("front", "back", "call"):
+        (folder / part).mkdir(parents=True)
+    for at, row in table.iterrows():
+        Image.fromarray(pixels(row["front"], False, at)).save(folder / "front" / f"{at}.png")
+        Image.fromarray(pixels(row["back"], True, 1000 + at)).save(folder / "back" / f"{at}.jpg")
+        soundfile.write(folder / "call" / f"{at}.wav", wave(row["call"], at), RATE)
+    for part, suffix in (("front", "png"), ("back", "jpg"), ("call", "wav")):
+        table[part] = [f"{part}/{at}.{suffix}" for at in range(rows)]
+    return table
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a CSV whose cells are relative to it."""
+    place = tmp_path_factory.mktemp("goods")
+    write(place).to_csv(place / "goods.csv", index=False)
+    return place
+
+
+@pytest.fixture(scope="module")
+def mixed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The run that reads all parts, from the CSV."""
+    return automl.fit(folder / "goods.csv", run_dir=tmp_path_factory.mktemp("runs") / "all", verbose=0, **FIT)
+
+
+def whole(folder: Path) -> pd.DataFrame:
+    """The table with whole paths."""
+    table = pd.read_csv(folder / "goods.csv")
+    for part in ("front", "back", "call"):
+        table[part] = [str(folder / name) for name in table[part]]
+    return table
+
+
+@pytest.mark.slow
+def test_two_pictures_a_sound_and_a_number_are_better_than_each_part_alone(
+    folder: Path, mixed: Result, tmp_path: Path
+) -> None:
+    """Each part knows a quarter of the answer; the model of all knows most of it."""
+    table = whole(folder)
+    for part in PARTS:
+        alone = automl.fit(table[[part, "grade"]], run_dir=tmp_path / part, verbose=0, **FIT)
+        assert mixed.score.value < 0.8 * alone.score.value, part
+    profile = automl.profile(folder / "goods.csv", target="grade", task="regression")
+    assert {column.name: str(column.kind) for column in profile.columns} == {
+        "front": "image", "back": "image", "call": "audio", "weight_kg": "number",
+    }  # fmt: skip
+    assert profile.modality == "image and audio"
+
+
+@pytest.mark.slow
+def test_the_saved_model_reads_rows_in_every_form_alike(folder: Path, mixed: Result, tmp_path: Path) -> None:
+    """Paths relative to a file, whole paths, what files contain, Path objects: one answer."""
+    model = automl.load(mixed.save(tmp_path / "model"))
+    rows = whole(folder).head(8).drop(columns="grade")
+    expected = model.predict(rows)
+    few = pd.read_csv(folder / "goods.csv").head(8).drop(columns="grade")
+    few.to_csv(folder / "few.csv", index=False)
+    pd.testing.assert_series_equal(model.predict(folder / "few.csv"), expected)
+    contents = rows.assign(**{part: [Path(name).read_bytes() for name in rows[part]] for part in FILES})
+    pd.testing.assert_series_equal(model.predict(contents), expected)
+    pd.testing.assert_series_equal(model.predict(rows.map(lambda c: Path(c) if isinstance(c, str) else c)), expected)
+    np.testing.assert_allclose(model.predict(rows.iloc[[3]]), expected.iloc[[3]], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_each_column_that_is_looked_at_can_be_explained(folder: Path, mixed: Result) -> None:
+    """Maps of the column that was named; without a name the columns are listed."""
+    rows = whole(folder).head(2)
+    assert [one.shape for one in mixed.model.explain(rows, column="back")] == [(SIDE, SIDE)] * 2
+    assert mixed.model.explain(rows, column="call")[0].shape[0] == 64
+    with pytest.raises(InputError, match=r"looks at 3 columns.*column='front'"):
+        mixed.model.explain(rows)
+    with pytest.raises(InputError, match=r"column='weight_kg' is none that is looked at"):
+        mixed.model.explain(rows, column="weight_kg")
+
+
+@pytest.mark.slow
+def test_pictures_and_sounds_have_their_importance_beside_numbers(mixed: Result) -> None:
+    """A block is shuffled with all that describes it."""
+    found = mixed.feature_importance()
+    assert set(found["column"]) == set(PARTS)
+    assert (found["low"] > 0).sum() >= 3
+
+
+@pytest.mark.slow
+def test_the_command_line_reads_a_csv_whose_cells_are_paths(folder: Path, tmp_path: Path, capsys) -> None:
+    """Fitted, saved and used from the shell."""
+    run = tmp_path / "run"
+    told = ["--target", "grade", "--task", "regression", "--budget", "1 trials", "--families", "linear"]
+    assert main(["fit", str(folder / "goods.csv"), *told, "--out", str(run)]) == 0
+    few = pd.read_csv(folder / "goods.csv").head(5).drop(columns="grade")
+    few.to_csv(folder / "five.csv", index=False)
+    assert main(["predict", str(run), str(folder / "five.csv"), "-o", str(tmp_path / "said.csv")]) == 0
+    assert len(pd.read_csv(tmp_path / "said.csv")) == 5
+    assert "danger" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_network_reads_one_of_several_columns_and_says_which(
+    folder: Path, tmp_path: Path, short_courses: None
+) -> None:
+    """Each column has its turn; the trial notes it, and the saved model reads the same."""
+    options = {**FIT, "families": ["convnet"], "budget": "2 trials"}
+    run = automl.fit(whole(folder).head(40), run_dir=tmp_path / "run", verbose=0, **options)
+    asked = [event["plan"]["features"] for event in run._folder.events() if event["event"] == "asked"]
+    assert {features["column"] for features in asked if "column" in features} == {"front", "back"}
+    again = automl.load(run.save(tmp_path / "model"))
+    rows = whole(folder).tail(5)
+    pd.testing.assert_series_equal(again.predict(rows), run.predict(rows))
+
+
+def test_metadata_of_a_folder_may_name_further_files(tmp_path: Path) -> None:
+    """Columns beside file_name that name files are decoded too, and these files are not told as left out."""
+    table = write(tmp_path, 12).rename(columns={"front": "file_name"})
+    table.to_csv(tmp_path / "metadata.csv", index=False)
+    found = load(tmp_path, Options(target="grade"), decode=mixture.read)
+    assert dict(found.claims) == {"image": "image", "back": "image", "call": "audio"}
+    assert {name: len(one.block) for name, one in found.decoded.items()} == {"image": 12, "back": 12, "call": 12}
+    assert not any("left out" in note for note in found.notes), found.notes
+
+
+def test_a_row_that_one_part_cannot_read_is_dropped_and_told(tmp_path: Path) -> None:
+    """A broken sound and a missing picture cost their rows, in all parts."""
+    table = write(tmp_path, 20)
+    (tmp_path / "call" / "3.wav").write_bytes(b"RIFF and then nothing")
+    table.loc[5, "back"] = None
+    table.to_csv(tmp_path / "t.csv", index=False)
+    found = load(tmp_path / "t.csv", Options(target="grade"), decode=mixture.read)
+    assert len(found) == 18
+    assert {len(one.block) for one in found.decoded.values()} == {18}
+    assert found.frame["weight_kg"].tolist() == facts()["weight_kg"][:20].drop([3, 5]).tolist()
+    told = {(finding.code, finding.column) for finding in mixture.findings(found)}
+    assert {("unreadable", "call"), ("unreadable", "back")} <= told
+
+
+def test_names_of_files_that_are_not_there_stay_text_and_are_told(tmp_path: Path) -> None:
+    """A column that only looks like pictures is no reason to refuse a table."""
+    frame = pd.DataFrame({"photo": [f"gone/{n}.jpg" for n in range(12)], "x": range(12), "y": [0, 1] * 6})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    found = load(tmp_path / "t.csv", Options(target="y"), decode=mixture.read)
+    assert not found.claims
+    assert any("column 'photo'" in note and "'gone/0.jpg' is not in" in note for note in found.notes)
+
+
+IN_MEMORY: dict[str, Sequence[Any]] = {
+    "arrays": [pixels(0.1 * n, False, n) for n in range(12)],
+    "grey arrays": [pixels(0.1 * n, False, n)[:, :, 0] for n in range(12)],
+    "Pillow images": [Image.fromarray(pixels(0.1 * n, False, n)) for n in range(12)],
+    "waves with rates": [(wave(0.1 * n, n), RATE) for n in range(12)],
+    "objects of datasets": [{"array": wave(0.1 * n, n).tolist(), "sampling_rate": RATE} for n in range(12)],
+}
+
+
+@pytest.mark.parametrize("form", IN_MEMORY)
+def test_cells_in_memory_are_decoded(form: str) -> None:
+    """Arrays, images and sounds as libraries hand them out."""
+    frame = pd.DataFrame({"seen": pd.Series(list(IN_MEMORY[form]), dtype=object), "x": range(12), "y": [0, 1] * 6})
+    found = load(frame, Options(target="y"), decode=mixture.read)
+    assert list(found.claims) == ["seen"]
+    assert len(found.decoded["seen"].block) == 12
+
+
+def test_bytes_of_files_are_known_by_their_first_letters() -> None:
+    """Pictures and sounds in a Parquet file, for instance; other bytes are not taken for either."""
+    picture, sound = io.BytesIO(), io.BytesIO()
+    Image.fromarray(pixels(0.5, True, 1)).save(picture, "png")
+    soundfile.write(sound, wave(0.5, 1), RATE, format="wav")
+    cells = {"a": [picture.getvalue()] * 12, "b": [sound.getvalue()] * 12, "c": [b"anything"] * 12}
+    frame = pd.DataFrame({**cells, "y": [0, 1] * 6})
+    assert mixture.claims(frame, ["a", "b", "c", "y"], None)[0] == {"a": "image", "b": "audio"}
+
+
+def test_a_cell_without_a_file_is_refused_in_one_line_when_predicting(folder: Path, mixed: Result) -> None:
+    """The first that cannot be read is named."""
+    rows = whole(folder).head(3).drop(columns="grade")
+    rows.loc[1, "front"] = "nowhere.png"
+    with pytest.raises(AutomlError, match=r"1 of 3 cannot be decoded, first 'nowhere.png'"):
+        mixed.predict(rows)
+    assert load_features(rows.drop(columns="front")).shape == (3, 3)
