@@ -16,6 +16,8 @@ from automl.modalities.mixture import PLAIN
 from automl.search.steps import Attempt, Continue, Load, Start
 from search_spaces.spec import Family, Float
 
+# Set while the ten tables were run at 30 and 60 s, none varied alone (benchmarks/LOG.md, 2026-11-21: "the first version
+# that does it all" for bags and doubts, "recipes of features" for probes, hints and the order of looks).
 LEADERS, RIVAL = 3, 1.5  # trials that get further folds where one tells little, with at most so many times the error
 DOUBT_FOLDS, DOUBT_SHARE = 3, 0.5  # how many folds then, and of the time left at most for those that are missing
 DEBT = 0.7  # of the time left may be owed to unfinished bags before looking further stops

@@ -20,6 +20,7 @@ from automl.search.sample import Studies
 from automl.search.steps import Attempt, Course, Start
 from search_spaces.spec import Family, Media, NetworkCost, Params, Shape
 
+# Speeds and slacks: benchmarks/LOG.md, 2026-11-21, "images and sounds", under "Screening on paper".
 MIN_EPOCHS = 5.0  # that a course must hold: what saw its rows less often shows nothing of what it could learn
 ASKS = 8  # of a sampler, before the least of what was refused is taken all the same
 TRAINING = 3  # times the work of a prediction: there and back, for the maps and for the weights
