@@ -20,8 +20,8 @@ from automl.search.allocate import HOPELESS, Allocator, Weigh
 from automl.search.steps import Attempt, Continue, Course, Load, Start
 from search_spaces.spec import Family, Params
 
-# Set while cifar10, sign_digits and fsdd were run (benchmarks/LOG.md, 2026-11-21, "images and sounds"); what concerns few
-# files, from FEW_STEPS on, was never measured apart.
+# Set while cifar10, sign_digits and fsdd were run (benchmarks/LOG.md, 2026-11-21, "images and sounds"); what concerns
+# few files, from FEW_STEPS on, was never measured apart.
 LOOKS_SHARE = 0.3  # of the networks' seconds for short courses, all together
 LOOK_SHARE, SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.08, 12.0, 300.0  # of them for one, and its bounds
 LOOK_EPOCHS = 15  # that a short course must hold: after fewer, those that learn fast look best
