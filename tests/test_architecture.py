@@ -1,6 +1,7 @@
 """The house rules as tests: sizes, direction of imports, a light door, a public face that changes on purpose."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,33 @@ def test_every_function_is_annotated_and_every_module_says_what_it_is() -> None:
         assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
         for function in functions(path):
             assert function.returns is not None, f"{path}: {function.name} does not say what it returns"
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    """No two public classes of the house are called the same."""
+    found = [node.name for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]  # fmt: skip
+    assert sorted(name for name in set(found) if found.count(name) > 1) == []
+
+
+def test_the_top_of_the_house_is_a_table_of_contents() -> None:
+    """At most ten files; all else is in a room."""
+    assert len(list((ROOT / "automl").glob("*.py"))) <= 10
+
+
+def test_only_the_kinds_of_data_ask_which_kind_it_is() -> None:
+    """No stage compares a modality or the kind of a block; it asks the mixture."""
+    asked = re.compile(r"modality [!=]=|\.sensed\b|\beats\b|\.kind [!=]= \"(image|audio)\"|== \"(image|audio)\"")
+    outside = [path for path in (ROOT / "automl").rglob("*.py") if "modalities" not in path.parts]
+    assert [str(path) for path in outside if asked.search(path.read_text())] == []
+
+
+def test_records_of_many_fields_are_built_by_keyword() -> None:
+    """Two numbers that changed places would pass the type checker."""
+    for node in ast.parse((ROOT / "automl" / "records.py").read_text()).body:
+        if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(one) for one in node.decorator_list):
+            fields = [one for one in node.body if isinstance(one, ast.AnnAssign)]
+            assert len(fields) <= 5 or "kw_only=True" in ast.unparse(node.decorator_list[0]), node.name
 
 
 def test_no_work_is_left_for_later() -> None:

@@ -25,7 +25,7 @@ from automl.records import Dataset, Decoded
 if TYPE_CHECKING:
     import pandas as pd
 
-Decode = Callable[["pd.DataFrame", Mapping[str, str], "pd.Series"], mixture.Taken]  # claimed columns, answers
+Decode = Callable[["pd.DataFrame", Mapping[str, str], "pd.Series"], mixture.TakenColumns]  # claimed columns, answers
 MIN_ROWS = 10  # below it no fold could hold both something to learn from and something to check on
 
 

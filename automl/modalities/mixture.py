@@ -89,14 +89,16 @@ def kind_of(data: Any) -> str | None:
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenColumns:
     """The decoded columns, and the rows in which all of them could be decoded."""
 
     decoded: Mapping[str, Decoded]
     kept: np.ndarray  # bool per row
 
 
-def read(frame: pd.DataFrame, claimed: Mapping[str, str], answers: pd.Series, report: Report | None = None) -> Taken:
+def read(
+    frame: pd.DataFrame, claimed: Mapping[str, str], answers: pd.Series, report: Report | None = None
+) -> TakenColumns:
     """Decode every claimed column once."""
     labels, rows = answers.to_numpy(), len(frame)
     kept = np.ones(rows, dtype=bool)
@@ -108,7 +110,7 @@ def read(frame: pd.DataFrame, claimed: Mapping[str, str], answers: pd.Series, re
     if not kept.any():
         raise InputError(f"no row is left in which {', '.join(map(shown, claimed))} can all be read. Mend the files.")
     decoded = {name: own.decoded.take(np.flatnonzero(kept[own.kept])) for name, own in taken.items()}
-    return Taken(decoded, kept)
+    return TakenColumns(decoded, kept)
 
 
 # --- what is said of it ----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment, mix
 from automl.training.forms import Asked, Served, form_of, shape_of
 from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
-from automl.training.stored import Stored, pack, unpack
+from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.symmetry import sample_rows
 from automl.training.tabular import batch_size, watched
 from search_spaces.spec import Family, Matrix, Media, Params, Rows, Run
@@ -133,7 +133,7 @@ class MediaLearner:
 
     def dump(self) -> dict[str, bytes]:
         """Weights as safetensors, the rest as JSON."""
-        return pack(Stored(self.params, self.shape, self.answers, self.network, self.column))
+        return pack(StoredNetwork(self.params, self.shape, self.answers, self.network, self.column))
 
     @classmethod
     def read(cls, family: Family, parts: Mapping[str, bytes]) -> MediaLearner:

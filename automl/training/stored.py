@@ -18,7 +18,7 @@ from search_spaces.spec import Family, Params, Shape
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredNetwork:
     """What every learner with a network keeps."""
 
     params: Params
@@ -28,7 +28,7 @@ class Stored:
     column: str = ""  # the decoded one that it reads; networks on tables read all others
 
 
-def pack(stored: Stored) -> dict[str, bytes]:
+def pack(stored: StoredNetwork) -> dict[str, bytes]:
     """As bytes."""
     from safetensors.torch import save
 
@@ -45,7 +45,7 @@ def pack(stored: Stored) -> dict[str, bytes]:
     }
 
 
-def unpack(family: Family, parts: Mapping[str, bytes]) -> Stored:
+def unpack(family: Family, parts: Mapping[str, bytes]) -> StoredNetwork:
     """From bytes; the network is ready to predict."""
     from safetensors.torch import load
 
@@ -56,4 +56,4 @@ def unpack(family: Family, parts: Mapping[str, bytes]) -> Stored:
         network = family.build(facts["params"], shape)
     network.load_state_dict(load(parts["weights.safetensors"]))
     network.eval()
-    return Stored(facts["params"], shape, answers, network, facts.get("column", ""))
+    return StoredNetwork(facts["params"], shape, answers, network, facts.get("column", ""))

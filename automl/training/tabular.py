@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
 from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
-from automl.training.stored import Stored, pack, unpack
+from automl.training.stored import StoredNetwork, pack, unpack
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
 
 SAMPLE = 20_000  # rows from which quantiles are taken
@@ -179,7 +179,10 @@ class NetworkLearner:
         """Weights as safetensors, the cleaner as arrays, the rest as JSON."""
         buffer = io.BytesIO()
         np.savez(buffer, **asdict(self.cleaner))
-        return {**pack(Stored(self.params, self.shape, self.answers, self.network)), "cleaner.npz": buffer.getvalue()}
+        return {
+            **pack(StoredNetwork(self.params, self.shape, self.answers, self.network)),
+            "cleaner.npz": buffer.getvalue(),
+        }
 
     @classmethod
     def read(cls, family: Family, parts: Mapping[str, bytes]) -> NetworkLearner:

@@ -68,7 +68,7 @@ class CatBoost:
         loss = _loss(run)
         patience = Patience(self.params["learning_rate"], run.until, is_steady=True)
 
-        class Watch:
+        class StopInTime:
             def after_iteration(self, info: Any) -> bool:
                 error = info.metrics["validation"][loss][-1] if valid is not None else None
                 return not patience.stops(info.iteration, error)
@@ -77,7 +77,7 @@ class CatBoost:
         model.fit(
             self._pool(train),
             eval_set=None if valid is None else self._pool(valid),
-            callbacks=[Watch()],
+            callbacks=[StopInTime()],
             log_cerr=io.StringIO(),  # it warns there of absent classes however silent it is told to be
         )
         self.is_cut = patience.is_cut

@@ -115,7 +115,7 @@ def _wrapped(network: Any, facts: Mapping[str, Any], rate: int) -> nn.Module:
 
     shape = shape_from_json(facts["shape"])
 
-    class Own(nn.Module):
+    class OwnNetwork(nn.Module):
         """Rows of a store -> what the network says of them."""
 
         def __init__(self) -> None:
@@ -131,4 +131,4 @@ def _wrapped(network: Any, facts: Mapping[str, Any], rate: int) -> nn.Module:
             waves = fitting.resampled(x.float(), rate, known)
             return fitting.by_stretches(waves, samples, self.body)
 
-    return Own()
+    return OwnNetwork()

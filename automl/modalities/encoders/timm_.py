@@ -78,7 +78,7 @@ def _wrapped(model: Any, facts: Mapping[str, Any]) -> nn.Module:
 
     from automl.modalities.encoders import fitting
 
-    class Seeing(nn.Module):
+    class TimmNetwork(nn.Module):
         """Pictures of any size -> what the model says of each."""
 
         def __init__(self) -> None:
@@ -89,4 +89,4 @@ def _wrapped(model: Any, facts: Mapping[str, Any]) -> nn.Module:
             said: Tensor = self.model(self.prepared(x))
             return said.float()
 
-    return Seeing()
+    return TimmNetwork()

@@ -237,7 +237,7 @@ def _wrapped(model: Any, facts: Mapping[str, Any], rate: int) -> nn.Module:
 
     from automl.modalities.encoders import fitting
 
-    class Seeing(nn.Module):
+    class SeeingNetwork(nn.Module):
         """Pictures of any size -> the model's summary of each."""
 
         def __init__(self) -> None:
@@ -249,7 +249,7 @@ def _wrapped(model: Any, facts: Mapping[str, Any], rate: int) -> nn.Module:
             said = self.model(pixel_values=self.prepared(x))
             return _summed_up(said, has_class_token=self.has_class_token)
 
-    class Hearing(nn.Module):
+    class HearingNetwork(nn.Module):
         """Waves of any rate -> the mean of what the model says over the time that there is sound."""
 
         def __init__(self) -> None:
@@ -268,7 +268,7 @@ def _wrapped(model: Any, facts: Mapping[str, Any], rate: int) -> nn.Module:
             mean: Tensor = (states * heard).sum(dim=1) / heard.sum(dim=1)
             return mean
 
-    return Seeing() if facts["media"] == "image" else Hearing()
+    return SeeingNetwork() if facts["media"] == "image" else HearingNetwork()
 
 
 def _levelled(waves: Tensor, is_real: Tensor) -> Tensor:

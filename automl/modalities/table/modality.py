@@ -13,7 +13,7 @@ FEW_ROWS = 500
 MOST_WITH_GPUS = 0.5
 
 
-class Table:
+class PlainTable:
     """Numbers, categories, dates, texts."""
 
     name = "table"
@@ -38,4 +38,4 @@ class Table:
         return Prior(FIRST_LOOKS, share, (rule, more), asked_for=ASKED_FOR)
 
 
-MODALITY = Table()
+MODALITY = PlainTable()
