@@ -123,7 +123,7 @@ def test_mean_answers_of_training_rows_have_no_share_of_their_own_answer() -> No
     y = signal + 3 * RNG.normal(size=2000)  # enough signal for the means to be made, and much noise to copy
     given = training(frame, y)
     features, matrix = learn_features(given, "means")
-    assert features.means, "the names are worth their means"
+    assert features.table.means, "the names are worth their means"
     place = matrix.numbers.shape[1] - 1
     noise = y - signal
     assert abs(np.corrcoef(matrix.numbers[:, place], noise)[0, 1]) < 0.08
@@ -136,15 +136,15 @@ def test_a_number_that_names_something_is_found_out() -> None:
     frame, y = sales()
     means, _ = learn_features(training(frame, y), "means")
     coded, _ = learn_features(training(frame, y), "coded")
-    assert (means.means[0].key.kind, means.means[0].key.column) == ("value", 0)
-    assert [(key.kind, key.column) for key in coded.coded] == [("value", 0)]
+    assert (means.table.means[0].key.kind, means.table.means[0].key.column) == ("value", 0)
+    assert [(key.kind, key.column) for key in coded.table.coded] == [("value", 0)]
 
 
 def test_a_ratio_that_says_more_than_its_parts_becomes_a_feature() -> None:
     """The area per head decides, and is made."""
     frame, y = sales()
     features, _ = learn_features(training(frame, y), "rich")
-    made = {(c.operation, c.first, c.second) for c in features.combinations}
+    made = {(c.operation, c.first, c.second) for c in features.table.combinations}
     assert made & {("/", 2, 3), ("/", 3, 2)}
 
 
@@ -153,7 +153,7 @@ def test_two_categories_that_only_speak_together_become_one_key() -> None:
     frame, _ = sales()
     y = ((frame["town"].str[1:].astype(int) + frame["side"].str[1:].astype(int)) % 2).to_numpy(dtype=np.int64)
     features, _ = learn_features(training(frame, y, outputs=2), "rich")
-    assert any(mean.key.pair is not None for mean in features.means)
+    assert any(mean.key.pair is not None for mean in features.table.means)
 
 
 def test_a_number_is_compared_with_its_mean_in_the_same_shop() -> None:
@@ -162,7 +162,7 @@ def test_a_number_is_compared_with_its_mean_in_the_same_shop() -> None:
     level = frame.groupby("shop")["price"].transform("mean")
     y = np.sign(frame["price"] - level).to_numpy() + np.sin(level.to_numpy())
     features, _ = learn_features(training(frame, y), "means")
-    assert any(1 in mean.columns for mean in features.means)
+    assert any(1 in mean.columns for mean in features.table.means)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

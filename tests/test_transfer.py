@@ -153,15 +153,17 @@ def test_weights_for_another_kind_of_data_are_refused(tmp_path: Path, vit: Path,
 
 
 def decide(transfer: Transfer, modality: str = "image", **options: object) -> Decision:
-    column = Column(name="image", kind=Kind.IMAGE, why="", missing=0.0, unique=1000)
-    return route(
-        Profile(
-            rows=1000, columns=(column,), task="binary", task_rule="", metric="roc_auc", metric_rule="", classes=(0, 1)
-        ),
-        Options.of(options),
-        0,
-        transfer,
+    kind = Kind.NUMBER if modality == "table" else modality
+    profile = Profile(
+        rows=1000,
+        columns=(Column(name="image", kind=kind, why="", missing=0.0, unique=1000),),
+        task="binary",
+        task_rule="",
+        metric="roc_auc",
+        metric_rule="",
+        classes=(0, 1),
     )
+    return route(profile, Options.of(options), 0, transfer)
 
 
 def test_without_weights_the_decision_says_so_and_what_to_give() -> None:

@@ -120,7 +120,7 @@ def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tupl
     earlier = Earlier(
         folder=folder,
         past=past,
-        fold_plan=FoldPlan(**begun["bags"]),
+        fold_plan=FoldPlan(**(begun.get("fold_plan") or begun["bags"])),
         key=begun["key"],
         decision=decision,
         money=bill.money,

@@ -146,8 +146,8 @@ class LightGBM:
 
         first_code = rows.X.numbers.shape[1]
         return lightgbm.Dataset(
-            name=joined(rows.X),
-            frame=self.answers.encode(rows.y),
+            joined(rows.X),
+            self.answers.encode(rows.y),
             weight=unit_weight(rows),
             categorical_feature=list(range(first_code, first_code + len(rows.X.sizes))),
             params=settings,
