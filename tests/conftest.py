@@ -3,8 +3,10 @@
 import dataclasses
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pandas as pd
@@ -12,8 +14,11 @@ import pytest
 
 import automl
 import search_spaces
-from automl import Result
+from automl import Result, stages
+from automl.options import Options
 from cluster import contracts
+from cluster.cores import cores
+from cluster.local import LocalPool
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell: Ctrl-C is tested too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,13 +40,6 @@ def customers() -> pd.DataFrame:
     return pd.read_csv(CUSTOMERS)
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """One run on the bundled table, repeatable because it counts trials."""
-    folder = tmp_path_factory.mktemp("runs") / "customers"
-    return automl.fit(CUSTOMERS, target="churned", budget="5 trials", run_dir=folder, verbose=0)
-
-
 @pytest.fixture
 def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks on images and sounds are small and learn for a moment: enough for what tests make."""
@@ -52,6 +50,57 @@ def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
         starts["steps"] = dataclasses.replace(family.space["steps"], low=1, start=COURSE)
         for knob, value in starts.items():
             monkeypatch.setitem(family.space, knob, value)
+
+
+class Lasting(LocalPool):
+    """Workers that stay for the next run: nearly all of a small fit's seconds are the imports of new ones."""
+
+    def __exit__(self, *_: object) -> None:
+        while self.running or self.queued:
+            self.wait(1.0)
+        self.wait(0.0)
+
+
+@pytest.fixture(scope="session")
+def lasting_pools() -> Iterator[dict[int, Lasting]]:
+    """Pools that stay for all tests of this process, by their workers."""
+    pools: dict[int, Lasting] = {}
+    yield pools
+    for pool in pools.values():
+        pool.close()
+
+
+@contextmanager
+def sharing(lasting_pools: dict[int, Lasting]) -> Iterator[None]:
+    """Runs in this process take the workers that stay."""
+    opened = stages.open_pool
+
+    def open_lasting(options: Options, preload: Sequence[str]) -> tuple[Any, list[str]]:
+        if options.cluster not in ("auto", "local") or "RAY_ADDRESS" in os.environ:
+            return opened(options, preload)
+        count = options.workers or cores()
+        if count not in lasting_pools:
+            lasting_pools[count] = Lasting(count, preload=("automl.search.trial", *stages.PRELOAD))
+        return lasting_pools[count], []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("automl.stages.open_pool", open_lasting)
+        yield
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, lasting_pools: dict[int, Lasting]) -> Result:
+    """One run on the bundled table, repeatable because it counts trials."""
+    folder = tmp_path_factory.mktemp("runs") / "customers"
+    with sharing(lasting_pools):
+        return automl.fit(CUSTOMERS, target="churned", budget="5 trials", run_dir=folder, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def lasting_workers(lasting_pools: dict[int, Lasting]) -> Iterator[None]:
+    """Runs of these tests share their workers; what happens to workers is tested elsewhere."""
+    with sharing(lasting_pools):
+        yield
 
 
 @pytest.fixture(scope="session")

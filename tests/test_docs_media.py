@@ -18,6 +18,8 @@ from search_spaces import contracts
 from search_spaces.neural import vision
 from search_spaces.spec import Family, Matrix, Media, Rows, Run, Shape, Task, starts
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 ROOT = Path(__file__).parent.parent
 ADDING = (ROOT / "docs" / "adding-a-network.md").read_text()
 USING = (ROOT / "docs" / "images-and-sounds.md").read_text()

@@ -19,6 +19,8 @@ from automl.records import Calibration
 from automl.result import BundleResult
 from automl.scoring import metrics
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 
 def table(rows: int = 240, seed: int = 0) -> pd.DataFrame:
     """Two classes, three classes and a number, all of them from x and z."""

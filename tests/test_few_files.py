@@ -18,6 +18,8 @@ from automl.records import Fold, Member, Plan, Spent, Trial, TrialStatus
 from automl.refit.members import Refitter
 from automl.scoring.metrics import get
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 pytest.importorskip("PIL.Image")
 FILES = 120
 SURE = {"svm": 0.30, "linear": 0.35, "convnet": 0.30, "constant": 0.5}  # share of files each is wrong about

@@ -21,6 +21,8 @@ from automl.report import columns
 from automl.runtime.folder import RunFolder
 from cluster.pool import Grant
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 
 def table(rows: int = 300, seed: int = 0) -> pd.DataFrame:
     """The class rests on a number most, less on a date's month, and not at all on the rest."""

@@ -27,6 +27,8 @@ from automl.report.gather import mistakes
 from automl.report.gather.mistakes import HeldOutPredictions, confusion, examples, held_out
 from automl.scoring.metrics import get
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 # --- counting --------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,8 @@ import automl
 from automl.doors.cli import main
 from automl.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 Image = pytest.importorskip("PIL.Image")
 soundfile = pytest.importorskip("soundfile")
 RATE = 8000

@@ -22,6 +22,8 @@ from automl.modalities import mixture
 from automl.options import Options
 from automl.result import Result
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 ROWS, SIDE, RATE, SAMPLES = 96, 24, 8000, 1600
 FILES = ("front", "back", "call")
 PARTS = (*FILES, "weight_kg")

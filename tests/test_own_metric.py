@@ -28,6 +28,8 @@ from automl.scoring.folds import make_folds
 from automl.scoring.metrics import Metric
 from automl.scoring.own_metric import MetricTrial
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 ROWS = 300
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.gamma(2.0, 3.0, ROWS)

@@ -15,6 +15,8 @@ from automl.doors.cli.parser import build
 from automl.options import Options
 from automl.records import Dataset
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 
 def payments(rows: int, seed: int) -> pd.DataFrame:
     """Eight in a hundred are fraud, and no row is more likely fraud than not."""

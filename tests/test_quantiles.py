@@ -17,6 +17,8 @@ from automl.errors import InputError, OptionError
 from automl.scoring import metrics
 from automl.scoring.losses import pinball_of
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 LEVELS = (0.1, 0.5, 0.9)
 
 

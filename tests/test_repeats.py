@@ -15,6 +15,8 @@ from automl.modalities.mixture import Raw
 from automl.modalities.table.repeats import Repeats, judge
 from automl.options import Options
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 ROWS = 4_000
 
 

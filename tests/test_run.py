@@ -23,7 +23,7 @@ from automl.search.steps import Attempt
 from automl.search.trial import FoldResult
 from automl.stages import preload
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lasting_workers")]
 
 
 def test_a_run_leaves_its_whole_story_in_its_folder(finished: Result) -> None:

@@ -18,6 +18,8 @@ from automl.report import targets as page
 from automl.result import BundleResult, open_run
 from automl.runtime.clock import Clock
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 QUICK = {"families": "linear", "verbose": 0}
 
 

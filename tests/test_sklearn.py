@@ -23,31 +23,18 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import automl
 from automl import AutoMLClassifier, AutoMLRegressor
 from automl.errors import InputError, OptionError
-from cluster.local import LocalPool
 
 ROOT = Path(__file__).parent.parent
 QUICK: dict[str, Any] = {"families": ("linear",), "workers": 1}
 
 
-class Lasting(LocalPool):
-    """Workers that stay for the next run: nearly all of a small fit's seconds are the imports of new ones."""
-
-    def __exit__(self, *_: object) -> None:
-        while self.running or self.queued:
-            self.wait(1.0)
-        self.wait(0.0)
-
-
 @pytest.fixture(scope="module", autouse=True)
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for the runs of all tests, and one worker for them."""
+def workplace(tmp_path_factory: pytest.TempPathFactory, lasting_workers: None) -> Iterator[Path]:
+    """A folder for the runs of all tests, and workers for them."""
     folder = tmp_path_factory.mktemp("estimators")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        pool = Lasting(1, preload=("automl.search.trial",))
-        patch.setattr("automl.stages.open_pool", lambda options, preload: (pool, []))
         yield folder
-        pool.close()
 
 
 def numbers(rows: int) -> tuple[np.ndarray, np.ndarray]:

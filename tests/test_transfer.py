@@ -21,6 +21,8 @@ from automl.modalities.mixture import read
 from automl.options import Options
 from automl.records import Column, Decision, Kind, Profile
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("transformers")
 

@@ -19,6 +19,8 @@ from automl.report.gather.story import command
 from automl.runtime.folder import RunFolder
 from automl.runtime.resume import options_of
 
+pytestmark = pytest.mark.usefixtures("lasting_workers")
+
 QUICK: dict[str, Any] = {"families": ("linear",), "workers": 1, "verbose": 0}
 
 
