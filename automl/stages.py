@@ -25,7 +25,9 @@ from automl.options import Options
 from automl.records import Audit, Dataset, Decision, Profile
 from automl.refit import finish
 from automl.report import write
-from automl.report.gather import examples, importance, story
+from automl.report.gather import examples, importance, mistakes, story
+from automl.report.inputs import ReportInputs
+from automl.report.sections.mistakes import SamplesJson
 from automl.result import Result
 from automl.runtime import invoice
 from automl.runtime.clock import CHOSEN_S, REFIT_SHARE, Clock
@@ -71,7 +73,7 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
             context.look_around()  # a budget so small that no trial begins has its bill too
             inputs = _search(task, options, context, earlier.past if earlier else None)
             facts = _conclude(task, options, inputs, moment)
-            write(story.report(facts, clock, folder), folder.path)
+            write(story.report(facts), folder.path)
             journal.write(CLOSED, {})
     result = Result(folder.path)
     listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
@@ -92,7 +94,7 @@ def _search(task: _Task, options: Options, context: RunContext, past: Past | Non
     )  # fmt: skip
 
 
-def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment: str) -> story.ReportInputs:
+def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment: str) -> ReportInputs:
     """The model that is returned, and all that the report says of it."""
     context, clock, journal = inputs.context, inputs.context.clock, inputs.context.journal
     until = clock.until - CHOSEN_S - task.ready.metric.wait_s
@@ -105,10 +107,11 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
     _enter(clock, context.watcher, "report", journal)
     context.read_meter()
     bill = invoice.of(context.folder.events(), clock.elapsed, load_rates(options.rates))
-    return story.ReportInputs(
+    return ReportInputs(
         options=options, dataset=task.dataset, profile=task.profile, audit=task.audit, decision=task.decision,
         trials=inputs.trials, comparison=inputs.comparison, end=end, started=moment,
-        interrupted=context.interrupt.asked, source=task.source, bill=bill, samples=shown, importance=weighed,
+        interrupted=context.interrupt.asked, source=task.source, bill=bill, clock=clock, folder=context.folder,
+        confusion=mistakes.gather(inputs, end.chosen), samples=shown, importance=weighed,
     )  # fmt: skip
 
 
@@ -193,7 +196,7 @@ def _begin(task: _Task, options: Options) -> RunFolder:
     return folder
 
 
-def _show(inputs: finish.FinishInputs, end: finish.Selection) -> examples.Samples | None:
+def _show(inputs: finish.FinishInputs, end: finish.Selection) -> SamplesJson | None:
     """What the model makes of some of what was decoded."""
     if not inputs.dataset.decoded:
         return None

@@ -17,7 +17,7 @@ from automl.explain.permutation import AskedTrial, Ground, ImportanceRequest, Pa
 from automl.modalities.mixture import Raw, learn_schema
 from automl.modalities.table.kinds import describe
 from automl.records import Calibration, Profile
-from automl.report import columns
+from automl.report.sections import columns
 from automl.runtime.folder import RunFolder
 from cluster.pool import Grant
 

@@ -19,12 +19,13 @@ from test_media_run import save_pictures, save_sounds
 from test_report import HOSTILE, Page, sample
 
 import automl
-from automl import records
 from automl.errors import InputError
+from automl.plain import as_json
 from automl.records import Calibration, Candidate, Score
-from automl.report import draw, paint, samples
-from automl.report.gather import mistakes
+from automl.report import draw
+from automl.report.gather import mistakes, paint
 from automl.report.gather.mistakes import HeldOutPredictions, confusion, examples, held_out
+from automl.report.sections import mistakes as section
 from automl.scoring.metrics import get
 
 pytestmark = pytest.mark.usefixtures("lasting_workers")
@@ -214,16 +215,16 @@ def test_many_classes_fit_on_the_page() -> None:
     found = confusion(
         HeldOutPredictions(random.integers(0, 40, 5000), random.integers(0, 40, 5000), None), list(range(40))
     )
-    html = draw(sample() | {"confusion": records.as_json(found)})
+    html = draw(sample() | {"confusion": as_json(found)})
     assert len(html.encode()) < 250_000
     assert 'class="confusion tight"' in html
 
 
 def test_pictures_become_part_of_the_page(tmp_path: Path) -> None:
     """From the folder of the run, by their plain names; what is not there, or elsewhere, is left out."""
-    (tmp_path / samples.FOLDER).mkdir()
+    (tmp_path / section.FOLDER).mkdir()
     content = paint.image(np.zeros((4, 4, 1), np.uint8)).content
-    (tmp_path / samples.FOLDER / "01.png").write_bytes(content)
+    (tmp_path / section.FOLDER / "01.png").write_bytes(content)
     (tmp_path / "secret.png").write_bytes(content)
     report = sample()
     file = report["samples"]["files"][0]
@@ -240,9 +241,9 @@ def test_pictures_become_part_of_the_page(tmp_path: Path) -> None:
 
 def test_a_sample_says_what_was_told_and_what_it_is() -> None:
     """In words beside its picture."""
-    told = [card.told for card in samples.cards(sample(), None)]
+    told = [card.told for card in section.cards(sample(), None)]
     assert told == ["said cat, 98 % sure; it is dog (1 %)", "dog, rightly, 51 % sure"]
-    assert samples._said({"answer": 2.5, "prediction": 3.25, "probability": None}) == "said 3.25; it is 2.5"
+    assert section._said({"answer": 2.5, "prediction": 3.25, "probability": None}) == "said 3.25; it is 2.5"
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------
@@ -333,7 +334,7 @@ def test_what_cannot_be_explained_is_a_note_and_not_the_end(
     pytest.importorskip("PIL")
     from automl.report.gather import examples as gathering
 
-    monkeypatch.setattr(gathering, "Look", lambda *_: "not what the worker expects")
+    monkeypatch.setattr(gathering, "LookRequest", lambda *_: "not what the worker expects")
     data = save_pictures(tmp_path / "data", 12)
     automl.fit(data, budget="1 trials", families=("linear",), run_dir=tmp_path / "run", verbose=0)
     found = json.loads((tmp_path / "run" / "report.json").read_text())["samples"]

@@ -6,7 +6,10 @@ import copy
 import json
 import math
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 from hypothesis import given
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from automl import records
 from automl.plain import as_json
 from automl.report import axes, draw, schema, words, write
-from automl.report import charts as pictures
+from automl.report.sections import cost, frontier, verdict
 
 HOSTILE = (
     "</title></style><script>alert('x')</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202eüß漢字\U0001f600\udc80"
@@ -33,11 +36,18 @@ def score(value: float, half: float = 0.01, metric: str = "roc_auc") -> dict:
 
 def model(name: str, value: float, row_ms: float, on_frontier: bool, picks: tuple[str, ...] = ()) -> dict:
     return {
-        "name": name, "families": ["lightgbm", "linear"], "score": score(value), "fit_s": 12.5, "row_ms": row_ms,
-        "batch_ms": 3.9, "size_mb": 1.3, "lean_ms": 0.5, "lean_mb": 0.3,
+        "name": name, "families": ["lightgbm", "linear"], "weights": {"2": 1.0}, "score": score(value), "fit_s": 12.5,
+        "row_ms": row_ms, "batch_ms": 3.9, "size_mb": 1.3, "lean_ms": 0.5, "lean_mb": 0.3,
         "on_frontier": on_frontier, "picks": list(picks), "within_ms": 5.0, "kept": {"2": 3},
-        "readout": {"slope": 0.8, "shift": 0.1, "label_weights": [0.31, 0.69], "log_loss_gain": 0.0021,
-                    "label_gain": 0.043},
+        "readout": {"slope": 0.8, "shift": 0.1, "floor": 0.0, "shares": [], "label_weights": [0.31, 0.69],
+                    "log_loss_gain": 0.0021, "label_gain": 0.043},
+    }  # fmt: skip
+
+
+def fold(number: int, error: float) -> dict:
+    return {
+        "fold": number, "error": error, "is_cut": False, "fit_s": 1.5, "batch_s": 0.004, "row_s": 0.001,
+        "size_mb": 0.3, "rounds": 120,
     }  # fmt: skip
 
 
@@ -45,7 +55,9 @@ def trial(number: int, status: str, value: float | None, message: str = "") -> d
     return {
         "number": number, "family": ("lightgbm", "linear", "mlp")[number % 3], "presented": "rich, 40% of the rows",
         "status": status, "because": "search",
-        "score": value, "folds_done": 0 if value is None else 5, "cpu_s": 2.0 + number, "wall_s": 1.0 + number,
+        "score": value, "folds_done": 0 if value is None else 5, "params": {"trees": 300},
+        "folds": [] if value is None else [fold(k, 1 - value) for k in range(5)],
+        "cpu_s": 2.0 + number, "wall_s": 1.0 + number,
         "peak_mb": 310.0, "message": message, "retries": 0, "parent": None, "finished_s": 1.5 * (number + 1),
     }  # fmt: skip
 
@@ -91,6 +103,7 @@ def sample() -> dict:
             model("linear #1", 0.80, 0.05, True, ("fastest",)),
             model("mlp #5", 0.79, 3.0, False),
         ],
+        "arena": {"folds": [0, 1, 2, 3, 4], "rows": 2500, "tied": [["lightgbm #2", "linear #1"]]},
         "trials": [
             trial(0, "done", 0.84), trial(1, "done", 0.80), trial(2, "done", 0.853), trial(3, "partial", 0.90),
             trial(4, "failed", None, "ValueError: infinity in 'income'"), trial(5, "late", None),
@@ -226,27 +239,52 @@ def test_what_the_run_found_can_be_read_on_the_page():
     assert text.index("this column tells the answer") < text.index("the smaller class has 27 %")  # danger before info
 
 
+def misfits(value: object, hint: object, where: str = "") -> Iterator[str]:
+    """Where a JSON value is not what its hint says; null is allowed everywhere."""
+    if value is None or hint is Any:
+        return
+    kind, parts = get_origin(hint) or hint, get_args(hint)
+    if kind is UnionType:
+        yield from misfits(value, next(one for one in parts if one is not NoneType), where)
+    elif is_typeddict(kind):
+        hints = get_type_hints(kind)
+        yield from (f"{where}.{key} is unknown" for key in value if key not in hints)
+        yield from (f"{where}.{key} is missing" for key in hints if key not in value)
+        for key in hints.keys() & value.keys():
+            yield from misfits(value[key], hints[key], f"{where}.{key}")
+    elif kind in (list, dict):
+        if not isinstance(value, kind):
+            yield f"{where} is {value!r}"
+            return
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from misfits(item, parts[-1], f"{where}[{key}]")
+    elif isinstance(value, bool) != (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
+        yield f"{where} is {value!r}"
+
+
 def test_the_sample_has_every_key_that_the_schema_names():
-    """What these tests draw is what the schema promises, level by level."""
-    report, hints = (
-        sample(),
-        {name: vars(schema)[f"{name}Json"] for name in ("Run", "Verdict", "Data", "Decision", "Cost")},
-    )
-    assert set(report) == set(schema.Report.__annotations__)
-    for name, part in hints.items():
-        assert set(report[name.lower()]) == set(part.__annotations__)
-    assert set(report["cost"]["invoice"]) == set(schema.InvoiceJson.__annotations__)
-    assert set(report["confusion"]) == set(schema.ConfusionJson.__annotations__)
-    assert set(report["samples"]) == set(schema.SamplesJson.__annotations__)
-    assert all(set(file) == set(schema.SampleJson.__annotations__) for file in report["samples"]["files"])
-    assert set(report["importance"]) == set(schema.ImportanceJson.__annotations__)
-    assert all(set(one) == set(schema.ColumnJson.__annotations__) for one in report["importance"]["columns"])
-    assert set(report["leaderboard"][0]) == set(schema.CandidateJson.__annotations__)
-    assert set(report["leaderboard"][0]["readout"]) == set(schema.ReadoutJson.__annotations__)
-    assert set(report["leaderboard"][0]) - {"families"} == set(records.Candidate.__dataclass_fields__) - {"weights"}
-    assert set(report["trials"][0]) == set(schema.TrialJson.__annotations__)
-    assert set(score(0.5)) == set(schema.ScoreJson.__annotations__)
+    """What these tests draw is what the sections promise, level by level, key by key and type by type."""
+    report = sample()
+    assert list(schema.Report.__annotations__) == list(schema.ORDER)
+    assert list(misfits(report, schema.Report)) == []
+    assert set(report["leaderboard"][0]) - {"families"} == set(records.Candidate.__dataclass_fields__)
+    assert set(report["leaderboard"][0]["readout"]) == set(records.Calibration.__dataclass_fields__)
     assert set(report["audit"][0]) == set(records.Finding.__dataclass_fields__)
+    assert set(report["trials"][0]["folds"][0]) == set(records.Fold.__dataclass_fields__) - {"predictions"}
+    assert list(misfits(report | {"run": report["run"] | {"seconds": "61"}, "x": 1}, schema.Report)) == [
+        ".x is unknown",
+        ".run.seconds is '61'",
+    ]
+
+
+def test_a_run_holds_what_the_schema_names(finished):
+    """Every key of a real report, in this order, is named with its type; nothing is left out but what others write."""
+    report = json.loads((finished.folder / "report.json").read_text(encoding="utf-8"))
+    assert tuple(report) == schema.ORDER
+    found = set(misfits(report, schema.Report))
+    means = {f".decision.evidence[{at}].score" for at in range(len(report["decision"]["evidence"]))}
+    free = {f"{place}.{key} is missing" for place in means for key in ("low", "high", "level", "optimism")}
+    assert found - free == {".verdict.sentence is missing"}
 
 
 def test_the_page_is_drawn_from_the_json_alone(tmp_path):
@@ -339,7 +377,7 @@ def test_a_long_run_stays_a_page_that_opens():
 
 def test_the_frontier_picture_tells_chosen_members_and_dominated_apart():
     """The chosen model has its own shape, members a line through them, and the baseline its own line or note."""
-    picture = pictures.frontier(sample(), 900)
+    picture = frontier.frontier(sample(), 900)
     assert picture.count('<path class="chosen"') == 1
     assert picture.count('<circle class="member"') == 1
     assert picture.count('class="dominated"') == 1
@@ -348,34 +386,34 @@ def test_the_frontier_picture_tells_chosen_members_and_dominated_apart():
     assert "without a model: roc_auc 0.5, below this picture" in picture
     with_baseline = sample()
     with_baseline["leaderboard"].append(model("constant", 0.5, 1e-4, True))
-    assert pictures.frontier(with_baseline, 900) == picture  # it would stretch both axes; the note stands for it
+    assert frontier.frontier(with_baseline, 900) == picture  # it would stretch both axes; the note stands for it
     near = replaced(sample(), ("verdict", "baseline"), score(0.79, 0.0))
-    assert 'class="baseline"' in pictures.frontier(near, 900)
+    assert 'class="baseline"' in frontier.frontier(near, 900)
 
 
 def test_better_is_up_or_down_as_the_metric_says():
     """Pixels grow downwards: a larger value is drawn higher, and the label says which way is better."""
-    picture = pictures.frontier(sample(), 900)
+    picture = frontier.frontier(sample(), 900)
     chosen = float(re.search(r'<path class="chosen" d="M[\d.]+ ([\d.]+)l', picture)[1])
     member = float(re.search(r'<circle class="member" cx="[\d.]+" cy="([\d.]+)"', picture)[1])
     assert chosen < member
     assert "higher is better" in picture
     lower = replaced(sample(), ("verdict", "score", "higher_is_better"), False)
-    assert "lower is better" in pictures.frontier(lower, 900)
+    assert "lower is better" in frontier.frontier(lower, 900)
 
 
 def test_one_awful_model_does_not_press_the_others_together():
     """A value far below is an arrow at the edge; the scale belongs to the models worth a look."""
     report = sample()
     report["leaderboard"].append(model("broken", -1e6, 1.0, False))
-    picture = pictures.frontier(report, 900)
+    picture = frontier.frontier(report, 900)
     assert re.search(r'class="dominated" d="M[\d.]+ [\d.]+h9l-4.5 6z"', picture)
     assert ">0.8<" in picture or ">0.80<" in picture
 
 
 def test_the_curve_only_ever_gets_better_and_ignores_partial_trials():
     """Trial 3 scored 0.90 on some folds only: it neither leads nor is drawn; failed ones are crosses."""
-    picture = pictures.progress(sample(), 900)
+    picture = cost.progress(sample(), 900)
     heights = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", re.search(r'class="step" d="([^"]+)"', picture)[1])]
     assert heights == sorted(heights, reverse=True)
     assert "the best, 0.853, within" in picture
@@ -384,10 +422,10 @@ def test_the_curve_only_ever_gets_better_and_ignores_partial_trials():
 
 def test_bars_account_for_every_second_and_for_what_was_lost():
     """Stages add up to the run; a family's lost part is its failed, late and lost trials."""
-    stages = pictures.stage_bars(sample())
+    stages = cost.stage_bars(sample())
     assert [bar.label for bar in stages] == ["load", "search", "refit", "everything else"]
     assert sum(bar.length for bar in stages) == pytest.approx(61.4)
-    families = {bar.label: bar for bar in pictures.family_bars(sample())}
+    families = {bar.label: bar for bar in cost.family_bars(sample())}
     assert (families["linear"].length, families["linear"].lost) == (9.0, 6.0)  # trials 1 and 4; 4 failed
     assert families["linear"].note == "2 trials, 1 for nothing"
 
@@ -458,21 +496,21 @@ def test_the_verdict_admits_what_it_must():
 
 def test_how_well_quantiles_hold_is_told_in_words():
     """What each promises beside what it held; nothing where there are none."""
-    told = words.coverage(sample())
+    told = verdict.coverage(sample())
     assert told == "Of the held-out answers, 12 % at or below the 0.1 quantile, 88 % at or below the 0.9 quantile."
-    assert words.coverage(replaced(sample(), ("verdict", "coverage"), [])) == ""
-    assert words.coverage(replaced(sample(), ("verdict", "coverage"), [None, {"share": None}, 3])) == ""
+    assert verdict.coverage(replaced(sample(), ("verdict", "coverage"), [])) == ""
+    assert verdict.coverage(replaced(sample(), ("verdict", "coverage"), [None, {"share": None}, 3])) == ""
 
 
 def test_what_was_done_to_probabilities_and_labels_is_told_in_words():
     """The threshold, the class, both gains and where they were measured; nothing where nothing was done."""
-    text = words.readout(sample())
+    text = verdict.readout(sample())
     assert "labelled 'yes' above a probability of 0.31 instead of 0.5; that gains 0.043 roc_auc" in text
     assert "log loss 0.0021 lower on rows not learned from" in text
     assert text in " ".join(" ".join(Page(draw(sample())).text).split())
     plain = sample()
     plain["leaderboard"][0]["readout"] = as_json(records.Calibration())
-    assert words.readout(plain) == ""
+    assert verdict.readout(plain) == ""
     plain["leaderboard"][0]["readout"]["label_weights"] = [0.2, 0.3, 0.5]
-    assert words.readout(plain).startswith("Labels favour some classes")
-    assert words.readout({}) == ""
+    assert verdict.readout(plain).startswith("Labels favour some classes")
+    assert verdict.readout({}) == ""

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from automl.plain import as_json
-from automl.report import environment, put
+from automl.report.page import environment, put, source
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -36,7 +35,6 @@ def draw(report: Mapping[str, Any]) -> str:
 
 @cache
 def _page() -> Template:
-    source = resources.files("automl.report").joinpath("targets.html.j2").read_text(encoding="utf-8")
     made = environment()
     made.filters["link"] = lambda path: quote(str(path), errors="replace")
-    return made.from_string(source)
+    return made.from_string(source("targets.html.j2"))

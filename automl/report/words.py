@@ -104,6 +104,11 @@ def part(mapping: Any, *keys: str) -> Any:
     return mapping
 
 
+def each(value: Any) -> list[Any]:
+    """The items of a list; none where there is no list."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
 def ends(score: Any) -> tuple[float | None, float | None]:
     """The bounds of a score's interval."""
     return finite(part(score, "low")), finite(part(score, "high"))
@@ -159,37 +164,6 @@ def chosen_row(report: Any) -> Mapping[str, Any]:
     row = next((row for row in rows if isinstance(row, Mapping) and row.get("name") == name), {})
     measured = saved.items() if isinstance(saved, Mapping) else ()
     return {**row, **{key: value for key, value in measured if value is not None}}
-
-
-def readout(report: Any) -> str:
-    """What was done to the chosen model's probabilities, and where its labels change; empty where nothing was."""
-    found = part(chosen_row(report), "readout")
-    weights, told = part(found, "label_weights"), []
-    classes, metric = part(report, "data", "classes"), short(part(report, "verdict", "score", "metric") or "score")
-    gain = f"that gains {number(part(found, 'label_gain'), 2)} {metric} on rows it was not chosen on"
-    if isinstance(weights, list) and len(weights) == 2 and None not in map(finite, weights) and sum(weights) > 0:
-        place = 0 if part(report, "data", "positive") == 0 else 1
-        is_named = isinstance(classes, list) and len(classes) == 2
-        label = f"'{short(classes[place])}'" if is_named else ("the first class", "the second class")[place]
-        threshold = number(weights[1 - place] / sum(weights), 2)
-        told.append(f"A row is labelled {label} above a probability of {threshold} instead of 0.5; {gain}.")
-    elif isinstance(weights, list) and weights:
-        told.append(f"Labels favour some classes: each probability is weighted before the largest wins; {gain}.")
-    saved = finite(part(found, "log_loss_gain"))
-    if saved:
-        told.append(f"Probabilities are calibrated: log loss {number(saved, 2)} lower on rows not learned from.")
-    return " ".join(told)
-
-
-def coverage(report: Any) -> str:
-    """How well the quantiles hold: the share of held-out answers below each; empty where there are none."""
-    rows = part(report, "verdict", "coverage")
-    shares = [
-        f"{percent(part(row, 'share'))} at or below the {number(part(row, 'level'))} quantile"
-        for row in (rows if isinstance(rows, list) else [])
-        if finite(part(row, "share")) is not None
-    ]
-    return f"Of the held-out answers, {', '.join(shares)}." if shares else ""
 
 
 def _is_clear(score: Any, without: float) -> bool:

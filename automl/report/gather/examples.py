@@ -7,7 +7,6 @@ as far as the clock leaves time. Nothing in here may end a run: what goes wrong 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +17,9 @@ from automl.modalities.mixture import Shown
 from automl.records import Candidate
 from automl.refit.finish import FinishInputs, wait_for
 from automl.refit.measure import Looked, LookRequest, look
-from automl.report import paint
+from automl.report.gather import paint
 from automl.report.gather.mistakes import Example, HeldOutPredictions, examples, held_out
-from automl.report.samples import FOLDER
+from automl.report.sections.mistakes import FOLDER, SampleJson, SamplesJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.runtime.folder import write_whole
 from cluster.pool import Job, Status
@@ -29,17 +28,7 @@ from search_spaces.spec import Media
 LONGEST_S = 60.0  # of a run that counts trials
 
 
-@dataclass
-class Samples:
-    """What report.json holds of them (report/schema.py: SamplesJson)."""
-
-    kind: str
-    files: list[dict[str, Any]] = field(default_factory=list)
-    explained: str | None = None
-    notes: list[str] = field(default_factory=list)
-
-
-def gather(inputs: FinishInputs, chosen: Candidate) -> Samples | None:
+def gather(inputs: FinishInputs, chosen: Candidate) -> SamplesJson | None:
     """Examples of the chosen model's held-out answers, their pictures in the run folder; None for tables.
 
     Where several columns were decoded, the first is drawn.
@@ -51,9 +40,11 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> Samples | None:
     told = examples(held)
     places = inputs.comparison.rows[[example.row for example in told]]
     blocks = {name: _in_memory(own.block.take(places)) for name, own in inputs.dataset.decoded.items()}
-    samples = Samples(one.codec.kind)
+    files: list[SampleJson] = []
+    notes: list[str] = []
+    samples: SamplesJson = {"kind": one.codec.kind, "files": files, "explained": None, "notes": notes}
     if len(blocks) > 1:
-        samples.notes.append(f"shown is column {column!r}; Model.explain(data, column=...) looks into the others")
+        notes.append(f"shown is column {column!r}; Model.explain(data, column=...) looks into the others")
     folder = inputs.context.folder.path / FOLDER
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -61,8 +52,8 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> Samples | None:
         shown = mixture.show(one.codec, blocks[column])
         for at, (example, place) in enumerate(zip(told, places.tolist(), strict=True)):
             name = _name(inputs.dataset.frame[column].iloc[place], place)
-            samples.files.append({"name": name, **_told(example, held, inputs), "seconds": shown[at].seconds})
-            samples.files[-1]["picture"] = _write(folder, f"{at + 1:02d}", _painted(shown[at]))
+            files.append({"name": name, **_told(example, held, inputs), "seconds": shown[at].seconds})
+            files[-1]["picture"] = _write(folder, f"{at + 1:02d}", _painted(shown[at]))
         asked = LookRequest(
             str(inputs.model), inputs.dataset.frame.iloc[places], column, blocks,
             tuple(int(held.said[example.row]) for example in told)
@@ -70,16 +61,16 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> Samples | None:
         )  # fmt: skip
         looked = _look(inputs, asked)
         if isinstance(looked, str):
-            samples.notes.append(looked)
+            notes.append(looked)
             return samples
-        samples.explained = looked.told
+        samples["explained"] = looked.told
         for at, heat in enumerate(looked.maps):
             painted = paint.looked(shown[at].plane, heat, is_sound=shown[at].pixels is None)
-            samples.files[at]["heat"] = _write(folder, f"{at + 1:02d}-looked", painted)
+            files[at]["heat"] = _write(folder, f"{at + 1:02d}-looked", painted)
         if len(looked.maps) < len(told):
-            samples.notes.append(f"time was left to look into {len(looked.maps)} of {len(told)} files only")
+            notes.append(f"time was left to look into {len(looked.maps)} of {len(told)} files only")
     except (OSError, MemoryError) as error:
-        samples.notes.append(f"not all pictures could be made: {error}")
+        notes.append(f"not all pictures could be made: {error}")
     return samples
 
 
@@ -115,10 +106,10 @@ def _name(cell: Any, place: int) -> str:
     return Path(cell).name if isinstance(cell, str) else f"row {place + 1}"
 
 
-def _told(example: Example, held: HeldOutPredictions, inputs: FinishInputs) -> dict[str, Any]:
+def _told(example: Example, held: HeldOutPredictions, inputs: FinishInputs) -> SampleJson:
     """What was right, what was said, and how sure it was."""
     y, said, classes = held.y[example.row].item(), held.said[example.row].item(), inputs.profile.classes
-    facts = {"kind": example.kind, "picture": None, "heat": None}
+    facts: SampleJson = {"kind": example.kind, "picture": None, "heat": None}
     if held.shares is None:
         return {**facts, "answer": y, "prediction": said, "probability": None, "answer_probability": None}
     shares = held.shares[example.row]

@@ -7,7 +7,7 @@ may end a run: what is not known becomes a note.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -35,11 +35,12 @@ from automl.model.predictor import Model
 from automl.options import Options
 from automl.records import Candidate, Dataset
 from automl.refit.finish import FinishInputs, wait_for
+from automl.report.sections.columns import ImportanceJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.runtime.folder import RunFolder
 from automl.scoring import metrics
 from automl.scoring.folds import Folds
-from automl.scoring.metrics import sample_rows
+from automl.scoring.metrics import Metric, sample_rows
 from cluster.pool import Grant, Job, Status
 from search_spaces.spec import Task
 
@@ -50,25 +51,13 @@ MOST_PREDICTIONS = 40_000  # in a run that counts trials: ten columns of 800 row
 NO_COLUMNS = "there is no column beside the images or sounds; Model.explain tells where in a file the model looks"
 
 
-@dataclass(kw_only=True)
-class Importance:
-    """What report.json holds of it (report/schema.py: ImportanceJson)."""
-
-    metric: str
-    higher_is_better: bool
-    rows: int = 0
-    repeats: int = 0
-    columns: list[dict[str, Any]] = field(default_factory=list)  # what the model rests on most comes first
-    missing: int = 0  # columns that were not measured
-    notes: list[str] = field(default_factory=list)
-
-
-def gather(inputs: FinishInputs, chosen: Candidate) -> Importance:
+def gather(inputs: FinishInputs, chosen: Candidate) -> ImportanceJson:
     """Measured on the chosen model's held-out rows by the promised return; counted in trials, the same whenever."""
     metric = inputs.ready.metric.own.proxy if inputs.ready.metric.own else inputs.ready.metric
-    found = Importance(metric=metric.name, higher_is_better=metric.higher_is_better)
+    found = _nothing(metric, 0)
     if inputs.ready.metric.own:
-        found.notes.append(f"measured by {metric.name}: {inputs.ready.metric.name}, a function, stays with its driver")
+        own = inputs.ready.metric.name
+        found["notes"].append(f"measured by {metric.name}: {own}, a function, stays with its driver")
     shared, folder = inputs.ready.shared, inputs.context.folder
     most = inputs.ready.prior.asked_rows
     (folder.path / LATER).unlink(missing_ok=True)  # of an earlier end of this run
@@ -78,15 +67,15 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> Importance:
     key = _key(shared.raw.take(rows), shared.y[rows], None if shared.weight is None else shared.weight[rows], fold)
     folder.write_json(HELD, {"rows": rows, "folds": fold, "key": key})
     columns = places(inputs.ready.schema)
-    found.missing = len(columns)
+    found["missing"] = len(columns)
     if not columns:
-        found.notes.append(NO_COLUMNS)
+        found["notes"].append(NO_COLUMNS)
         return found
     effort = _effort(inputs, len(rows), len(columns))
     left = inputs.context.clock.left(WRITTEN_S + ANSWERED_S)
     if inputs.context.interrupt.asked or left < LEAST_ASKED_S:
         why = "the run was interrupted" if inputs.context.interrupt.asked else "no time was left"
-        found.notes.append(f"{why}, so no column was shuffled; ask with automl importance, or feature_importance()")
+        found["notes"].append(f"{why}, so no column was shuffled; ask with automl importance, or feature_importance()")
         return found
     some = sample_rows(shared.y[rows], effort.rows)
     names = {t.plan.number: t.plan.family for t in inputs.trials}
@@ -105,23 +94,23 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> Importance:
     )
     told = _asked(inputs, ask, left)
     if isinstance(told, str):
-        found.notes.append(told)
+        found["notes"].append(told)
         return found
     return _filled(found, told, columns)
 
 
-def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: Model, data: Any) -> Importance:
+def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: Model, data: Any) -> ImportanceJson:
     """Measured in full on the run's own data, read again; data that is not the same is refused."""
     from threadpoolctl import threadpool_limits
 
     score, columns = report["verdict"]["score"], places(model.schema)
     name = score["metric"] if score["metric"] in metrics.names(cast(Task, model.task)) else _proxy(model)
     metric = metrics.get(name, model.levels)
-    found = Importance(metric=metric.name, higher_is_better=metric.higher_is_better, missing=len(columns))
+    found = _nothing(metric, len(columns))
     if metric.name != score["metric"]:
-        found.notes.append(f"measured by {metric.name}: {score['metric']} is a function that the run does not hold")
+        found["notes"].append(f"measured by {metric.name}: {score['metric']} is a function that the run does not hold")
     if not columns:
-        found.notes.append(NO_COLUMNS)
+        found["notes"].append(NO_COLUMNS)
         return found
     held, dataset = _held(run), _data(run, model, data)
     rows, fold = np.array(held["rows"]), np.array(held["folds"], dtype=np.int16)
@@ -174,20 +163,33 @@ def _asked(inputs: FinishInputs, ask: ImportanceRequest, left_s: float) -> Measu
     return f"what the columns are worth is not known: {outcome.error or 'the worker died'}"
 
 
-def _filled(found: Importance, told: Measured, columns: Sequence[Place]) -> Importance:
+def _filled(found: ImportanceJson, told: Measured, columns: Sequence[Place]) -> ImportanceJson:
     """With what was measured, the columns that matter most first."""
-    found.rows, found.repeats = told.rows, told.repeats
+    found["rows"], found["repeats"] = told.rows, told.repeats
     ranked = sorted(told.columns, key=lambda one: -one.importance)
-    found.columns = [
+    found["columns"] = [
         {"column": one.column, "importance": one.importance, "low": one.low, "high": one.high} for one in ranked
     ]
-    found.missing = len(columns) - len(ranked)
-    if found.missing:
-        found.notes.append(
+    found["missing"] = len(columns) - len(ranked)
+    if found["missing"]:
+        found["notes"].append(
             f"time was left for {len(ranked)} of {len(columns)} columns; the others: automl importance, or "
             "feature_importance()"
         )
     return found
+
+
+def _nothing(metric: Metric, missing: int) -> ImportanceJson:
+    """Before anything is measured."""
+    return {
+        "metric": metric.name,
+        "higher_is_better": metric.higher_is_better,
+        "rows": 0,
+        "repeats": 0,
+        "columns": [],
+        "missing": missing,
+        "notes": [],
+    }
 
 
 def _proxy(model: Model) -> str:

@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from automl.ensemble.candidates import HeldOutComparison
+from automl.plain import as_json
 from automl.records import Candidate
+from automl.refit.finish import FinishInputs
+from automl.report.sections.mistakes import ConfusionJson
 from automl.scoring.readout import calibrated, decided
 
 MOST_CLASSES = 30  # of a table of answers and predictions; the others are gathered
@@ -47,6 +50,15 @@ class Example:
 
     row: int  # of the held-out ones
     kind: str  # "wrong" | "unsure" | "right"
+
+
+def gather(inputs: FinishInputs, chosen: Candidate) -> ConfusionJson | None:
+    """The table of the chosen model's held-out answers; None where answers are numbers."""
+    classes = inputs.profile.classes
+    if not classes:
+        return None
+    found: ConfusionJson = as_json(confusion(held_out(chosen, inputs.comparison, len(classes)), classes))
+    return found
 
 
 def held_out(candidate: Candidate, comparison: HeldOutComparison, classes: int) -> HeldOutPredictions:

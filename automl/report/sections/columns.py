@@ -1,20 +1,59 @@
-"""The columns that the chosen model rests on, as bars with their intervals.
-
-Drawn from the report's JSON, whatever it holds, at the width asked for. Nothing to draw gives an empty string.
-"""
+"""What the chosen model rests on: its columns as bars with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from automl.report import axes, words
+from automl.report import axes, charts, words
 from automl.report.axes import Scale
+from automl.report.charts import PHONE
+from automl.report.section import Section
+
+if TYPE_CHECKING:
+    from automl.report.inputs import ReportInputs
 
 MOST_BARS = 20
-PHONE = 500  # pixels; narrower pictures have less room for names
 STEP = 26  # pixels from bar to bar
+
+
+class ColumnJson(TypedDict, total=False):
+    """A column, and by how much the metric gets worse when its cells are shuffled among held-out rows."""
+
+    column: str
+    importance: float  # above zero: the model rests on it
+    low: float
+    high: float  # of the 95 % interval over rows and repeats
+
+
+class ImportanceJson(TypedDict, total=False):
+    """What the chosen model rests on."""
+
+    metric: str
+    higher_is_better: bool
+    rows: int  # held out
+    repeats: int
+    columns: list[ColumnJson]  # what the model rests on most comes first
+    missing: int  # columns that were not measured
+    notes: list[str]  # why
+
+
+class ColumnsKeys(TypedDict, total=False):
+    """The keys of this section."""
+
+    importance: ImportanceJson | None
+
+
+def gather(inputs: ReportInputs) -> ColumnsKeys:
+    """What gather/importance.py measured."""
+    return {"importance": cast("ImportanceJson | None", inputs.importance)}
+
+
+def shown(report: Mapping[str, Any], _folder: Path | None) -> dict[str, Any]:
+    """The picture."""
+    return {"drawn": charts.both(lambda width: bars(report, width))}
 
 
 @dataclass(frozen=True)
@@ -74,3 +113,25 @@ def _columns(report: Mapping[str, Any]) -> list[_Column]:
             low, high = value if low is None else low, value if high is None else high
             found.append(_Column(words.short(words.part(one, "column"), 80), value, low, high))
     return found[:MOST_BARS]
+
+
+PAGE = """
+{% set importance = report.importance %}
+{% if importance %}
+<h2>What it rests on</h2>
+{% if drawn[0] %}
+<p>By how much {{ importance.metric|cut(24) }} gets worse when the cells of one column are shuffled among\
+ {{ importance.rows|number }} held-out rows, each asked of models that did not learn from it.</p>
+{{ figure("column", drawn) }}
+<p class="key"><b class="b">━</b> mean of {{ importance.repeats|number }} shufflings &ensp;\
+<b>├┤</b> 95 % interval over rows and shufflings.\
+ Columns that tell the same stand in for each other: shuffling one of them costs little.
+{% if importance.columns|each|length > 20 %}\
+The first 20 of {{ importance.columns|length|number }}; all are in report.json.{% endif %}</p>
+{% elif not importance.notes|each %}<p class="soft">No column changes what the model says.</p>
+{% endif %}
+{% for note in (importance.notes|each)[:10] %}<p class="soft outcome">{{ note|cut(300) }}.</p>{% endfor %}
+{% endif %}
+"""
+
+SECTION = Section(name="columns", title="Columns", holds=ColumnsKeys, gather=gather, page=PAGE, shown=shown)

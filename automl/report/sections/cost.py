@@ -1,0 +1,219 @@
+"""What was spent on what: seconds by stage and family, the best score over time, the invoice, what was in vain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from automl.plain import as_json
+from automl.report import axes, charts, words
+from automl.report.axes import Scale
+from automl.report.charts import LOST, MOST_MARKS, PHONE, Bar
+from automl.report.section import Section
+
+if TYPE_CHECKING:
+    from automl.report.inputs import ReportInputs
+
+
+class InvoiceJson(TypedDict, total=False):
+    """An `invoice.Invoice`: every second of every core held."""
+
+    core_s: dict[str, float]  # done, partial, failed, late, lost, idle, overhead
+    held_core_s: float  # their sum
+    gpu_s: float
+    machine_s: float
+    money: float  # for holding the machines
+    currency: str
+    kwh: float
+    energy_how: str
+    co2_g: float
+    retries: int
+    until_s: float  # of the run
+
+
+class CostJson(TypedDict, total=False):
+    """What was spent on what."""
+
+    wall_s: dict[str, float]  # stage -> seconds, in the order of the stages
+    cpu_s: float
+    failed_cpu_s: float  # of it, for trials that gave nothing
+    peak_mb: float
+    trials_by_status: dict[str, int]
+    invoice: InvoiceJson
+
+
+class CostKeys(TypedDict, total=False):
+    """The keys of this section."""
+
+    cost: CostJson
+
+
+def gather(inputs: ReportInputs) -> CostKeys:
+    """Sums over the trials, the clock's stages, and the bill."""
+    trials = inputs.trials
+    cost: CostJson = {
+        "wall_s": {stage: round(seconds, 3) for stage, seconds in inputs.clock.stages.items()},
+        "cpu_s": sum(trial.spent.cpu_s for trial in trials),
+        "failed_cpu_s": sum(trial.spent.cpu_s for trial in trials if not trial.folds),
+        "peak_mb": max((trial.spent.peak_mb for trial in trials), default=0.0),
+        "trials_by_status": dict(Counter(trial.status.value for trial in trials)),
+        "invoice": as_json(inputs.bill),
+    }
+    return {"cost": cost}
+
+
+def shown(report: Mapping[str, Any], _folder: Path | None) -> dict[str, Any]:
+    """The pictures."""
+    stages, families = stage_bars(report), family_bars(report)
+    return {
+        "progress": charts.both(lambda width: progress(report, width)),
+        "stages": charts.both(lambda width: charts.bars(stages, width, "stages", "Seconds by stage")),
+        "families": charts.both(lambda width: charts.bars(families, width, "families", "CPU seconds by family")),
+    }
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A trial that ended at a known second."""
+
+    at: float
+    value: float | None
+    status: str
+    name: str
+
+
+def progress(report: Mapping[str, Any], width: int) -> str:
+    """The best score so far over the seconds of the run; failed trials as crosses on the axis."""
+    ended = _ended(report)
+    measured = [one for one in ended if one.value is not None]
+    scored = [one for one in measured if one.status == "done"] or measured  # a very short run has only partial ones
+    if not scored:
+        return ""
+    is_wide = width > PHONE
+    height, left = (300, 66) if is_wide else (270, 52)
+    is_higher = charts.is_higher(report)
+    ranked = sorted((one.value or 0.0 for one in scored), reverse=is_higher)
+    core = ranked[: max(1, round(0.75 * len(ranked)))]  # the worst quarter must not set the scale
+    last = max(ended[-1].at, words.finite(words.part(report, "run", "seconds")) or 0.0, 1e-3)
+    x = Scale(0.0, last, left, width - 14)
+    y = Scale(*axes.span(core, ranked, 0.3), height - 50, 34)
+    body = axes.grid(x, y, (6, 5) if is_wide else (4, 5))
+    body += [
+        axes.text(2, 16, f"{charts.metric(report)}, mean of the folds", "label"),
+        axes.text(width - 14, height - 8, "seconds since the start", "label", "end"),
+        *(_trial_mark(one, x, y, is_wide) for one in scored[-MOST_MARKS:]),
+        *(
+            axes.text(x(one.at), y.start + 4, "×", "cross", "middle")
+            for one in ended[-MOST_MARKS:]
+            if one.status in LOST
+        ),
+    ]
+    best = scored[0].value or 0.0
+    corners = [(x(scored[0].at), y(best))]
+    for one in scored:
+        if one.value is not None and (one.value > best if is_higher else one.value < best):
+            corners += [(x(one.at), y(best)), (x(one.at), y(one.value))]
+            best = one.value
+    body.append(axes.path([*corners, (x.end, y(best))], "step"))
+    described = f"{len(scored)} trials scored; the best, {words.number(best)}, within {words.seconds(last)}."
+    return axes.canvas(body, (width, height), f"progress-{width}", ("Best score so far", described))
+
+
+def _ended(report: Mapping[str, Any]) -> list[_Ended]:
+    """The trials in the order in which they ended."""
+    found = []
+    for trial in charts.rows_of(report, "trials"):
+        at = words.finite(trial.get("finished_s"))
+        if at is not None:
+            name = f"trial {words.number(trial.get('number'))}, {words.short(trial.get('family'))}"
+            found.append(_Ended(at, words.value_of(trial.get("score")), str(trial.get("status")), name))
+    return sorted(found, key=lambda one: one.at)
+
+
+def _trial_mark(one: _Ended, x: Scale, y: Scale, is_told: bool) -> str:
+    value = one.value or 0.0
+    title = f"<title>{escape(one.name)}: {words.number(value)}</title>" if is_told else ""
+    if not y.holds(value):
+        return f"<g>{title}{axes.arrow(x(one.at), y(value), value > y.high, 'dominated')}</g>"
+    return f"<g>{title}{axes.dot(x(one.at), y(value), 'dominated', 3.5)}</g>"
+
+
+def stage_bars(report: Mapping[str, Any]) -> list[Bar]:
+    """Where the seconds went, in the order of the stages; what no stage accounts for is said too."""
+    stages = words.part(report, "cost", "wall_s")
+    spent = {str(key): words.finite(value) for key, value in stages.items()} if isinstance(stages, Mapping) else {}
+    rows = [Bar(stage, wall_s) for stage, wall_s in spent.items() if wall_s is not None]
+    rest = (words.finite(words.part(report, "run", "seconds")) or 0.0) - sum(row.length for row in rows)
+    return [*rows, Bar("everything else", rest)] if rows and rest > 0.05 else rows
+
+
+def family_bars(report: Mapping[str, Any]) -> list[Bar]:
+    """CPU seconds by family, dearest first; the lost part belongs to trials that gave nothing."""
+    spent: dict[str, list[tuple[float, bool]]] = {}
+    for trial in charts.rows_of(report, "trials"):
+        cpu_s = words.finite(trial.get("cpu_s"))
+        if cpu_s is not None:
+            is_lost = trial.get("status") in LOST
+            spent.setdefault(words.short(trial.get("family")), []).append((cpu_s, is_lost))
+    rows = []
+    for family, costs in spent.items():
+        lost = sum(is_lost for _, is_lost in costs)
+        note = f"{len(costs)} trial{'s' * (len(costs) != 1)}" + (f", {lost} for nothing" if lost else "")
+        rows.append(Bar(family, sum(cpu_s for cpu_s, _ in costs), sum(c for c, is_lost in costs if is_lost), note))
+    return sorted(rows, key=lambda row: -row.length)
+
+
+PAGE = """
+{% set run, cost = report.run, report.cost %}
+<h2>Where the time went</h2>
+<dl class="tiles">
+{{ tile("From call to return", run.seconds|seconds,
+        "" if run.overrun_s|score is none
+        else "over the budget by " ~ run.overrun_s|seconds if run.overrun_s > 0 else "within the budget") }}
+{{ tile("CPU time of all trials", cost.cpu_s|seconds) }}
+{{ tile("of it for nothing", cost.failed_cpu_s|seconds, "failed, late and lost trials") }}
+{{ tile("Peak memory of a trial", cost.peak_mb|megabytes) }}
+</dl>
+{% if cost.trials_by_status|pairs %}<p>Trials: {% for status, count in cost.trials_by_status|pairs %}\
+{{ count|number }} {{ status|cut(20) }}{{ ", " if not loop.last }}{% endfor %}.</p>{% endif %}
+<h3>Best score so far</h3>
+{{ figure("trial", progress) }}
+{% if progress[0] %}<p class="key"><b class="b">━</b> best so far &ensp;<b class="g">●</b> a trial, when it ended\
+ &ensp;<b class="o">×</b> a trial that failed</p>{% endif %}
+{% if stages[0] %}<h3>Seconds by stage</h3>{{ figure("stage", stages) }}{% endif %}
+{% set bill = cost.invoice %}
+{% if bill and bill.core_s|pairs %}<h3>The invoice</h3>
+<dl class="tiles">
+{{ tile("Money", bill.money|number(3) ~ " " ~ bill.currency|cut(4), "for holding the machines, busy or not") }}
+{{ tile("Energy", bill.kwh|number(3) ~ " kWh", bill.energy_how|cut(80)) }}
+{{ tile("CO2", bill.co2_g|number(3) ~ " g") }}
+{{ tile("Jobs given again", bill.retries|number, "their worker died") }}
+</dl>
+<div class="scroll"><table>
+<thead><tr><th scope="col">What the held cores did</th><th scope="col" class="n">core seconds</th></tr></thead>
+<tbody>{% for what, spent in bill.core_s|pairs %}{% if spent %}
+<tr><th scope="row">{{ what|cut(20) }}</th><td class="n">{{ spent|fixed(1) }}</td></tr>{% endif %}{% endfor %}
+<tr><th scope="row">in all</th><td class="n">{{ bill.held_core_s|fixed(1) }}</td></tr>
+</tbody></table></div>{% endif %}
+{% if families[0] %}<h3>CPU seconds by family</h3>{{ figure("family", families) }}
+<p class="key">The <b class="o">orange end</b> of a bar is what failed, late and lost trials cost.</p>{% endif %}
+{% set wasted = report.trials|each|selectattr("status", "in", lost)|list %}
+{% if wasted %}
+<h3>Trials that gave nothing</h3>
+<div class="scroll"><table>
+<thead><tr><th scope="col" class="n">Trial</th><th scope="col">Family</th><th scope="col">End</th>\
+<th scope="col">What happened</th><th scope="col" class="n">CPU s</th></tr></thead>
+<tbody>{% for trial in wasted[:many] %}
+<tr><th scope="row" class="n">{{ trial.number|number }}</th><td>{{ trial.family|cut(30) }}</td>\
+<td><span class="tag lost">{{ trial.status|cut(20) }}</span></td><td>{{ trial.message|cut(160) }}</td>\
+<td class="n">{{ trial.cpu_s|fixed(1) }}</td></tr>{% endfor %}
+</tbody></table></div>
+{{ more(wasted, "trials") }}
+{% endif %}
+"""
+
+SECTION = Section(name="cost", title="Cost", holds=CostKeys, gather=gather, page=PAGE, shown=shown)

@@ -1,0 +1,299 @@
+"""What it gets wrong: the table of answers and predictions, and held-out files with where the model looked at them.
+
+The pictures are files beside report.json that it names; they go into the page itself, so that it stays one file.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from automl.report import words
+from automl.report.section import Section
+
+if TYPE_CHECKING:
+    from automl.report.inputs import ReportInputs
+
+FOLDER = "pictures"  # in the run folder
+LOOKS = {"image": ("Images", ""), "audio": ("Sounds", "sounds")}  # kind -> what they are called, and their layout
+MOST_SHOWN = 24
+LARGEST = 200_000  # bytes of a picture that goes into the page
+ROOMY = 12  # classes up to which a cell of the table says its share
+NAME = re.compile(r"[a-z0-9-]{1,40}\.(png|jpg)")  # no path leads out of the folder
+MIME = {"png": "image/png", "jpg": "image/jpeg"}
+
+
+class ConfusionJson(TypedDict, total=False):
+    """A `mistakes.Confusion`: held-out rows by answer, then by what the chosen model said; null for numbers."""
+
+    classes: list[Any]  # labels, at most 30; where there are more the last one is "others"
+    counts: list[list[int]]
+    gathered: int  # classes behind "others"
+    wrong: int  # rows
+
+
+class SampleJson(TypedDict, total=False):
+    """A held-out image or sound; pictures are names of files in the run's folder `pictures`."""
+
+    name: str  # of its file, or its row
+    kind: str  # "wrong" | "unsure" | "right"
+    picture: str | None  # as the model sees it: pixels, or a spectrogram
+    heat: str | None  # the same with what the answer rests on; null where that is not known
+    answer: Any
+    prediction: Any
+    probability: float | None  # of the prediction; null where answers are numbers
+    answer_probability: float | None
+    seconds: float | None  # of a sound; null for images
+
+
+class SamplesJson(TypedDict, total=False):
+    """What the chosen model makes of some held-out images or sounds; null for tables."""
+
+    kind: str  # "image" | "audio"
+    files: list[SampleJson]  # what is surest and wrong comes first
+    explained: str | None  # how it was found where the model looked; null where it was not
+    notes: list[str]  # what could not be done, and why
+
+
+class MistakesKeys(TypedDict, total=False):
+    """The keys of this section."""
+
+    confusion: ConfusionJson | None
+    samples: SamplesJson | None
+
+
+def gather(inputs: ReportInputs) -> MistakesKeys:
+    """What gather/mistakes.py and gather/examples.py found."""
+    found = {"confusion": inputs.confusion, "samples": inputs.samples}
+    return cast(MistakesKeys, found)
+
+
+def shown(report: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """The table and the cards."""
+    called, layout = LOOKS.get(str(words.part(report, "samples", "kind")), ("Files", ""))
+    files = cards(report, None if folder is None else folder / FOLDER)
+    return {"confusion": table(report), "cards": files, "called": called, "layout": layout}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How often an answer was given a prediction."""
+
+    text: str
+    share: float  # of the answer's rows
+    kind: str  # "right" | "wrong" | ""
+    told: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """An answer, and all that was said instead."""
+
+    label: str
+    cells: tuple[Cell, ...]
+    rows: int
+    right: float | None  # share
+
+
+@dataclass(frozen=True)
+class ConfusionTable:
+    """Answers against predictions."""
+
+    labels: tuple[str, ...]
+    lines: tuple[Line, ...]
+    most: tuple[str, ...]  # the most frequent mistakes in words
+    rows: int
+    wrong: int
+    gathered: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """An example."""
+
+    name: str
+    kind: str
+    told: str
+    length: str
+    picture: str  # a data URI; empty where there is no file
+    heat: str
+
+
+def table(report: Mapping[str, Any]) -> ConfusionTable | None:
+    """The confusion of a report; None where it has none, or none that adds up."""
+    found = words.part(report, "confusion")
+    classes, counts = words.part(found, "classes"), words.part(found, "counts")
+    if not isinstance(classes, list) or not isinstance(counts, list) or len(counts) != len(classes) or not classes:
+        return None
+    if not all(isinstance(row, list) and len(row) == len(classes) for row in counts):
+        return None
+    labels = tuple(words.short(label, 60) for label in classes)
+    numbers = [[_whole(count) for count in row] for row in counts]
+    rows, wrong = sum(map(sum, numbers)), _whole(words.part(found, "wrong"))
+    lines = tuple(_line(labels, at, row) for at, row in enumerate(numbers))
+    return (
+        ConfusionTable(labels, lines, _most(labels, numbers), rows, wrong, _whole(words.part(found, "gathered")))
+        if rows
+        else None
+    )
+
+
+def cards(report: Mapping[str, Any], folder: Path | None) -> list[Card]:
+    """The examples of a report with their pictures out of this folder."""
+    files = words.part(report, "samples", "files")
+    return [_card(one, folder) for one in (files if isinstance(files, list) else [])[:MOST_SHOWN]]
+
+
+def _line(labels: tuple[str, ...], at: int, counts: list[int]) -> Line:
+    rows = sum(counts)
+    cells = []
+    for other, count in enumerate(counts):
+        if not count:
+            cells.append(Cell("", 0.0, "", ""))
+            continue
+        share = count / rows
+        verb = "rightly told" if other == at else f"told to be {labels[other]}"
+        shown = words.percent(share) if len(labels) <= ROOMY else words.number(count)
+        told = f"{labels[at]}, {verb}: {words.number(count)} of {words.number(rows)} ({words.percent(share)})"
+        cells.append(Cell(shown, share, "right" if other == at else "wrong", told))
+    return Line(labels[at], tuple(cells), rows, counts[at] / rows if rows else None)
+
+
+def _most(labels: tuple[str, ...], counts: list[list[int]], most: int = 5) -> tuple[str, ...]:
+    """The most frequent mistakes, by how many rows they cost."""
+    pairs = [
+        (count, at, other) for at, row in enumerate(counts) for other, count in enumerate(row) if count and at != other
+    ]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    return tuple(
+        f"{labels[at]} taken for {labels[other]}: {words.number(count)} "
+        f"({words.percent(count / sum(counts[at]))} of {labels[at]})"
+        for count, at, other in pairs[:most]
+    )
+
+
+def _card(one: Any, folder: Path | None) -> Card:
+    kind = words.part(one, "kind")
+    seconds = words.finite(words.part(one, "seconds"))
+    return Card(
+        words.short(words.part(one, "name"), 60),
+        kind if kind in ("wrong", "unsure", "right") else "",
+        _said(one),
+        "" if seconds is None else words.seconds(seconds),
+        _data_uri(words.part(one, "picture"), folder),
+        _data_uri(words.part(one, "heat"), folder),
+    )
+
+
+def _said(one: Any) -> str:
+    """Prediction and answer in one sentence."""
+    said, answer = (_value(words.part(one, name)) for name in ("prediction", "answer"))
+    sure = words.finite(words.part(one, "probability"))
+    others = words.finite(words.part(one, "answer_probability"))
+    told = "" if sure is None else f", {words.percent(sure)} sure"
+    if said == answer:
+        return f"{said}, rightly{told}"
+    left = "" if others is None else f" ({words.percent(others)})"
+    return f"said {said}{told}; it is {answer}{left}"
+
+
+def _value(value: Any) -> str:
+    return words.number(value) if isinstance(value, float) else words.short(value, 40)
+
+
+def _whole(count: Any) -> int:
+    found = words.finite(count)
+    return 0 if found is None or found < 0 else int(found)
+
+
+def _data_uri(name: Any, folder: Path | None) -> str:
+    """The file as part of the page; nothing where there is none, or none that belongs there."""
+    if folder is None or not isinstance(name, str) or not (found := NAME.fullmatch(name)):
+        return ""
+    try:
+        content = (folder / name).read_bytes()
+    except OSError:  # a report that was copied without its pictures
+        return ""
+    if len(content) > LARGEST:
+        return ""
+    return f"data:{MIME[found[1]]};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+PAGE = """
+{% if confusion or cards %}
+<h2>What it gets wrong</h2>
+{% if confusion %}
+<p>Of {{ confusion.rows|number }} held-out rows the chosen model gets {{ confusion.wrong|number }} wrong,\
+ {{ (confusion.wrong / confusion.rows)|percent }}.{% if confusion.most %} Most often:{% endif %}</p>
+{% if confusion.most %}<ul>{% for mistake in confusion.most %}<li>{{ mistake|cut(140) }}</li>{% endfor %}</ul>\
+{% endif %}
+<h3>Answers against predictions</h3>
+<div class="scroll"><table class="confusion{% if confusion.labels|length > 12 %} tight{% endif %}">
+<thead><tr><th scope="col">It is</th>\
+{% for label in confusion.labels %}<th scope="col" class="said"><span>{{ label|cut(14) }}</span></th>{% endfor %}\
+<th scope="col" class="n">right</th><th scope="col" class="n">rows</th></tr></thead>
+<tbody>{% for line in confusion.lines %}
+<tr><th scope="row">{{ line.label|cut(20) }}</th>
+{% for cell in line.cells %}{% if cell.text %}\
+<td class="c {{ cell.kind }}{{ " deep" if cell.share > 0.55 }}" style="--s:{{ "%.2f"|format(cell.share) }}"\
+ title="{{ cell.told }}">{{ cell.text }}</td>\
+{% else %}<td></td>{% endif %}{% endfor %}
+<td class="n">{{ line.right|percent }}</td><td class="n">{{ line.rows|number }}</td></tr>{% endfor %}
+</tbody></table></div>
+<p class="key">A line is an answer, a column what was said;\
+ {{ "shares of the line" if confusion.labels|length <= 12 else "numbers of rows" }}.\
+ <b class="b">Blue</b> is right, <b class="o">orange</b> wrong,\
+ and the fuller the colour, the larger its share of the line.
+{% if confusion.gathered %}\
+The {{ confusion.gathered|number }} classes with the fewest rows are gathered in the last line.{% endif %}</p>
+{% endif %}
+{% if cards %}
+<h3>{{ called }} to look at</h3>
+<p class="soft">Held out while learning; what is surest and wrong comes first.\
+{% if report.samples.explained %} Left what the model is given, right where it looked.\
+ {{ report.samples.explained|cut(300) }}.{% endif %}</p>
+<div class="cards {{ layout }}">{% for card in cards %}
+<figure class="{{ card.kind }}">
+{% if card.picture or card.heat %}<div class="pair">\
+{% if card.picture %}<img src="{{ card.picture }}" alt="{{ card.name }}">{% endif %}\
+{% if card.heat %}<img src="{{ card.heat }}" alt="where the model looked in {{ card.name }}">{% endif %}\
+</div>{% endif %}
+<figcaption>\
+{% if card.kind %}<span class="tag {{ "lost" if card.kind == "wrong" else "warning" if card.kind == "unsure" }}">\
+{{ "least sure" if card.kind == "unsure" else card.kind }}</span>{% endif %} {{ card.told|cut(120) }}<br>\
+<span class="soft">{{ card.name|cut(32) }}{% if card.length %} · {{ card.length }}{% endif %}</span></figcaption>
+</figure>{% endfor %}
+</div>
+{% for note in (report.samples.notes|each)[:10] %}<p class="soft outcome">{{ note|cut(300) }}.</p>{% endfor %}
+{% endif %}
+{% endif %}
+"""
+
+STYLE = """
+.confusion { width: auto; border-collapse: separate; border-spacing: 2px; }
+.confusion th, .confusion td { border: 0; padding: .3rem .45rem; } .confusion thead th { text-align: center; }
+.confusion tbody th, .confusion thead th:first-child { text-align: left; position: sticky; left: 0;\
+ background: var(--paper); white-space: nowrap; }
+.confusion .c { text-align: center; min-width: 2.6rem; font-size: .8rem; border-radius: 2px; }
+.confusion .right { background: rgba(10, 92, 158, calc(.12 + .88 * var(--s))); }
+.confusion .wrong { background: rgba(200, 88, 0, calc(.14 + .86 * var(--s))); }
+.confusion .deep { color: #fff; }
+.tight th, .tight td { padding: .12rem .2rem; font-size: .72rem; } .tight .c { min-width: 1.6rem; font-size: .68rem; }
+.tight .said span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 7rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 1rem .9rem;\
+ margin: .8rem 0; }
+.cards figure { margin: 0; border-top: 3px solid var(--line); padding-top: .4rem; min-width: 0; }
+.cards .wrong { border-color: var(--orange); } .cards .unsure { border-color: var(--amber); }\
+ .cards .right { border-color: var(--blue); }
+.pair { display: flex; gap: 3px; } .pair img { flex: 1 1 0; min-width: 0; width: 50%; max-width: 140px; height: auto;\
+ object-fit: contain; image-rendering: pixelated; }
+.sounds .pair img { max-width: none; } figcaption { font-size: .875rem; margin-top: .3rem; line-height: 1.4; }
+"""
+
+SECTION = Section(
+    name="mistakes", title="Mistakes", holds=MistakesKeys, gather=gather, page=PAGE, shown=shown, style=STYLE
+)
