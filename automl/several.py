@@ -24,7 +24,7 @@ from automl.modalities.mixture import learn_schema
 from automl.model.bundle import write_index
 from automl.options import Budget, Options
 from automl.report import targets, words
-from automl.report.gather.story import command
+from automl.report.sections.environment import command
 from automl.result import BundleResult, Result, mean_of
 from automl.runtime import remote
 from automl.runtime.clock import TOGETHER_S, Clock

@@ -15,7 +15,7 @@ from automl.data.reading import load, load_held
 from automl.doors.cli import main
 from automl.errors import InputError, OptionError
 from automl.options import IN_MEMORY, Options
-from automl.report.gather.story import command
+from automl.report.sections.environment import command
 from automl.runtime.folder import RunFolder
 from automl.runtime.resume import options_of
 

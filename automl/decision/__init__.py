@@ -1,1 +1,1 @@
-"""Which families take part and how the budget is split between the routes: pure functions on records."""
+"""Which families take part, how the budget is split between routes, and what that cost: pure functions on records."""

@@ -135,7 +135,7 @@ def places(schema: Schema) -> tuple[Place, ...]:
             found.append(Place(name, numbers=tuple(range(numbers, numbers + width))))
             numbers += width
     found += [Place(one.column.name, is_block=True) for one in schema.decoders]
-    return tuple(found) if len(schema.columns) > 1 else ()
+    return () if len(found) == 1 and schema.decoders else tuple(found)
 
 
 def shuffled(raw: Raw, place: Place, order: np.ndarray) -> Raw:

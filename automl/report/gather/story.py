@@ -7,9 +7,6 @@ from typing import Any
 from automl.report import sections
 from automl.report.inputs import ReportInputs
 from automl.report.schema import FORMAT, in_order
-from automl.report.sections.environment import command
-
-__all__ = ["command", "report"]
 
 
 def report(inputs: ReportInputs) -> dict[str, Any]:
