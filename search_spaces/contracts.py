@@ -2,17 +2,38 @@
 
 Every line of `search_spaces.spec.Learner` is asserted on small made-up rows with what real tables bring: missing
 values, codes never seen, a class absent from the training rows, weights, read-only arrays, a deadline that has passed.
+Of a network the bare module is checked too, at corners of its space; who trains it is the caller's to say.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search_spaces.spec import OF_NUMBERS, Choice, Family, Knob, Learner, Matrix, Params, Rows, Run, Size, Task
+from search_spaces.spec import (
+    OF_NUMBERS,
+    Choice,
+    Family,
+    Int,
+    Knob,
+    Learner,
+    Matrix,
+    Params,
+    Rows,
+    Run,
+    Shape,
+    Size,
+    Space,
+    Task,
+    starts,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Make = Callable[[], Learner]
 Load = Callable[[Mapping[str, bytes]], Learner]
@@ -20,6 +41,8 @@ Load = Callable[[Mapping[str, bytes]], Learner]
 _DEFAULT_METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "quantile": "pinball"}
 _OUTPUTS = {"binary": 2, "multiclass": 3, "quantile": 3}
 _LEVELS = (0.1, 0.5, 0.9)
+_PICKLE = b"\x80", b"."  # how one begins and ends
+_CORNERS = 6  # of a space in which a network is built
 
 
 def check_family(family: Family, params: Params | None = None) -> None:
@@ -49,16 +72,10 @@ def check_space(family: Family) -> None:
 
 
 def check_learner(make: Make, load: Load, task: Task) -> None:
-    """Assert every line of the Learner protocol for one task."""
+    """Assert every line of the Learner protocol for one task, on tables."""
     run = run_of(task)
     train, valid = made_up_rows(run, 150), made_up_rows(run, 60, seed=1)
-    learner = make()
-    learner.fit(train, valid, run)
-    assert learner.is_cut is False, "not cut, yet is_cut is not False"
-    _check_predictions(learner, valid.X, run)
-    _check_repeats(learner, make, (train, valid, run))
-    _check_round_trip(learner, load, valid.X)
-    _check_deadline(make, train, valid, run)
+    check_fit(make, load, (train, valid, run))
     _check_weights(make, run)
     for odd in odd_rows(train):
         learner = make()
@@ -66,6 +83,93 @@ def check_learner(make: Make, load: Load, task: Task) -> None:
         _check_predictions(learner, odd.X, run)
         _check_round_trip(learner, load, odd.X)
     _check_strange_values(make, train, run)
+
+
+def check_fit(make: Make, load: Load, job: tuple[Rows, Rows, Run]) -> None:
+    """Assert that a learner of any kind of rows predicts what its task asks, repeats itself, is read back and ends."""
+    train, valid, run = job
+    learner = make()
+    learner.fit(*job)
+    assert learner.is_cut is False, "not cut, yet is_cut is not False"
+    _check_predictions(learner, valid.X, run)
+    _check_repeats(learner, make, job)
+    _check_round_trip(learner, load, valid.X)
+    _check_deadline(make, train, valid, run)
+
+
+# --- bare networks ---------------------------------------------------------------------------------------------------
+
+
+def check_network(family: Family, shape: Shape, inputs: tuple[Tensor, ...]) -> None:
+    """Assert that a neural family is well declared, and that its networks take these inputs at corners of its space.
+
+    Knobs that multiply the work stay at their low ends. Where the family counts its networks on paper, each of these
+    and each of its strong configurations costs, when built, what was said.
+    """
+    assert family.route == "neural", f"{family.name} is {family.route}; this checks networks"
+    assert family.reads, f"{family.name} reads nothing"
+    check_space(family)
+    for params in (small(family.space), *corners(family.space)):
+        network = family.build(params, shape)
+        _check_module(network, shape, inputs)
+        _check_cost(family, network, (params, shape), inputs)
+    for params in family.configs() if family.cost is not None else ():
+        _check_cost(family, family.build(params, shape), (params, shape), inputs)
+
+
+def small(space: Space) -> dict[str, Any]:
+    """The defaults, but as few layers, channels and members as there can be."""
+    return {**starts(space), **{name: knob.low for name, knob in space.items() if isinstance(knob, Int)}}
+
+
+def corners(space: Space, count: int = _CORNERS) -> Iterator[dict[str, Any]]:
+    """Ends of all knobs by chance, but of whole numbers on a logarithmic scale the low ones."""
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        yield {name: _end(knob, random) for name, knob in space.items()}
+
+
+def _end(knob: Knob, random: np.random.Generator) -> Any:
+    if isinstance(knob, Choice):
+        return knob.options[int(random.integers(len(knob.options)))]
+    if isinstance(knob, Int) and knob.log:
+        return knob.low
+    return knob.high if random.random() < 0.5 else knob.low
+
+
+def _check_module(network: Any, shape: Shape, inputs: tuple[Tensor, ...]) -> None:
+    """Rows come out as so many outputs each, alone as among others once it rests; gradients reach the weights."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if hasattr(network, "learn"):
+            network.learn(*inputs)
+        said = network.train()(*inputs)
+    assert said.shape[0] == len(inputs[0]), f"{len(inputs[0])} rows gave {said.shape[0]}"
+    assert said.shape[-1] == shape.outputs, f"{shape.outputs} outputs were asked for, got {said.shape[-1]}"
+    (said.square() + said).sum().backward()
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    assert gradients, "no weight learns"
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients), "a gradient is not finite"
+    with torch.inference_mode():
+        whole = network.eval()(*inputs)
+        alone = network(*(every[:1] for every in inputs))
+    assert torch.isfinite(whole).all(), "an output is not finite"
+    torch.testing.assert_close(alone, whole[:1], rtol=1e-3, atol=1e-3)
+
+
+def _check_cost(family: Family, network: Any, plan: tuple[Params, Shape], inputs: tuple[Tensor, ...]) -> None:
+    """What is counted on paper is what there is; a family need not count."""
+    from search_spaces.neural.vision.cost import cost
+
+    if family.cost is None:
+        return
+    told, counted = family.cost(*plan), cost(network, inputs[0].shape[1:], inputs[0].dtype)
+    assert told == counted, f"{family.name} costs {told} on paper, but {counted} when it is built as {plan[0]}"
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
 
 
 def run_of(task: Task, seed: int = 7) -> Run:
@@ -131,7 +235,7 @@ def _check_round_trip(learner: Learner, load: Load, X: Matrix) -> None:
     parts = learner.dump()
     assert parts, "dump gave nothing"
     assert all(isinstance(blob, bytes) for blob in parts.values()), "dump gave something else than bytes"
-    assert not any(blob[:1] == b"\x80" for blob in parts.values()), "dump gave a pickle"
+    assert not any((blob[:1], blob[-1:]) == _PICKLE for blob in parts.values()), "dump gave a pickle"
     loaded = load(parts)
     one = X.take(np.arange(1))
     assert np.array_equal(learner.predict(X), loaded.predict(X)), "a loaded model predicts differently"

@@ -17,7 +17,6 @@ from automl.training.averaged import Averaged
 from automl.training.media import MediaFeed, MediaLearner, MediaTable
 from automl.training.network import Batch, Objective, TrainingRecipe, train
 from automl.training.optimizers import Muon, orthogonal
-from search_spaces import contracts
 from search_spaces.neural import convnet, soundnet
 from search_spaces.neural.vision.front import Stretch
 from search_spaces.spec import Matrix, Media, Rows, Run, starts
@@ -395,8 +394,3 @@ def test_each_strong_configuration_for_sounds_learns(number: int) -> None:
     rows = tones(8)
     learner.fit(rows, None, Run("multiclass", 3, "accuracy", 0))
     assert np.isfinite(learner.predict(rows.X)).all()
-
-
-def test_the_space_for_sounds_holds_its_starts_and_its_portfolio() -> None:
-    """Every configuration lies inside its bounds, and none is tried twice."""
-    contracts.check_space(soundnet.FAMILY)

@@ -38,7 +38,7 @@ from automl.search.screen import (
     learn_speeds,
 )
 from automl.search.steps import Attempt, Course, Start
-from search_spaces.spec import Choice, Float, Int, Media, NetworkCost, Params, Shape, starts
+from search_spaces.spec import Choice, Float, Int, Media, NetworkCost, Params, starts
 
 CONVNET, SOUNDNET = search_spaces.get("convnet"), search_spaces.get("soundnet")
 PICTURES = Media("image", np.zeros((4, 32, 32, 3), dtype=np.uint8), np.arange(4))
@@ -83,30 +83,6 @@ def seconds_for(params: Params, rows: int = 5_000) -> float:
 
 
 # --- counting --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", range(len(CONVNET.configs())))
-def test_a_picture_network_costs_on_paper_what_it_costs_when_built(number: int) -> None:
-    """Parameters, operations, numbers written and layers are those of the network itself."""
-    import torch
-
-    from search_spaces.neural.vision.cost import cost
-
-    params, shape = CONVNET.configs()[number], Shape((), (), 10, image=(40, 24, 3))
-    assert CONVNET.cost is not None
-    assert CONVNET.cost(params, shape) == cost(CONVNET.build(params, shape), (40, 24, 3), torch.uint8)
-
-
-@pytest.mark.parametrize("number", range(len(SOUNDNET.configs())))
-def test_a_sound_network_costs_on_paper_what_it_costs_when_built(number: int) -> None:
-    """The same for spectrograms, which are not counted themselves."""
-    import torch
-
-    from search_spaces.neural.vision.cost import cost
-
-    params, shape = SOUNDNET.configs()[number], Shape((), (), 10, sound=(4000, 8000))
-    assert SOUNDNET.cost is not None
-    assert SOUNDNET.cost(params, shape) == cost(SOUNDNET.build(params, shape), (4000,), torch.int16)
 
 
 def test_a_network_too_large_for_any_memory_is_counted_at_once() -> None:

@@ -1,0 +1,160 @@
+"""Every network of the registry keeps the contract, on each kind of rows that it reads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import encoders_made as made
+import numpy as np
+import pytest
+import torch
+
+import search_spaces
+from automl.modalities import encoders
+from automl.modalities.encoders.checkpoint import Checkpoint
+from automl.training import learners
+from automl.training.forms import shape_of
+from search_spaces import contracts
+from search_spaces.spec import OF_NUMBERS, TABLE, Family, Learner, Matrix, Media, Rows, Run, Shape
+
+NETWORKS = [family for family in search_spaces.all_families() if family.route == "neural"]
+CASES = [(family.name, kind) for family in NETWORKS for kind in sorted(family.reads)]
+FITS = [(name, kind, task) for name, kind in CASES for task in sorted(search_spaces.get(name).needs.tasks)]
+ROUNDS = 2
+LEVELS = np.array([0.2, 0.5, 0.8])
+
+EncoderOf = Callable[[str], Checkpoint]
+
+
+def pictures(levels: np.ndarray, random: np.random.Generator) -> Media:
+    """Noise on some grey, of sides that nothing divides."""
+    noise = random.normal(0, 20, (len(levels), 15, 11, 3))
+    store = np.clip(40 + 170 * levels[:, None, None, None] + noise, 0, 255).astype(np.uint8)
+    return Media("image", store, np.arange(len(levels)))
+
+
+def sounds(levels: np.ndarray, random: np.random.Generator) -> Media:
+    """Tones of some height in noise, each with a little padding."""
+    seconds = np.arange(1600) / 8000
+    store = 6000 * np.sin(2 * np.pi * (300 + 2000 * levels[:, None]) * seconds) + random.normal(
+        0, 300, (len(levels), 1600)
+    )
+    store[:, 1500:] = 0
+    return Media("audio", store.astype(np.int16), np.arange(len(levels)), 8000, np.full(len(levels), 1500))
+
+
+BLOCKS = {"image": pictures, "audio": sounds}
+
+
+def rows_of(kind: str, run: Run, count: int, seed: int = 0, encoder: Checkpoint | None = None) -> Rows:
+    """Rows of a kind whose answers can be seen, or heard."""
+    if kind in TABLE:
+        return contracts.made_up_rows(run, count, seed)
+    random = np.random.default_rng(seed)
+    levels = random.random(count)
+    block = replace(BLOCKS[kind](levels, random), encoder=encoder)
+    block.store.flags.writeable = False
+    y = (
+        1000.0 * levels
+        if run.task in OF_NUMBERS
+        else np.minimum((levels * run.classes).astype(np.int64), run.classes - 1)
+    )
+    nothing = np.empty((count, 0))
+    return Rows(Matrix(nothing.astype(np.float32), nothing.astype(np.int32), (), {"seen": block}), y)
+
+
+@pytest.fixture(scope="module")
+def encoder_of(tmp_path_factory: pytest.TempPathFactory) -> EncoderOf:
+    """A network trained before on data of a kind, for families that go on from one."""
+
+    @cache
+    def find(kind: str) -> Checkpoint:
+        return encoders.read(str(made.save_own(tmp_path_factory.mktemp(kind), kind)))
+
+    return find
+
+
+def encoder_for(family: Family, kind: str, encoder_of: EncoderOf) -> Checkpoint | None:
+    return encoder_of(kind) if family.goes_on else None
+
+
+def test_rows_can_be_made_of_whatever_a_network_reads() -> None:
+    """A network that reads another kind of blocks is tested on rows of that kind, made here."""
+    assert {kind for _, kind in CASES} <= {*TABLE, *BLOCKS}
+
+
+def test_declaring_networks_loads_no_torch() -> None:
+    """The spaces can be read where no network is ever built."""
+    code = "import sys, search_spaces; search_spaces.all_families(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_network_is_built_at_corners_of_its_space_and_costs_what_was_counted(
+    name: str, kind: str, encoder_of: EncoderOf
+) -> None:
+    """It takes its rows, alone as among others, lets gradients through, and is counted on paper as it is."""
+    family, rows = search_spaces.get(name), rows_of(kind, contracts.run_of("multiclass"), 5)
+    if kind in TABLE:
+        inputs = torch.rand(5, 2), torch.tensor([[0, 3], [1, 0], [2, 4], [3, 1], [0, 0]])
+        shape = Shape(((0.0, 0.3, 0.7, 1.0), (0.0, 1.0)), (4, 5), 3)
+    else:
+        block = rows.X.media["seen"]
+        inputs = (torch.from_numpy(block.values()),)
+        shape = replace(shape_of(block, 3), encoder=encoder_for(family, kind, encoder_of))
+    contracts.check_network(family, shape, inputs)
+
+
+@pytest.mark.parametrize(("name", "kind", "task"), FITS)
+def test_a_network_keeps_the_contract_of_a_learner(name: str, kind: str, task: str, encoder_of: EncoderOf) -> None:
+    """It predicts what the task asks, repeats itself under one seed, is read back bit by bit and ends when it must."""
+    family = search_spaces.get(name)
+    params = {**contracts.small(family.space), "rounds": ROUNDS}
+
+    def make() -> Learner:
+        return learners.make(family, params)
+
+    def load(parts) -> Learner:
+        return learners.load(family, parts)
+
+    if kind in TABLE:
+        contracts.check_learner(make, load, task)
+        return
+    run, encoder = contracts.run_of(task), encoder_for(family, kind, encoder_of)
+    train, valid = (rows_of(kind, run, count, seed, encoder) for seed, count in enumerate((40, 20)))
+    contracts.check_fit(make, load, (train, valid, run))
+
+
+def test_the_contract_catches_networks_that_break_it() -> None:
+    """One that mixes rows, one that miscounts and one whose default is outside its space do not pass."""
+    family = search_spaces.get("mlp")
+    inputs, shape = (torch.rand(5, 2), torch.zeros(5, 0, dtype=torch.int64)), Shape(((0.0, 0.5, 1.0),) * 2, (), 3)
+
+    class Mixing(torch.nn.Module):
+        def __init__(self, inner: torch.nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, *given: torch.Tensor) -> torch.Tensor:
+            return self.inner(*given) - self.inner(*given).mean(dim=0)
+
+    def miscounted(params, shape):
+        from search_spaces.neural.vision.cost import cost
+
+        return replace(cost(search_spaces.get("convnet").build(params, shape), shape.image), layers=1)
+
+    mixing = replace(family, build=lambda params, shape: Mixing(family.build(params, shape)))
+    with pytest.raises(AssertionError, match="not close"):
+        contracts.check_network(mixing, shape, inputs)
+    outside = replace(family, portfolio=({"depth": 99},))
+    with pytest.raises(AssertionError, match="depth=99 is outside"):
+        contracts.check_network(outside, shape, inputs)
+    dear = replace(search_spaces.get("convnet"), cost=miscounted)
+    seen = torch.from_numpy(pictures(LEVELS, np.random.default_rng(0)).store)
+    with pytest.raises(AssertionError, match="on paper, but"):
+        contracts.check_network(dear, Shape((), (), 3, image=(15, 11, 3)), (seen,))
