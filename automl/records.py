@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Codec(Protocol):
-    """How the cells of a column become blocks, numbers and pictures; fixed at training, saved with the model."""
+    """How the cells of a column become blocks and numbers; fixed at training, saved with the model."""
 
     @property
     def kind(self) -> MediaKind:
@@ -34,8 +34,8 @@ class Codec(Protocol):
         """Names of the numbers of `describe`."""
 
     @property
-    def hiding(self) -> str:
-        """What `hide` does to a part, as one says it: hidden, hushed."""
+    def drawn(self) -> Drawn | None:
+        """How its rows are drawn; None where there is nothing to look at."""
 
     def encode(self, cells: Sequence[Any]) -> Media:
         """Files, bytes or arrays, decoded in memory; one that cannot be is an error that names it."""
@@ -43,8 +43,19 @@ class Codec(Protocol):
     def describe(self, block: Media) -> np.ndarray:
         """(rows, numbers) float32: what models of tables are told of each."""
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+
+
+class Drawn(Protocol):
+    """How rows of a block are drawn, and parts of them hidden: explanations are maps of what is drawn."""
+
+    @property
+    def hiding(self) -> str:
+        """What `hide` does to a part, as one says it: hidden, hushed."""
+
     def plane(self, block: Media) -> list[np.ndarray]:
-        """Each row as it is drawn, 0 .. 1 (height, width): what explanations are maps of."""
+        """Each row as it is drawn, 0 .. 1 (height, width)."""
 
     def size(self, block: Media) -> tuple[int, int]:
         """Height and width of that plane."""
@@ -54,9 +65,6 @@ class Codec(Protocol):
 
     def hide(self, block: Media, windows: Sequence[tuple[slice, slice]]) -> np.ndarray:
         """Of a block of one row, as many copies as windows of cells, each with its window hidden."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +81,9 @@ class Decoded:
 
     def take(self, rows: np.ndarray) -> Decoded:
         """The given rows."""
-        return dataclasses.replace(
-            self, block=self.block.take(rows), twins=None if self.twins is None else self.twins[rows],
-            numbers=None if self.numbers is None else self.numbers[rows],
-        )  # fmt: skip
+        twins = None if self.twins is None else self.twins[rows]
+        numbers = None if self.numbers is None else self.numbers[rows]
+        return dataclasses.replace(self, block=self.block.take(rows), twins=twins, numbers=numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,10 +308,8 @@ class Spent:
     gpu_s: float = 0.0
 
     def __add__(self, other: Spent) -> Spent:
-        return Spent(
-            self.cpu_s + other.cpu_s, self.wall_s + other.wall_s, max(self.peak_mb, other.peak_mb),
-            self.gpu_s + other.gpu_s,
-        )  # fmt: skip
+        peak_mb = max(self.peak_mb, other.peak_mb)
+        return Spent(self.cpu_s + other.cpu_s, self.wall_s + other.wall_s, peak_mb, self.gpu_s + other.gpu_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,9 +347,7 @@ class Score:
     high: float
     higher_is_better: bool
     level: float = 0.95
-    optimism: float = (
-        0.0  # what searching added to the naive value, already removed; in units of the metric, >= 0 if any
-    )
+    optimism: float = 0.0  # what searching added to the naive value, in units of the metric; removed already
 
     def __str__(self) -> str:
         return f"{self.metric} {self.value:.5g} [{self.low:.5g}, {self.high:.5g}]"

@@ -84,7 +84,7 @@ def network(kind: str) -> Learner:
 def asked_of(learner: Learner, media: Media, y: np.ndarray, weight: float = 1.0) -> Question:
     return Question(
         block=media,
-        codec=codec_of(media),
+        drawn=codec_of(media),
         outputs=y,
         ask=lambda _row, others: learner.predict(rows_of(others)),
         parts=((weight, learner),),
@@ -113,7 +113,7 @@ def explained(name: str, question: Question) -> tuple[np.ndarray, ...]:
     """As `explain` gives them, by one explainer."""
     found = explain.get(name)
     assert found.fits(question)
-    size = question.codec.size(question.block)
+    size = question.drawn.size(question.block)
     return tuple(explain._unit(stretched(raw, size)) for raw in found.maps(question))
 
 
@@ -229,7 +229,7 @@ def test_of_numbers_whatever_moves_the_answer_counts() -> None:
     media, _ = corners(3)
     question = Question(
         block=media,
-        codec=codec_of(media),
+        drawn=codec_of(media),
         outputs=np.zeros(3, np.int64),
         ask=lambda _row, others: -others.values()[:, :8, :8].mean(axis=(1, 2, 3)),
         parts=(),
@@ -245,7 +245,7 @@ def test_a_model_that_does_not_look_has_empty_maps() -> None:
     media, y = corners(2)
     question = Question(
         block=media,
-        codec=codec_of(media),
+        drawn=codec_of(media),
         outputs=y,
         ask=lambda _row, others: np.full((len(others), 2), 0.5),
         parts=(),
@@ -291,7 +291,7 @@ def test_windows_over_pictures_of_any_size(height: int, width: int, channels: in
 
     media.store[0, ::2] = 200
     explain.explain(
-        Question(block=media, codec=codec_of(media), outputs=np.zeros(1, np.int64), ask=ask, parts=(), is_numeric=False)
+        Question(block=media, drawn=codec_of(media), outputs=np.zeros(1, np.int64), ask=ask, parts=(), is_numeric=False)
     )
     changed = (seen[0][1:] != seen[0][0]).any(axis=3)
     assert changed.any(axis=0).all() or height == 1

@@ -47,14 +47,9 @@ def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer 
         reasons = "; ".join(f"{skip.family}: {skip.because}" for skip in skipped)
         raise OptionError(f"no family of models is left to try ({reasons}). Loosen route, families or exclude.")
     share, rules = _neural_share(known, options)
-    if profile.decoded:
-        share, rules = (
-            (TRANSFER_SHARE if transfer.encoder and options.route != "neural" else share),
-            (
-                *rules,
-                _transferred(transfer, options),
-            ),
-        )
+    if any(family.goes_on and family.reads & set(profile.decoded) for family in search_spaces.all_families()):
+        share = TRANSFER_SHARE if transfer.encoder and options.route != "neural" else share
+        rules = (*rules, _transferred(transfer, options))
     routes = {family.route for family in able}
     if routes == {"neural"}:
         share = 1.0

@@ -14,7 +14,7 @@ from importlib import import_module
 import numpy as np
 
 from automl.explain.plane import stretched
-from automl.records import Codec
+from automl.records import Drawn
 from search_spaces.spec import Learner, Media
 
 _EXPLAINERS = {  # the closer to what the model does, the earlier
@@ -30,7 +30,7 @@ class Question:
     """Answers of a model whose origin is asked for in one decoded column, one per row."""
 
     block: Media
-    codec: Codec
+    drawn: Drawn
     outputs: np.ndarray  # int64: of each row, which of the model's outputs
     ask: AskModel
     parts: tuple[tuple[float, Learner], ...]  # learners that read the column itself, with their share of the answer
@@ -72,7 +72,7 @@ def get(name: str) -> Explainer:
 def explain(question: Question, until: float = float("inf")) -> Explained:
     """Maps by the first explainer that fits; after `until` (time.monotonic) there come no more."""
     one = next(found for found in map(get, _EXPLAINERS) if found.fits(question))
-    size = question.codec.size(question.block)
+    size = question.drawn.size(question.block)
     maps: list[np.ndarray] = []
     for raw in one.maps(question):
         maps.append(_unit(stretched(raw, size)))

@@ -42,7 +42,7 @@ def maps(question: Question) -> Iterator[np.ndarray]:
     """One map per row: those of all networks, each on a scale of its own, by their weight."""
     from automl.explain.plane import stretched
 
-    size, networks = question.codec.size(question.block), _networks(question)
+    size, networks = question.drawn.size(question.block), _networks(question)
     for start in range(0, len(question.block), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         total: Any = 0.0

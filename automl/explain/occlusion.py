@@ -28,14 +28,14 @@ def fits(_question: Question) -> bool:
 
 def told(question: Question) -> str:
     """What was done."""
-    done = question.codec.hiding
+    done = question.drawn.hiding
     return f"Occlusion: bright is what the answer loses most by when it is {done}; asked of the whole model"
 
 
 def maps(question: Question) -> Iterator[np.ndarray]:
     """One map of cells per row."""
-    block, codec = question.block, question.codec
-    cells = codec.grid(block)
+    block, drawn = question.block, question.drawn
+    cells = drawn.grid(block)
     windows = [
         (slice(top, top + REACH), slice(left, left + REACH))
         for top in range(max(1, cells[0] - REACH + 1))
@@ -43,7 +43,7 @@ def maps(question: Question) -> Iterator[np.ndarray]:
     ]
     for row in range(len(block)):
         one = block.take(np.array([row]))
-        asked = _like(one, np.concatenate([one.values(), codec.hide(one, windows)]))
+        asked = _like(one, np.concatenate([one.values(), drawn.hide(one, windows)]))
         said = _score(question.ask(row, asked), int(question.outputs[row]), question.is_numeric)
         lost = said[0] - said[1:]
         yield _spread(np.abs(lost) if question.is_numeric else np.maximum(lost, 0), cells, windows)

@@ -71,9 +71,9 @@ def _arrays(names: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> dict[
 def learn_features(training: FoldTraining, recipe: str = PLAIN) -> tuple[FoldFeatures, Matrix]:
     """Learn from the training rows; the features, and the training rows as models shall learn from them."""
     own, matrix = table.learn_features(training, recipe)
-    learned = {}
-    for column, block in training.raw.blocks.items() if RECIPES[recipe].of_blocks else ():
-        found = modalities.decoding(block.kind).learn(block, recipe, training.seed)
+    learned, asked = {}, recipe if RECIPES[recipe].of_blocks else PLAIN
+    for column, block in training.raw.blocks.items():
+        found = modalities.decoding(block.kind).learn(block, asked, training.seed)
         if found is not None:
             learned[column] = block.kind, found
     features = FoldFeatures(own, learned)
@@ -99,4 +99,5 @@ def bend_of(recipe: str) -> str:
 
 def made_by(recipe: str) -> str:
     """A text that is the same for recipes that make the same matrix."""
-    return json.dumps(asdict(replace(RECIPES[recipe], bend="")))
+    wanted = RECIPES[recipe]
+    return json.dumps([recipe if wanted.of_blocks else "", asdict(replace(wanted, bend=""))])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -33,9 +33,11 @@ from search_spaces.spec import Media
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl.modalities.protocol import Drawing
+
 __all__ = [
     "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
-    "bend_of", "claims", "columns", "copies", "facts", "findings", "kind_of", "learn_features", "learn_schema",
+    "bend_of", "claims", "columns", "copies", "drawn", "facts", "findings", "kind_of", "learn_features", "learn_schema",
     "load_features", "made_by", "place", "prior", "read", "read_folder", "schema_from_json", "show", "useful",
 ]  # fmt: skip
 
@@ -146,8 +148,9 @@ def audit(dataset: Dataset, profile: Profile, y: np.ndarray, options: Options) -
 
 
 def prior(profile: Profile, gpus: int = 0) -> Prior:
-    """What to expect of this data: of its decoded columns where it has some, for they take longest."""
-    found = [modalities.get(kind).prior(profile, gpus) for kind in profile.decoded or ("table",)]
+    """What to expect of this data: of the columns that take longest; of a table where no other kind has a say."""
+    told = (modalities.get(kind).prior(profile, gpus) for kind in (*profile.decoded, "table"))
+    found = [one for one in told if one is not None]
     return next((one for one in found if one.is_coursed), found[0])
 
 
@@ -171,9 +174,14 @@ def alike(dataset: Dataset) -> np.ndarray | None:
     return np.asarray(together) if len(np.unique(together)) < len(together) else None
 
 
+def drawn(decoded: Mapping[str, Decoded]) -> list[str]:
+    """The decoded columns whose rows can be looked at."""
+    return [name for name, one in decoded.items() if one.codec.drawn is not None]
+
+
 def show(codec: Codec, block: Media) -> list[Shown]:
-    """Rows of a block as a report draws them."""
-    return modalities.decoding(codec.kind).show(codec, block)
+    """Rows of a block that can be looked at, as a report draws them."""
+    return cast("Drawing", modalities.get(codec.kind)).show(codec, block)
 
 
 def described_by(decoded: Decoded, encoder: Any) -> Decoded:

@@ -165,8 +165,8 @@ class Modality(Protocol):
     kinds: tuple[str, ...]  # of the columns that it reads
     extra: str | None  # of the package, where it takes more than what every installation has
 
-    def prior(self, profile: Profile, gpus: int) -> Prior:
-        """What to expect of data whose main part is of this kind."""
+    def prior(self, profile: Profile, gpus: int) -> Prior | None:
+        """What to expect of data with such columns; None where they change nothing of what holds for tables."""
 
 
 class Decoding(Modality, Protocol):
@@ -182,16 +182,20 @@ class Decoding(Modality, Protocol):
         """The column, and why it was decoded as it was."""
 
     def recipes(self, block: Media) -> tuple[str, ...]:
-        """The recipes that can make something of this block, beyond the plain one."""
+        """The recipes that can make something more of this block than the plain one."""
 
     def learn(self, block: Media, recipe: str, seed: int) -> Learned | None:
-        """What a recipe learns from the training rows; None where it learns nothing."""
+        """What one of these recipes, or the plain one, learns from the training rows; None where that is nothing."""
 
     def learned(self, arrays: Mapping[str, np.ndarray]) -> Learned:
         """Read back what `Learned.arrays` gave."""
 
     def codec(self, plain: Mapping[str, Any], weights: bytes | None) -> Codec:
         """Read back what `Codec.as_json` gave; `weights`: of its encoder, without which it cannot describe."""
+
+
+class Drawing(Decoding, Protocol):
+    """A kind whose rows can be looked at: its codecs have a `drawn`, of others that is None."""
 
     def show(self, codec: Codec, block: Media) -> list[Shown]:
         """Rows as a report draws them."""

@@ -18,7 +18,7 @@ from automl.modalities.protocol import Raw
 from automl.modalities.table import encode
 from automl.modalities.table.encode import Coding, coding_as_json, coding_from_json, column_from_json, learn_coding
 from automl.plain import as_json
-from automl.records import Codec, Column, Decoded, Kind, Profile
+from automl.records import Codec, Column, Decoded, Drawn, Kind, Profile
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:
@@ -86,9 +86,10 @@ class Schema:
         """Labels of each category column, in code order from 1."""
         return tuple(coding.labels for coding in self.codings if coding.column.kind == Kind.CATEGORY)
 
-    def codec(self, column: str) -> Codec:
-        """Of a decoded column."""
-        return next(one.codec for one in self.decoders if one.column.name == column)
+    @property
+    def drawn(self) -> dict[str, Drawn]:
+        """How the rows of decoded columns are drawn, of those that can be looked at."""
+        return {one.column.name: one.codec.drawn for one in self.decoders if one.codec.drawn is not None}
 
     def encode(
         self,

@@ -155,7 +155,7 @@ class Model:
         places = np.full(len(frame), outputs, dtype=np.int64)
         return Question(
             block=block,
-            codec=self.schema.codec(column),
+            drawn=self.schema.drawn[column],
             outputs=places,
             ask=ask,
             parts=parts,
@@ -164,7 +164,7 @@ class Model:
 
     def _drawn(self, column: str | None) -> str:
         """The decoded column that maps are drawn of."""
-        known = list(self.schema.claims)
+        known = list(self.schema.drawn)
         if not known:
             raise InputError(
                 "explain draws maps of images and sounds, but this model reads a table. "

@@ -90,8 +90,8 @@ class Search:
             is_timed=self.clock.is_timed,
             is_on=self.clock.search_left >= LEAST_S,
         )
-        if self._screen.is_on and any(family.cost for family in families):
-            counter.warm()
+        if self._screen.is_on:
+            counter.warm(families)
         self._runner = Runner(context, self.ready)
         self._told: set[int] = set()
         self._metric = self.ready.metric

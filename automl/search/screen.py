@@ -130,10 +130,11 @@ class Counter:
         self._blocks, self._outputs = shared.raw.blocks, shared.outputs
         self._known: dict[str, NetworkCost] = {}
 
-    def warm(self) -> None:
-        """Load what counting takes, a second or two, while workers are busy."""
-        for block in list(self._blocks.values())[:1]:
-            Thread(target=self._shape, args=(block,), name="automl counter").start()
+    def warm(self, families: Iterable[Family]) -> None:
+        """Load what counting these takes, a second or two, while workers are busy."""
+        counted = [column for family in families if family.cost for column in family.columns(self._blocks)]
+        for column in counted[:1]:
+            Thread(target=self._shape, args=(self._blocks[column],), name="automl counter").start()
 
     def cost(self, family: Family, params: Params) -> NetworkCost | None:
         """Of a configuration; None for a family that is not counted."""

@@ -44,6 +44,11 @@ class AudioCodec:
         """Names of the numbers that describe a sound."""
         return [*spectra.names(), *said_names(self.encoder)]
 
+    @property
+    def drawn(self) -> AudioCodec:
+        """Sounds are drawn as bands over time."""
+        return self
+
     def encode(self, cells: Sequence[Any]) -> Media:
         """Sounds in memory."""
         decoded = each(lambda cell: sounds.decode(cell, self.hearing), cells)

@@ -38,6 +38,11 @@ class ImageCodec:
         own = descriptors.names(self.look.height, self.look.width, self.look.channels)
         return [*own, *said_names(self.encoder)]
 
+    @property
+    def drawn(self) -> ImageCodec:
+        """Pictures are drawn as they are."""
+        return self
+
     def encode(self, cells: Sequence[Any]) -> Media:
         """Pictures in memory."""
         decoded = each(lambda cell: pictures.decode(cell, self.look), cells)

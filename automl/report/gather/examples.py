@@ -29,13 +29,14 @@ LONGEST_S = 60.0  # of a run that counts trials
 
 
 def gather(inputs: FinishInputs, chosen: Candidate) -> SamplesJson | None:
-    """Examples of the chosen model's held-out answers, their pictures in the run folder; None for tables.
+    """Examples of the chosen model's held-out answers, their pictures in the run folder; None where nothing is drawn.
 
-    Where several columns were decoded, the first is drawn.
+    Of several columns that can be looked at, the first is.
     """
-    if not inputs.dataset.decoded:
+    drawn = mixture.drawn(inputs.dataset.decoded)
+    if not drawn:
         return None
-    column, one = next(iter(inputs.dataset.decoded.items()))
+    column, one = drawn[0], inputs.dataset.decoded[drawn[0]]
     held = held_out(chosen, inputs.comparison, len(inputs.profile.classes))
     told = examples(held)
     places = inputs.comparison.rows[[example.row for example in told]]
@@ -43,7 +44,7 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> SamplesJson | None:
     files: list[SampleJson] = []
     notes: list[str] = []
     samples: SamplesJson = {"kind": one.codec.kind, "files": files, "explained": None, "notes": notes}
-    if len(blocks) > 1:
+    if len(drawn) > 1:
         notes.append(f"shown is column {column!r}; Model.explain(data, column=...) looks into the others")
     folder = inputs.context.folder.path / FOLDER
     try:
