@@ -1,0 +1,70 @@
+"""A few cells of every kind whose cells are decoded, for the contract suite: a new kind is one more maker."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from automl.modalities.contracts import Cells
+
+ROWS = 8
+
+
+def pictures(folder: Path) -> Cells:
+    """Coloured noise, in files, as what files contain, as arrays and as Pillow's images."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    arrays = [random.integers(0, 256, (24, 20, 3), dtype=np.uint8) for _ in range(ROWS)]
+    files = [str(folder / f"{at}.png") for at in range(ROWS)]
+    for file, array in zip(files, arrays, strict=True):
+        Image.fromarray(array).save(file)
+    broken = folder / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    return Cells(
+        forms={
+            "files": files,
+            "bytes": [Path(file).read_bytes() for file in files],
+            "objects of datasets": [{"bytes": None, "path": file} for file in files],
+            "arrays": arrays,
+            "images": [Image.fromarray(array) for array in arrays],
+        },
+        broken=str(broken),
+        gone=[f"gone/{at}.png" for at in range(ROWS)],
+    )
+
+
+def sounds(folder: Path) -> Cells:
+    """Noise of about half a second, in files, as what files contain, and as arrays beside their rate."""
+    import soundfile
+
+    random, rate = np.random.default_rng(0), 8000
+    waves = [(0.2 * random.standard_normal(4000 - 150 * at)).astype(np.float32) for at in range(ROWS)]
+    files = [str(folder / f"{at}.wav") for at in range(ROWS)]
+    contents = []
+    for file, wave in zip(files, waves, strict=True):
+        soundfile.write(file, wave, rate)
+        content = io.BytesIO()
+        soundfile.write(content, wave, rate, format="flac")
+        contents.append(content.getvalue())
+    broken = folder / "broken.wav"
+    broken.write_bytes(b"RIFF\x00\x00\x00\x00WAVE and no more")
+    return Cells(
+        forms={
+            "files": files,
+            "bytes": contents,
+            "arrays": [(wave, rate) for wave in waves],
+            "objects of datasets": [{"array": wave.tolist(), "sampling_rate": rate} for wave in waves],
+        },
+        broken=str(broken),
+        gone=[f"gone/{at}.wav" for at in range(ROWS)],
+    )
+
+
+MAKERS: dict[str, Callable[[Path], Cells]] = {
+    "image": pictures,
+    "audio": sounds,
+}
