@@ -88,24 +88,15 @@ def test_declaring_the_family_loads_no_torch(tmp_path: Path) -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_the_space_of_the_family_holds_its_starts_and_its_portfolio(patchnet: Family) -> None:
-    """And has what the training reads."""
-    from search_spaces.neural.convnet import RECIPE
-
-    contracts.check_space(patchnet)
-    assert set(RECIPE) <= set(patchnet.space)
-
-
-@pytest.mark.parametrize("place", range(3))
-def test_each_strong_configuration_costs_on_paper_what_it_costs_when_built(patchnet: Family, place: int) -> None:
-    """Nothing is built to be counted, and nothing is miscounted."""
+def test_the_family_passes_the_contract_of_networks(patchnet: Family) -> None:
+    """Built at corners of its space, counted as it is; and it has what the training reads."""
     import torch
 
-    from search_spaces.neural.vision.cost import cost
+    from search_spaces.neural.convnet import RECIPE
 
-    shape, params = Shape((), (), 4, image=(18, 14, 3)), patchnet.configs()[place]
-    assert patchnet.cost is not None
-    assert patchnet.cost(params, shape) == cost(patchnet.build(params, shape), (18, 14, 3), torch.uint8)
+    seen = torch.from_numpy(squares(5).X.media["seen"].values())
+    contracts.check_network(patchnet, Shape((), (), 4, image=(18, 14, 3)), (seen,))
+    assert set(RECIPE) <= set(patchnet.space)
 
 
 @pytest.mark.parametrize("task", ["multiclass", "binary", "regression"])
