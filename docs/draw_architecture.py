@@ -184,7 +184,7 @@ def _trunk(name: str, marks: list[int], ends: int) -> str:
     (at, box), wide = TRUNKS[name], len(name) * 8 + 14
     return "\n".join(
         [
-            f'<path class="trunk" d="M{at} {min(marks)}V{ends - 16}H{box}V{ends}"/>',
+            f'<path class="trunk" d="M{at} {min(marks, default=ends)}V{ends - 16}H{box}V{ends}"/>',
             *(
                 f'<path class="trunk" d="M{LEFT} {y}H{at}"/><circle class="end" cx="{at}" cy="{y}" r="2.5"/>'
                 for y in marks

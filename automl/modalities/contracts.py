@@ -16,6 +16,7 @@ import numpy as np
 
 import search_spaces
 from automl.errors import InputError
+from automl.modalities.files.cells import placed
 from automl.modalities.mixture import PLAIN
 from automl.modalities.protocol import Claim, Decoding, Drawing, Learned, Modality, Pass, Reading
 from automl.plain import as_json
@@ -165,7 +166,8 @@ def _refusal(call: Callable[[], object]) -> str:
 
 
 def _reading(cells: Sequence[Any]) -> Reading:
-    return Reading(NAME, list(cells), np.arange(len(cells)) % 2)
+    """As the mixture hands a column on: what other libraries hold in a cell is plain by then."""
+    return Reading(NAME, [placed(cell, None) for cell in cells], np.arange(len(cells)) % 2)
 
 
 def _decoded(kind: Decoding, cells: Cells) -> Decoded:

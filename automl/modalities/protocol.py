@@ -121,7 +121,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Reading:
-    """A claimed column on its way in: its cells, the answers beside them, and who is told how far it is."""
+    """A claimed column on its way in: its cells, plain, the answers beside them, and who is told how far it is."""
 
     column: str
     cells: Sequence[Any]
