@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "seen"  # of the column
-ROUNDING = {"rtol": 1e-4, "atol": 1e-4}  # what rows may differ by alone and among others
+ROUNDING = 1e-4  # that rows may differ by, alone and among others, of their numbers and beside them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def plain_columns(rows: int = 24) -> dict[str, pd.Series]:
     import pandas as pd
 
     at = range(rows)
-    told = {
+    told: dict[str, Sequence[Any]] = {
         "decimal commas": [f"{n},{10 + n}" for n in at],
         "thousands": [f"{n + 1},{100 + n}.50" for n in at],
         "versions": [f"1.{n}.3" for n in at],
@@ -223,9 +223,9 @@ def _check_rows(tell: Callable[[Media], np.ndarray], block: Media, done: str) ->
     """A row is told of alone as among others, and wherever it stands."""
     told, last = tell(block), len(block) - 1
     alone = tell(block.take(np.array([1])))
-    np.testing.assert_allclose(alone, told[1:2], err_msg=f"a row is {done} otherwise alone", **ROUNDING)
+    assert np.allclose(alone, told[1:2], ROUNDING, ROUNDING), f"a row is {done} otherwise alone"
     turned = tell(block.take(np.arange(last, -1, -1)))
-    np.testing.assert_allclose(turned[::-1], told, err_msg=f"a row is {done} otherwise elsewhere", **ROUNDING)
+    assert np.allclose(turned[::-1], told, ROUNDING, ROUNDING), f"a row is {done} otherwise elsewhere"
 
 
 # --- what is drawn ---------------------------------------------------------------------------------------------------
@@ -245,13 +245,13 @@ def check_drawing(kind: Decoding, cells: Cells) -> None:
         assert 0 <= plane.min() <= plane.max() <= 1, "a plane leaves 0 .. 1"
     assert drawn.hiding, "what hiding does has no name"
     _check_hiding(drawn, block.take(np.array([0])))
-    shown = cast(Drawing, kind).show(decoded.codec, block)
+    shown = cast(Drawing, kind).show(drawn, block)
     assert len(shown) == len(block), f"{len(shown)} are shown of {len(block)}"
     for one, plane in zip(shown, planes, strict=True):
         assert np.array_equal(one.plane, plane), "what is shown is not what is drawn"
-        assert one.pixels is None or (one.pixels.dtype, one.pixels.shape[:2]) == (np.uint8, size), (
-            "pixels of another size"
-        )
+        if one.pixels is not None:
+            assert one.pixels.dtype == np.uint8, f"pixels are {one.pixels.dtype}"
+            assert one.pixels.shape[:2] == size, f"pixels of {one.pixels.shape}, not of {size}"
         assert one.seconds is None or one.seconds > 0, f"it lasts {one.seconds} seconds"
 
 

@@ -180,8 +180,8 @@ def drawn(decoded: Mapping[str, Decoded]) -> list[str]:
 
 
 def show(codec: Codec, block: Media) -> list[Shown]:
-    """Rows of a block that can be looked at, as a report draws them."""
-    return cast("Drawing", modalities.get(codec.kind)).show(codec, block)
+    """Rows of a block as a report draws them; none where there is nothing to look at."""
+    return [] if codec.drawn is None else cast("Drawing", modalities.get(codec.kind)).show(codec.drawn, block)
 
 
 def described_by(decoded: Decoded, encoder: Any) -> Decoded:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from automl.records import Codec, Column, Decoded, Profile, Rule
+from automl.records import Codec, Column, Decoded, Drawn, Profile, Rule
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:
@@ -161,9 +161,17 @@ class Shown:
 class Modality(Protocol):
     """A kind of data."""
 
-    name: str
-    kinds: tuple[str, ...]  # of the columns that it reads
-    extra: str | None  # of the package, where it takes more than what every installation has
+    @property
+    def name(self) -> str:
+        """What the registry calls it; of decoded ones their columns, blocks and codecs too."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of the columns that it reads."""
+
+    @property
+    def extra(self) -> str | None:
+        """Of the package, where it takes more than what every installation has."""
 
     def prior(self, profile: Profile, gpus: int) -> Prior | None:
         """What to expect of data with such columns; None where they change nothing of what holds for tables."""
@@ -197,5 +205,5 @@ class Decoding(Modality, Protocol):
 class Drawing(Decoding, Protocol):
     """A kind whose rows can be looked at: its codecs have a `drawn`, of others that is None."""
 
-    def show(self, codec: Codec, block: Media) -> list[Shown]:
+    def show(self, drawn: Drawn, block: Media) -> list[Shown]:
         """Rows as a report draws them."""

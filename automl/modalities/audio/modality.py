@@ -11,7 +11,7 @@ import numpy as np
 from automl.modalities.files import cells as files
 from automl.modalities.files import perceived
 from automl.modalities.protocol import Claim, Learned, Pass, Prior, Reading, Shown, Taken
-from automl.records import Codec, Column, Decoded, Profile
+from automl.records import Column, Decoded, Drawn, Profile
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class Audio:
 
         return codec_from_json(plain, weights)
 
-    def show(self, codec: Codec, block: Media) -> list[Shown]:
+    def show(self, drawn: Drawn, block: Media) -> list[Shown]:
         """Its bands over time, and how long it lasts."""
         samples = np.full(len(block), block.store.shape[1]) if block.lengths is None else block.lengths[block.rows]
         return [
             Shown(plane, None, int(length) / block.rate if block.rate else None)
-            for plane, length in zip(codec.plane(block), samples, strict=True)
+            for plane, length in zip(drawn.plane(block), samples, strict=True)
         ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from automl.modalities.files import cells as files
 from automl.modalities.files import perceived
 from automl.modalities.protocol import Claim, Pass, Prior, Reading, Shown, Taken
-from automl.records import Codec, Column, Decoded, Profile
+from automl.records import Column, Decoded, Drawn, Profile
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ class Image:
 
         return codec_from_json(plain, weights)
 
-    def show(self, codec: Codec, block: Media) -> list[Shown]:
+    def show(self, drawn: Drawn, block: Media) -> list[Shown]:
         """Its pixels as the model sees them."""
-        return [Shown(plane, pixels) for plane, pixels in zip(codec.plane(block), block.values(), strict=True)]
+        return [Shown(plane, pixels) for plane, pixels in zip(drawn.plane(block), block.values(), strict=True)]
 
 
 def _is_picture(cell: Any) -> bool:
