@@ -179,7 +179,7 @@ def test_pictures_that_may_be_flipped_are_asked_both_ways() -> None:
 def test_rows_without_media_are_refused() -> None:
     """A table is answered with what is missing."""
     X = Matrix(np.zeros((4, 2), np.float32), np.empty((4, 0), np.int32), ())
-    with pytest.raises(ValueError, match="no images and no sounds"):
+    with pytest.raises(ValueError, match="these rows have no image to read"):
         learn(Rows(X, np.zeros(4, np.int64)), None)
 
 
