@@ -1,5 +1,9 @@
 """Features learned inside a fold: what each recipe makes, that it leaks nothing, and that it can be saved."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,3 +197,22 @@ def test_recipes_are_offered_where_they_can_make_something() -> None:
     assert useful(*encoded(pd.DataFrame({"x": RNG.normal(size=100)}))) == ("plain",)
     assert useful(*encoded(sales()[0])) == ("plain", "coded", "means", "rich")
     assert "log" in useful(*encoded(sales()[0]), has_long_tail=True)
+
+
+def test_words_are_learned_alike_in_every_process() -> None:
+    """The order in which a process walks through sets, another in each, has no say in what a text column teaches."""
+    code = (
+        "import hashlib, numpy as np\nfrom automl.modalities.table.words import learn_words\n"
+        "pairs = [(a, b) for a in 'red green blue black'.split() for b in 'fox hen cow ox'.split()]\n"
+        "texts = np.array([f'the {a} {b} of {a}' for a, b in pairs] * 5)\n"
+        "words = learn_words(texts, 4, 3, 0, np.arange(len(texts))[:, None] * 1.0)\n"
+        "print(list(words.vocabulary), hashlib.sha256(words.transform(texts).tobytes()).hexdigest())"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(told) == 1

@@ -55,7 +55,10 @@ def learn_words(texts: np.ndarray, dims: int, flags: int, seed: int, answers: np
         sample = np.random.default_rng(seed).permutation(len(texts))[:SVD_ROWS]
     counts = Counter(token for text in texts[sample] for token in set(_tokens(text)))
     least = 2 if len(sample) > 50 else 1
-    kept = [(token, n) for token, n in counts.most_common(MAX_WORDS) if n >= least]
+    often = sorted(
+        counts.items(), key=lambda entry: (-entry[1], entry[0])
+    )  # alike in every process: sets have no order
+    kept = [(token, n) for token, n in often[:MAX_WORDS] if n >= least]
     vocabulary = {token: i for i, (token, _) in enumerate(kept)}
     idf = np.log((1 + len(sample)) / (1 + np.array([n for _, n in kept], dtype=np.float64))) + 1
     weights = _weights(texts[sample], vocabulary, idf)
