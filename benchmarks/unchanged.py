@@ -93,7 +93,7 @@ def lasting(value: Any) -> Any:
 def differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
     """Where two reports differ; a key that came with a change is none."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for name in before:
+        for name in before.keys() - MEASURED:
             yield from differences(before[name], now.get(name), f"{place}.{name}")
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for at, (one, other) in enumerate(zip(before, now, strict=True)):
