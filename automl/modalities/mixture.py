@@ -143,8 +143,9 @@ def audit(dataset: Dataset, profile: Profile, y: np.ndarray, options: Options) -
         twins = alike(dataset)
         ids = np.arange(len(dataset)) if twins is None else twins
     found = table.survey(dataset.frame, profile.columns, y, profile.task, ids)
-    told = [*findings(dataset), *table.inspect(dataset, profile, y, found, options)]
-    return table.repeats(found.rows), table.ordered(told)
+    duplicates = table.repeats(found.rows)
+    told = table.inspect(dataset, replace(profile, duplicates=duplicates), y, found, options)
+    return duplicates, table.ordered([*findings(dataset), *told])
 
 
 def prior(profile: Profile, gpus: int = 0) -> Prior:
