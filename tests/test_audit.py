@@ -196,7 +196,7 @@ def test_owners_of_rows_are_suggested_as_groups() -> None:
     random = np.random.default_rng(10)
     frame = features().assign(
         patient_id=random.integers(1000, 1100, ROWS),
-        context=[f"S{n // 20}" for n in range(ROWS)],
+        site=[f"S{n // 20}" for n in range(ROWS)],
         households=random.integers(0, 99, ROWS),
     )
     hints = {finding.column: finding for finding in examined(frame, answers())[1].of("group_hint")}

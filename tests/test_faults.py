@@ -80,6 +80,7 @@ def test_a_killed_driver_is_resumed_to_the_same_model(ended: int, table: Path, w
     assert same_model(run, whole, table)
 
 
+@pytest.mark.long
 def test_a_driver_killed_twice_is_resumed_twice(table: Path, whole: Path, tmp_path: Path) -> None:
     """The second driver may be killed as well, and a half-written last event changes nothing."""
     run = tmp_path / "run"
@@ -114,6 +115,7 @@ def test_a_worker_killed_in_a_trial_costs_one_job_and_no_trial(table: Path, whol
     assert same_model(run, whole, table)
 
 
+@pytest.mark.long
 def test_a_trial_that_hangs_is_ended_and_the_run_keeps_its_budget(table: Path, budget: str, tmp_path: Path) -> None:
     """A worker that is stopped, not dead, answers nothing for ever: its job is late, and so charged."""
     run = tmp_path / "run"
@@ -129,6 +131,7 @@ def test_a_trial_that_hangs_is_ended_and_the_run_keeps_its_budget(table: Path, b
     assert report(run)["run"]["overrun_s"] < SLACK_S
 
 
+@pytest.mark.long
 def test_a_trial_that_runs_out_of_memory_is_tried_on_fewer_rows(tmp_path: Path) -> None:
     """A worker may hold no more than it has: the trial fails, and its heir on half of the rows names it."""
     rows = 20_000
@@ -273,6 +276,7 @@ def test_resume_refuses_other_data_and_folders_that_are_no_runs(table: Path, tmp
         automl.resume(tmp_path, verbose=0)
 
 
+@pytest.mark.long
 def test_a_run_for_several_targets_is_resumed(table: Path, tmp_path: Path) -> None:
     """Killed in its second target: the first stays as it is, the second goes on."""
     run = tmp_path / "run"

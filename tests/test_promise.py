@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from automl.data.prepare import Prepared, Shared
 from automl.ensemble.candidates import HeldOutComparison, candidates, enter
 from automl.ensemble.frontier import Limits
-from automl.modalities.mixture import Raw, Schema
+from automl.modalities.mixture import Prior, Raw, Schema
 from automl.records import Fold, FoldPlan, Plan, Trial, TrialStatus
 from automl.scoring import metrics, promise
 from automl.scoring.folds import Folds, make_folds
@@ -61,8 +61,9 @@ def careful(y: np.ndarray, folds: Folds) -> Prepared:
         schema=Schema(()),
         shared=shared,
         fold_plan=FoldPlan(folds.count, folds.count, ""),
-        prior=metrics.get("log_loss"),
-        metric="",
+        prior=Prior((), 0.0, ()),
+        metric=metrics.get("log_loss"),
+        told="",
     )
 
 

@@ -223,7 +223,7 @@ def test_regression_with_arrays_beats_the_mean_on_new_rows(tmp_path: Path) -> No
     """An (X, y) pair of arrays; the score on held-out rows is near the promised one."""
     X, y = load_diabetes(return_X_y=True)
     test = (X[330:], y[330:])
-    result = automl.fit((X[:330], y[:330]), budget="8 trials", run_dir=tmp_path / "run", test=test, verbose=0)
+    result = automl.fit((X[:330], y[:330]), budget="4 trials", run_dir=tmp_path / "run", test=test, verbose=0)
     assert r2_score(y[330:], result.predict(X[330:])) > 0.3
     assert result.test_score is not None
     assert result.score.metric == "rmse"
@@ -302,6 +302,7 @@ def test_a_limit_on_latency_holds_for_the_returned_model(customers: pd.DataFrame
     assert row["size_mb"] <= 0.05
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit_ms", [3.0, 8.0])
 def test_the_saved_model_is_as_fast_as_was_asked(
     customers: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit_ms: float

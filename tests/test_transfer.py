@@ -102,6 +102,7 @@ def test_weights_are_trained_further_and_travel_with_the_model(
         automl.load(tmp_path / "run")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_model_of_an_earlier_run_is_weights_too_and_a_run_goes_on_with_what_it_kept(
     tmp_path: Path, short_courses: None

@@ -22,6 +22,7 @@ UNSEEN = 0.5  # rows as bad as if they had the answer of another one, that held-
 BAD_LUCK = 2.0  # shape of how many they are: after 100 rows without an error, five of the next 100 may have one
 STRETCH, OF_SQUARES = 1.2, 1.6  # a redrawing of few rows shows too little of a tail, and new samples may be smaller
 TINY = 1e-300  # an error of zero has no logarithm
+FAR = 700.0  # beyond it, an exponential is no number any more
 ROOTS = ("rmse", "rmsle")  # of a mean over rows
 BETTER, WORSE = 0.10, 0.05  # of the error, that a model of several folds may differ from the single ones scored
 
@@ -42,10 +43,8 @@ def interval(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, *, err
     missed = UNSEEN / len(y) * bad**power if math.isfinite(bad) else 0.0
     stretch = OF_SQUARES if metric.name in ROOTS else STRETCH
     far = stretch * redrawn.wider(LEVEL) * _spread(metric, predictions, redrawn, missed, power)
-    least, most = (
-        max(0.0, (error**power + missed) * math.exp(side * math.hypot(far, power * drift)) - missed) ** (1 / power)
-        for side, drift in ((-1, BETTER), (1, WORSE))
-    )
+    moved = (min(FAR, side * math.hypot(far, power * drift)) for side, drift in ((-1, BETTER), (1, WORSE)))
+    least, most = (max(0.0, (error**power + missed) * math.exp(by) - missed) ** (1 / power) for by in moved)
     low, high = sorted((metric.to_score(least), metric.to_score(min(metric.worst, most))))
     return low, high
 

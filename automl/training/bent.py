@@ -61,7 +61,8 @@ def find_bend(kind: str, y: np.ndarray) -> Bend:
     from scipy.special import ndtri
 
     shares = np.linspace(0, 1, min(KNOTS, len(y)) + 2)[1:-1]
-    knots, first = np.unique(np.quantile(y, shares), return_index=True)
+    quantiles = np.clip(np.quantile(y, shares), y.min(), y.max())  # rounding may leave these by a digit
+    knots, first = np.unique(quantiles, return_index=True)
     return Bend(kind, knots=tuple(knots.tolist()), places=tuple(ndtri(shares[first]).tolist()))
 
 
