@@ -1,7 +1,7 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both create .venv and install everything they need.
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 2  # tests side by side; those of a file stay together, for they share what the file makes
+JOBS ?= 3  # tests side by side; those of a file stay together, for they share what the file makes
 RUN := $(VENV)/bin/
 
 .PHONY: help setup demo test test-ray test-long test-fast check format bench wheel clean

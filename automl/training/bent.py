@@ -47,7 +47,8 @@ class Bend:
             return np.asarray(np.sinh(np.clip(bent, *self.ends)) * self.scale)
         if self.kind == "log1p":
             return np.asarray(np.expm1(np.clip(bent, *self.ends)))
-        return np.asarray(np.interp(bent, self.places, self.knots))
+        between = np.interp(bent, self.places, self.knots)
+        return np.asarray(np.clip(between, self.knots[0], self.knots[-1]))  # rounding may leave these by a digit
 
 
 def find_bend(kind: str, y: np.ndarray) -> Bend:
@@ -61,8 +62,7 @@ def find_bend(kind: str, y: np.ndarray) -> Bend:
     from scipy.special import ndtri
 
     shares = np.linspace(0, 1, min(KNOTS, len(y)) + 2)[1:-1]
-    quantiles = np.clip(np.quantile(y, shares), y.min(), y.max())  # rounding may leave these by a digit
-    knots, first = np.unique(quantiles, return_index=True)
+    knots, first = np.unique(np.quantile(y, shares), return_index=True)
     return Bend(kind, knots=tuple(knots.tolist()), places=tuple(ndtri(shares[first]).tolist()))
 
 
