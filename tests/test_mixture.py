@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -243,3 +245,91 @@ def test_a_cell_without_a_file_is_refused_in_one_line_when_predicting(folder: Pa
     with pytest.raises(AutomlError, match=r"1 of 3 cannot be decoded, first 'nowhere.png'"):
         mixed.predict(rows)
     assert load_features(rows.drop(columns="front")).shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        (["gone"] + [None] * 5, "83 % of its cells are empty"),
+        (["odd one"] + ["@"] * 15, ""),
+    ],
+    ids=["mostly empty", "an odd first cell"],
+)
+def test_whether_a_column_is_decoded_hangs_on_all_of_it(tmp_path: Path, cells: list[str | None], why: str) -> None:
+    """Where most files are missing it stays text, and a note says so; one odd cell hides nothing."""
+    Image.fromarray(pixels(0.5, True, 1)).save(tmp_path / "a.png")
+    named = [str(tmp_path / "a.png") if cell in ("@", "gone") else cell for cell in cells] * 3
+    found, notes = mixture.claims(pd.DataFrame({"photo": named}), ["photo"], None)
+    assert found == ({} if why else {"photo": "image"})
+    assert why in " ".join(notes)
+
+
+def test_categories_of_paths_are_pictures(folder: Path) -> None:
+    """As pandas keeps repeated texts."""
+    frame = whole(folder).astype({"front": "category"})
+    found = load(frame, Options(target="grade"), decode=mixture.read)
+    assert found.claims["front"] == "image"
+    assert len(found.decoded["front"].block) == ROWS
+
+
+def test_beside_pictures_a_counter_is_no_feature_and_equal_pictures_contradict_nobody(folder: Path) -> None:
+    """There is something better to learn from, and another column may tell equal pictures apart."""
+    table = whole(folder)[["front", "grade"]].assign(nr=range(1, ROWS + 1))
+    table.loc[1, "front"] = table.loc[0, "front"]
+    profile = automl.profile(table, target="grade", task="regression")
+    assert {column.name: str(column.kind) for column in profile.columns}["nr"] == "identifier"
+    dataset = load(table, Options(target="grade"), decode=mixture.read)
+    assert "contradictions" not in {finding.code for finding in mixture.findings(dataset)}
+    alone = load(table[["front", "grade"]], Options(target="grade"), decode=mixture.read)
+    assert "contradictions" in {finding.code for finding in mixture.findings(alone)}
+
+
+@pytest.mark.slow
+def test_rows_to_score_on_are_read_by_what_training_decided(folder: Path, mixed: Result, tmp_path: Path) -> None:
+    """A few rows elsewhere, some without a usual name, are decoded all the same."""
+    few = tmp_path / "few"
+    few.mkdir()
+    table = write(few, 6)
+    for part in ("front", "back"):
+        names = [few / name for name in table[part]]
+        table[part] = [name.rename(name.with_suffix("")).name for name in names]
+        (few / part).rename(few / f"{part} files")
+        for name in table[part]:
+            (few / f"{part} files" / name).rename(few / f"{part}-{name}")
+        table[part] = [f"{part}-{name}" for name in table[part]]
+    table.to_csv(few / "few.csv", index=False)
+    assert len(mixed.predict(few / "few.csv")) == 6
+    assert mixed.evaluate(few / "few.csv")["value"].notna().all()
+
+
+@pytest.mark.slow
+def test_the_scikit_learn_face_predicts_the_cells_that_it_learned_from() -> None:
+    """Arrays of pixels beside a number."""
+    frame = pd.DataFrame({"seen": pd.Series([pixels(n % 2, False, n) for n in range(40)], dtype=object)})
+    frame["x"] = np.arange(40.0) % 7
+    model = automl.AutoMLClassifier("1 trials", options={"families": ("linear",)})
+    model.fit(frame, np.arange(40) % 2)
+    assert (model.predict(frame) == np.arange(40) % 2).mean() > 0.9
+
+
+@pytest.mark.slow
+def test_a_model_of_format_2_still_loads(folder: Path, tmp_path: Path, short_courses: None) -> None:
+    """Its one decoded column stood among the others, and its network did not name it."""
+    table = whole(folder)[["front", "weight_kg", "grade"]].head(40)
+    run = automl.fit(
+        table, run_dir=tmp_path / "run", verbose=0, **{**FIT, "families": ["convnet"], "budget": "1 trials"}
+    )
+    place = run.save(tmp_path / "model")
+    expected = run.predict(table)
+    manifest = json.loads((place / "manifest.json").read_text())
+    schema = manifest["schema"]
+    empty = {"labels": [], "offset": 0.0, "has_time": False, "words": []}
+    old = [{"column": one["column"], **empty, "sense": one["codec"]} for one in schema.pop("decoders")]
+    schema["codings"] = [*old, *({**coding, "sense": None} for coding in schema["codings"])]
+    for file in place.rglob("network.json"):
+        facts = json.loads(file.read_text())
+        assert facts.pop("column") == "front"
+        file.write_text(json.dumps(facts))
+        manifest["files"][file.relative_to(place).as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (place / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+    pd.testing.assert_series_equal(automl.load(place).predict(table), expected)

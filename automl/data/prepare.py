@@ -153,7 +153,7 @@ def read_held(options: Options, dataset: Dataset) -> Dataset | None:
         return None
     with _of_test_data():
         asked = replace(options, time_column=None, group_column=None)  # folds alone need these
-        return load_held(test, asked, list(dataset.frame.columns))
+        return load_held(test, asked, list(dataset.frame.columns), dataset.claims)
 
 
 def check_held(held: Dataset, profile: Profile, schema: Schema) -> None:

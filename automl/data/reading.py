@@ -29,10 +29,17 @@ Decode = Callable[["pd.DataFrame", Mapping[str, str], "pd.Series"], mixture.Take
 MIN_ROWS = 10  # below it no fold could hold both something to learn from and something to check on
 
 
-def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode | None = None) -> Dataset:
+def load(
+    data: Any,
+    options: Options,
+    min_rows: int = MIN_ROWS,
+    decode: Decode | None = None,
+    claims: Mapping[str, str] | None = None,
+) -> Dataset:
     """Read data to learn from: a table with a target column, or an (X, y) pair. Rows without a target are left out.
 
     `decode`: how columns are decoded that have to be; without it they stay files.
+    `claims`: the columns that have to be, where training has decided on them.
     """
     if isinstance(options.target, tuple):
         raise OptionError(f"this looks at one target, got {list(options.target)!r}. Name one of them.")
@@ -64,7 +71,11 @@ def load(data: Any, options: Options, min_rows: int = MIN_ROWS, decode: Decode |
         target, mended = _labels_from_text(target, source.table.decimal)
         notes += mended
     target = target.reset_index(drop=True).rename(name)
-    claims, told = _claims(frame, source, roles)
+    if claims is None:
+        claims, told = _claims(frame, source, roles)
+    else:
+        frame, told = frame.rename(columns=_as_claimed(source.claims, claims)), []
+        claims = {column: kind for column, kind in claims.items() if column in frame.columns}
     frame = mixture.place(frame.reset_index(drop=True), tuple(claims), source.base)
     frame, mended = _mended(frame, claims)
     notes += [*mended, *told]
@@ -99,7 +110,7 @@ def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFra
     frame, _ = named(source.table)
     claims = source.claims
     if schema is not None:
-        frame = frame.rename(columns=_as_claimed(claims, schema))
+        frame = frame.rename(columns=_as_claimed(claims, schema.claims))
         frame.columns = as_learned(list(frame.columns), schema.names, has_names=source.has_names)
         claims = schema.claims
     frame = mixture.place(frame, tuple(claims), source.base)
@@ -108,12 +119,14 @@ def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFra
     return _mended(frame, claims)[0]
 
 
-def load_held(data: Any, options: Options, names: Sequence[str]) -> Dataset:
-    """Read any number of rows with answers, to score a model on that learned from columns of these names."""
+def load_held(data: Any, options: Options, names: Sequence[str], claims: Mapping[str, str] | None = None) -> Dataset:
+    """Read any number of rows with answers, to score a model on that learned from columns of these names.
+
+    `claims`: those among them that had to be decoded.
+    """
     source = open_source(data, () if options.target is None else (str(options.target),))
-    held = load(
-        source, replace(options, weight=options.weight_column), min_rows=1
-    )  # weights as values are of other rows
+    asked = replace(options, weight=options.weight_column)  # weights as values are of other rows
+    held = load(source, asked, min_rows=1, claims=claims)
     known = as_learned(list(held.frame.columns), names, has_names=source.has_names)
     return replace(held, frame=held.frame.set_axis(known, axis=1))
 
@@ -134,11 +147,11 @@ def as_learned(names: Sequence[str], known: Sequence[str], *, has_names: bool) -
     return [next(own) if name.startswith(NAMELESS) else name for name in names]
 
 
-def _as_claimed(found: Mapping[str, str], schema: mixture.Schema) -> dict[str, str]:
+def _as_claimed(found: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, str]:
     """The one column of files that was brought, as training called its only one of that kind."""
     (name, kind), *more = found.items() if found else [("", "")]
-    known = [column for column, own in schema.claims.items() if own == kind]
-    return {name: known[0]} if len(known) == 1 and not more and name not in schema.names else {}
+    known = [column for column, own in claims.items() if own == kind]
+    return {name: known[0]} if len(known) == 1 and not more and name not in claims else {}
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from sklearn.utils import assert_all_finite, check_consistent_length, check_rand
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from automl.data.reading import load_features
 from automl.data.source import named, open_source
 from automl.errors import InputError, OptionError
 from automl.runtime.folder import fresh
@@ -91,7 +90,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
                 check_array(np.empty(frame.shape), ensure_min_samples=least)
         if is_new:
             return named(open_source(frame).table)[0]
-        return load_features(frame.set_axis(self._columns, axis=1))
+        return frame.set_axis(self._columns, axis=1)  # the model reads the cells, as its training did
 
 
 class AutoMLClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]  # scikit-learn ships no types

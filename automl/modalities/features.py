@@ -33,7 +33,10 @@ class FoldFeatures:
         return self._with_blocks(self.table.transform(raw), raw)
 
     def _with_blocks(self, matrix: Matrix, raw: Raw) -> Matrix:
-        said = [learned.transform(raw.blocks[column]) for column, (_, learned) in self.learned.items()]
+        said = [
+            learned.transform(raw.blocks[column or next(iter(raw.blocks))])
+            for column, (_, learned) in self.learned.items()
+        ]
         if not said:
             return matrix
         return replace(matrix, numbers=np.hstack([matrix.numbers, *said]).astype(np.float32, copy=False))
@@ -49,14 +52,14 @@ class FoldFeatures:
         return {"features.npz": arrays.bytes(), "features.json": json.dumps(facts).encode()}
 
 
-def load_features(parts: Mapping[str, bytes], column: str = "") -> FoldFeatures:
-    """Read what `FoldFeatures.dump` wrote; `column`: the decoded one, whose name models of format 2 did not hold."""
+def load_features(parts: Mapping[str, bytes]) -> FoldFeatures:
+    """Read what `FoldFeatures.dump` wrote. Models of format 2 did not name their one decoded column."""
     facts = json.loads(parts["features.json"])
     with np.load(io.BytesIO(parts["features.npz"]), allow_pickle=False) as file:
         arrays = dict(file)
     blocks = facts.get("blocks", {})
     if facts.get("patches"):
-        blocks = {column: {"kind": "image", "arrays": facts["patches"]}}
+        blocks = {"": {"kind": "image", "arrays": facts["patches"]}}
     learned = {
         name: (entry["kind"], modalities.decoding(entry["kind"]).learned(_arrays(entry["arrays"], arrays)))
         for name, entry in blocks.items()

@@ -20,7 +20,7 @@ from automl.modalities.features import FoldFeatures, bend_of, learn_features, lo
 from automl.modalities.files.cells import kind_of_cells, placed
 from automl.modalities.files.folder import read_folder
 from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Raw, Reading, Report, Shown
-from automl.modalities.schema import Schema, learn_schema, schema_from_json
+from automl.modalities.schema import Schema, claims_of, learn_schema, schema_from_json
 from automl.modalities.table import audit as table
 from automl.modalities.table.facts import facts
 from automl.modalities.table.kinds import describe
@@ -37,12 +37,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
-    "bend_of", "claims", "columns", "copies", "drawn", "facts", "findings", "kind_of", "learn_features", "learn_schema",
-    "load_features", "made_by", "place", "prior", "read", "read_folder", "schema_from_json", "show", "useful",
+    "bend_of", "claims", "claims_of", "columns", "copies", "drawn", "facts", "findings", "kind_of", "learn_features",
+    "learn_schema", "load_features", "made_by", "place", "prior", "read", "read_folder", "schema_from_json", "show",
+    "useful",
 ]  # fmt: skip
 
 
 NO_COPIES = Repeats(None)
+LEAST_KEPT = 0.5  # of the rows in which all columns can be decoded; with fewer something else is wrong
 
 
 # --- the way in ------------------------------------------------------------------------------------------------------
@@ -109,8 +111,11 @@ def read(
         own = modalities.decoding(kind).read(Reading(name, frame[name].tolist(), labels, report))
         taken[name] = own
         kept &= own.kept
-    if not kept.any():
-        raise InputError(f"no row is left in which {', '.join(map(shown, claimed))} can all be read. Mend the files.")
+    if kept.mean() < LEAST_KEPT:
+        raise InputError(
+            f"only {kept.sum():,} of {rows:,} rows are left in which {', '.join(map(shown, claimed))} can all be read. "
+            "Mend the files, or leave out the column that most rows lack."
+        )
     decoded = {name: own.decoded.take(np.flatnonzero(kept[own.kept])) for name, own in taken.items()}
     return TakenColumns(decoded, kept)
 
@@ -124,15 +129,20 @@ def columns(dataset: Dataset, group_column: str | None) -> tuple[Column, ...]:
         modalities.decoding(one.codec.kind).profile(one, dataset.frame[name]) for name, one in dataset.decoded.items()
     ]
     rest = dataset.frame.drop(columns=list(dataset.decoded)) if dataset.decoded else dataset.frame
-    return (*told, *describe(rest, group_column))
+    return (*told, *describe(rest, group_column, is_all=not dataset.decoded))
 
 
 def findings(dataset: Dataset) -> list[Finding]:
-    """What was odd about decoded columns, each named where there are several."""
+    """What was odd about decoded columns, each named where there are several.
+
+    Files that are alike and have different answers contradict each other only where nothing else can tell them apart.
+    """
+    is_alone = dataset.frame.shape[1] == 1
     return [
         finding if len(dataset.decoded) == 1 else replace(finding, column=name)
         for name, one in dataset.decoded.items()
         for finding in one.findings
+        if is_alone or finding.code != "contradictions"
     ]
 
 

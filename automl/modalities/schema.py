@@ -162,6 +162,12 @@ def schema_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> 
     )
 
 
+def claims_of(plain: Mapping[str, Any]) -> dict[str, str]:
+    """`Schema.claims` of what `Schema.as_json` wrote, without reading the codecs."""
+    old = [{"column": e["column"], "codec": e["sense"]} for e in plain.get("codings", ()) if e.get("sense")]
+    return {entry["column"]["name"]: entry["codec"]["kind"] for entry in plain.get("decoders", old)}
+
+
 def _decoder(entry: Mapping[str, Any], weights: bytes | None) -> Decoder:
     codec = modalities.decoding(entry["codec"]["kind"]).codec(entry["codec"], weights)
     return Decoder(column_from_json(entry["column"]), codec)

@@ -103,8 +103,7 @@ def load(path: str | Path) -> Model:
     schema = schema_from_json(manifest["schema"], content.get(ENCODER))
     _require(schema, has_weights=ENCODER in content)
     keys = {part["features"] for member in manifest["members"] for part in member["parts"]}
-    column = next(iter(schema.claims), "")
-    features = {key: load_features(_under(content, f"features/{key}"), column) for key in keys}
+    features = {key: load_features(_under(content, f"features/{key}")) for key in keys}
     parts = []
     for member in manifest["members"]:
         family = search_spaces.get(member["family"])

@@ -14,6 +14,7 @@ import numpy as np
 
 from automl.data.reading import load_held
 from automl.data.target import COMMA_FACT, counted_by_class, encode_target
+from automl.modalities.mixture import claims_of
 from automl.options import Options
 from automl.records import Calibration, Dataset, Profile, Score
 from automl.scoring import metrics
@@ -88,9 +89,10 @@ def evaluate(model: Predictor, data: Any) -> Evaluation:
 def _read(data: Any, manifest: Mapping[str, Any]) -> Dataset:
     """The rows with their answers and weights; of a folder with a part made to test on, that part."""
     options = Options(target=manifest["target"], weight=manifest.get("weight"))
-    names = manifest.get("schema", {}).get("names", ())
-    dataset = load_held(data, options, names)
-    return dataset if dataset.test is None else load_held(dataset.test, options, names)
+    schema = manifest.get("schema", {})
+    names, claims = schema.get("names", ()), claims_of(schema)
+    dataset = load_held(data, options, names, claims)
+    return dataset if dataset.test is None else load_held(dataset.test, options, names, claims)
 
 
 def profile_of(manifest: Mapping[str, Any]) -> Profile:

@@ -145,7 +145,8 @@ class MediaLearner:
 
     def _block(self, X: Matrix) -> Media:
         """The column that it reads."""
-        column = self.column or next(iter(self.family.columns(X.media)), "")  # models of format 2 did not name it
+        # models of format 2 did not name it
+        column = self.column or next((name for name, one in X.media.items() if one.kind in self.family.reads), "")
         if column not in X.media:
             wanted = f"column {column!r}" if column else " or ".join(sorted(self.family.reads))
             raise ValueError(f"these rows have no {wanted} to read. Give a Matrix with it in `media`.")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LOOKED_AT = 200  # cells of a column, spread over it
 NEARLY_ALL = 0.9  # of its cells that must be of one kind
 FOUND = 0.5  # of the files named that must be there
+FIRST = 20  # of the cells looked at, among which there must be one of the kind
+MOST_EMPTY = 0.2  # of the cells: a row without its file is lost
 
 
 def plain(cell: Any) -> Any:
@@ -66,14 +68,19 @@ def claimed(
     cells: pd.Series, base: Path | None, kind: MediaKind, is_content: Callable[[Any], bool]
 ) -> Claim | Pass | None:
     """Whether a column holds files of this kind: names of files that are there, or what they contain."""
-    if cells.dtype.kind in "iufbcMm" or cells.dtype == "category":
+    if cells.dtype.kind in "iufbcMm":
         return None
-    known = _sample(cells)
-    if not known or not _is_like(known[0], kind, is_content):
+    known, empty = _sample(cells)
+    if not any(_is_like(cell, kind, is_content) for cell in known[:FIRST]):
         return None
     share = float(np.mean([_is_like(cell, kind, is_content) for cell in known]))
     if share < NEARLY_ALL:
         return None
+    if empty > MOST_EMPTY:
+        return Pass(
+            f"it holds {kind} data, but {percent(empty)} of its cells are empty, and a row without a file cannot be "
+            "decoded: read as text. Leave these rows out, or the column"
+        )
     named = [cell for cell in known if isinstance(cell, str)]
     if not named:
         return Claim(f"{percent(share)} of its cells hold {kind} data", share)
@@ -85,11 +92,11 @@ def claimed(
     return Claim(f"{percent(share)} of its cells name {kind} files", share)
 
 
-def _sample(cells: pd.Series) -> list[Any]:
-    """Cells that hold something, spread over the column."""
+def _sample(cells: pd.Series) -> tuple[list[Any], float]:
+    """Cells that hold something, spread over the column, and the share of those that hold nothing."""
     some = cells.iloc[:: max(1, len(cells) // LOOKED_AT)]
     known = [cell for cell in map(plain, some.to_numpy(dtype=object)) if cell is not None]
-    return known or [cell for cell in map(plain, cells.dropna().iloc[:LOOKED_AT]) if cell is not None]
+    return known, 1 - len(known) / max(1, len(some))
 
 
 def _is_like(cell: Any, kind: MediaKind, is_content: Callable[[Any], bool]) -> bool:

@@ -47,10 +47,13 @@ _ID_CAMEL = re.compile(r"[a-z](?:ID|Id|UUID|Uuid)$")
 _HEX = re.compile(r"[0-9a-fA-F-]+")
 
 
-def describe(frame: pd.DataFrame, group_column: str | None = None) -> tuple[Column, ...]:
-    """Read the kind of every column; the group column is left out of the features."""
+def describe(frame: pd.DataFrame, group_column: str | None = None, *, is_all: bool = True) -> tuple[Column, ...]:
+    """Read the kind of every column; the group column is left out of the features.
+
+    `is_all`: there is nothing else to learn from; then a counter is better than nothing.
+    """
     columns = [_describe(str(name), series) for name, series in frame.items()]
-    if not any(column.kind not in UNUSED_KINDS for column in columns):  # rather a counter than nothing to learn from
+    if is_all and not any(column.kind not in UNUSED_KINDS for column in columns):
         columns = [_as_feature(column, frame[column.name]) for column in columns]
     reason = "group column: its equal values stay in one fold, so models do not see it"
     return tuple(

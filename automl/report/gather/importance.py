@@ -29,7 +29,8 @@ from automl.explain.permutation import (
     weigh,
 )
 from automl.modalities import mixture
-from automl.modalities.mixture import Raw
+from automl.modalities.mixture import Raw, Schema, schema_from_json
+from automl.model.artifact import ENCODER
 from automl.model.evaluate import profile_of
 from automl.model.predictor import Model
 from automl.options import Options
@@ -114,7 +115,7 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
         return found
     held, dataset = _held(run), _data(run, model, data)
     rows, fold = np.array(held["rows"]), np.array(held["folds"], dtype=np.int16)
-    ground = None if rows.max() >= len(dataset) else _ground(dataset, model, rows, fold)
+    ground = None if rows.max() >= len(dataset) else _ground(run, dataset, model, rows, fold)
     if ground is None or _key(ground.raw, ground.y, ground.weight, fold) != held["key"]:
         raise InputError(
             f"the data is not that of the run in {str(run.path)!r}: a value, a row or a column changed, or rows "
@@ -221,11 +222,17 @@ def _data(run: RunFolder, model: Model, data: Any) -> Dataset:
     return load(data, options, decode=mixture.read)
 
 
-def _ground(dataset: Dataset, model: Model, rows: np.ndarray, fold: np.ndarray) -> Ground:
+def _schema(run: RunFolder, model: Model) -> Schema:
+    """The model's, with the weights that describe blocks: a model of networks alone leaves them in the run's folder."""
+    weights = run.path / ENCODER
+    return schema_from_json(model.manifest["schema"], weights.read_bytes()) if weights.is_file() else model.schema
+
+
+def _ground(run: RunFolder, dataset: Dataset, model: Model, rows: np.ndarray, fold: np.ndarray) -> Ground:
     """The noted rows as the run's models read them."""
     assert dataset.target is not None
     y = encode_target(dataset.target, profile_of(model.manifest))[rows]
     blocks = {name: one.block.take(rows) for name, one in dataset.decoded.items()}
-    raw = model.schema.encode(dataset.frame.iloc[rows], blocks)
+    raw = _schema(run, model).encode(dataset.frame.iloc[rows], blocks)
     own = None if dataset.weight is None else dataset.weight[rows]
     return Ground(raw, y, counted_by_class(y, own, model.manifest.get("class_weights", ())), fold)
