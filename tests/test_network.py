@@ -286,3 +286,15 @@ def test_a_loss_that_is_not_finite_is_tried_once_more_and_then_refused() -> None
     with pytest.raises(RuntimeError, match=r"not finite, twice, last with a learning rate of 0\.2"):
         train(Spy(1, 1), Line(), Objective(squared, squared), TrainingRecipe(5, 1.0), Run("regression", 1, "rmse", 0))
     assert len(rates) > 4
+
+
+def test_smoothing_of_labels_is_taken_back_when_shares_are_told() -> None:
+    """A network that learned smoothed labels to perfection says the true shares; order is kept below them, too."""
+    truth = np.array([[1.0, 0.0, 0.0], [0.6, 0.4, 0.0], [0.2, 0.3, 0.5]])
+    smooth = 0.9 * truth + 0.1 / 3
+    told = TargetCoding("multiclass", 3, smoothing=0.1).decode(np.log(smooth))
+    np.testing.assert_allclose(told.sum(axis=1), 1)
+    np.testing.assert_allclose(told, truth, atol=0.01)
+    assert told.min() > 0
+    unsure = TargetCoding("multiclass", 3, smoothing=0.1).decode(np.log(np.array([[0.97, 0.02, 0.01]])))
+    assert (np.diff(unsure[0]) < 0).all()

@@ -17,6 +17,7 @@ from torch.nn import functional
 from automl.training.network import Objective, RowLoss
 from search_spaces.spec import OF_NUMBERS, Rows, Run, Task
 
+LEFT = 0.1  # of what smoothing gave to a class, that it keeps: a network may be wrong
 MARGIN = 0.05  # how far predictions may leave the range of the targets, as a share of it
 
 
@@ -31,6 +32,7 @@ class TargetCoding:
     low: float = 0.0
     high: float = 0.0
     prior: tuple[float, ...] = ()  # added to the outputs: log of each class's share, or each level of scaled targets
+    smoothing: float = 0.0  # share of each label that went to all classes alike while learning, taken back in decoding
 
     @classmethod
     def fit(cls, train: Rows, run: Run) -> TargetCoding:
@@ -94,8 +96,18 @@ class TargetCoding:
             values = np.sort(np.clip(said * self.spread + self.center, self.low, self.high), axis=1)
             return values if self.task == "quantile" else values[:, 0]
         shares = np.exp(said - said.max(axis=1, keepdims=True))
-        decoded: np.ndarray = shares / shares.sum(axis=1, keepdims=True)
-        return decoded
+        return self._unsmoothed(shares / shares.sum(axis=1, keepdims=True))
+
+    def _unsmoothed(self, shares: np.ndarray) -> np.ndarray:
+        """What was learned of smoothed labels as shares of true ones: else no class is ever thought sure.
+
+        Below what smoothing gave to every class little can be told; their order is kept.
+        """
+        if not self.smoothing:
+            return shares
+        flat = self.smoothing / self.outputs
+        clear = np.maximum(shares - flat, 0.0) + LEFT * np.minimum(shares, flat)
+        return np.asarray(clear / clear.sum(axis=1, keepdims=True))
 
     def nothing(self) -> np.ndarray:
         """Predictions of no rows."""

@@ -105,6 +105,8 @@ class MediaLearner:
         self.column = self.column or next(iter(self.family.columns(train.X.media)), "")
         media = self._block(train.X)
         self.answers = TargetCoding.fit(train, run)
+        if not self.answers.is_numeric:
+            self.answers = replace(self.answers, smoothing=float(self.params["smoothing"]))
         encoder = media.encoder if self.family.goes_on else None
         self.shape = replace(shape_of(media, self.answers.outputs), encoder=encoder)
         asked = Asked(str(self.params.get("flip", "never")), train.y, self.answers.is_numeric, run.seed)
