@@ -3,23 +3,19 @@
 import dataclasses
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import filelock
 import hypothesis
 import pandas as pd
 import pytest
+from lasting import Lasting, sharing
 
 import automl
 import search_spaces
-from automl import Result, stages
-from automl.options import Options
+from automl import Result
 from cluster import contracts
-from cluster.cores import cores
-from cluster.local import LocalPool
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell: Ctrl-C is tested too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -53,15 +49,6 @@ def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setitem(family.space, knob, value)
 
 
-class Lasting(LocalPool):
-    """Workers that stay for the next run: nearly all of a small fit's seconds are the imports of new ones."""
-
-    def __exit__(self, *_: object) -> None:
-        while self.running or self.queued:
-            self.wait(1.0)
-        self.wait(0.0)
-
-
 @pytest.fixture(scope="session")
 def lasting_pools() -> Iterator[dict[int, Lasting]]:
     """Pools that stay for all tests of this process, by their workers."""
@@ -69,24 +56,6 @@ def lasting_pools() -> Iterator[dict[int, Lasting]]:
     yield pools
     for pool in pools.values():
         pool.close()
-
-
-@contextmanager
-def sharing(lasting_pools: dict[int, Lasting]) -> Iterator[None]:
-    """Runs in this process take the workers that stay."""
-    opened = stages.open_pool
-
-    def open_lasting(options: Options, preload: Sequence[str]) -> tuple[Any, list[str]]:
-        if options.cluster not in ("auto", "local") or "RAY_ADDRESS" in os.environ:
-            return opened(options, preload)
-        count = options.workers or cores()
-        if count not in lasting_pools:
-            lasting_pools[count] = Lasting(count, preload=("automl.search.trial", *stages.PRELOAD))
-        return lasting_pools[count], []
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("automl.stages.open_pool", open_lasting)
-        yield
 
 
 @pytest.fixture(scope="session")

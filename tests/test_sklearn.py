@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from lasting import Lasting, sharing
 from scipy.sparse import csr_matrix
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -29,12 +30,16 @@ QUICK: dict[str, Any] = {"families": ("linear",), "workers": 1}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def workplace(tmp_path_factory: pytest.TempPathFactory, lasting_workers: None) -> Iterator[Path]:
-    """A folder for the runs of all tests, and workers for them."""
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the runs of all tests, and workers of their own: they find a run where they were started."""
     folder = tmp_path_factory.mktemp("estimators")
+    pools: dict[int, Lasting] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        yield folder
+        with sharing(pools):
+            yield folder
+        for pool in pools.values():
+            pool.close()
 
 
 def numbers(rows: int) -> tuple[np.ndarray, np.ndarray]:
