@@ -333,3 +333,20 @@ def test_a_model_of_format_2_still_loads(folder: Path, tmp_path: Path, short_cou
         manifest["files"][file.relative_to(place).as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
     (place / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
     pd.testing.assert_series_equal(automl.load(place).predict(table), expected)
+
+
+def test_odd_cells_among_names_of_files_are_no_reason_to_stop(tmp_path: Path) -> None:
+    """A text too long to be a name, and an object whose rate is none."""
+    Image.fromarray(pixels(0.5, True, 1)).save(tmp_path / "a.png")
+    names = pd.DataFrame({"photo": ["a.png"] * 19 + ["long " * 200]})
+    assert mixture.claims(names, ["photo"], tmp_path)[0] == {"photo": "image"}
+    assert mixture.place(names, ["photo"], tmp_path)["photo"].iloc[-1] == "long " * 200
+    objects = pd.DataFrame({"x": [{"array": "no sound", "sampling_rate": "fast"}] * 12})
+    assert mixture.claims(objects, ["x"], None) == ({}, [])
+
+
+def test_rows_in_a_list_stay_rows() -> None:
+    """Tuples and arrays of numbers are rows of a table; waves with their rates are sounds."""
+    for rows in ([(n, n % 2) for n in range(12)], [np.array([n, n % 2]) for n in range(12)]):
+        assert mixture.kind_of(rows) is None
+    assert mixture.kind_of([(wave(0.5, n), RATE) for n in range(12)]) == "audio"

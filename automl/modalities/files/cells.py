@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,9 @@ def plain(cell: Any) -> Any:
         if cell.get("bytes") is not None:
             return cell["bytes"]
         if cell.get("array") is not None:
-            return np.asarray(cell["array"]), int(cell.get("sampling_rate") or 0)
+            rate = cell.get("sampling_rate")
+            is_rate = isinstance(rate, int | float | np.integer | np.floating) and math.isfinite(rate)
+            return np.asarray(cell["array"]), int(rate) if is_rate else 0
         return plain(cell.get("path"))
     if isinstance(cell, Path):
         return str(cell)
@@ -48,7 +51,12 @@ def placed(cell: Any, base: Path | None) -> Any:
     if base is None or not isinstance(cell, str) or Path(cell).is_absolute():
         return cell
     inside = base / cell.strip().replace("\\", "/")
-    return str(inside.absolute()) if inside.is_file() else cell
+    return str(inside.absolute()) if _is_file(inside) else cell
+
+
+def _is_file(place: str | Path) -> bool:
+    """Whether a file lies there; a text too long to be a name is none, not an error."""
+    return os.path.isfile(place)  # noqa: PTH113
 
 
 def kind_of_cells(data: Any) -> MediaKind | None:
@@ -84,7 +92,7 @@ def claimed(
     named = [cell for cell in known if isinstance(cell, str)]
     if not named:
         return Claim(f"{percent(share)} of its cells hold {kind} data", share)
-    there = [cell for cell in named if Path(placed(cell, base)).is_file()]
+    there = [cell for cell in named if _is_file(placed(cell, base))]
     if len(there) < FOUND * len(named):
         lost = next(cell for cell in named if cell not in there)
         where = "the folder that this is run in" if base is None else f"{shown(str(base))}"

@@ -219,7 +219,7 @@ def _data(run: RunFolder, model: Model, data: Any) -> Dataset:
             "Give it again: feature_importance(data), or --data."
         )
     options = Options(target=model.manifest["target"], weight=model.manifest.get("weight"))
-    return load(data, options, decode=mixture.read)
+    return load(data, options, decode=mixture.read, claims=model.schema.claims)
 
 
 def _schema(run: RunFolder, model: Model) -> Schema:
