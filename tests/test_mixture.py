@@ -244,6 +244,9 @@ def test_a_cell_without_a_file_is_refused_in_one_line_when_predicting(folder: Pa
     rows.loc[1, "front"] = "nowhere.png"
     with pytest.raises(AutomlError, match=r"1 of 3 cannot be decoded, first 'nowhere.png'"):
         mixed.predict(rows)
+    rows.loc[1, "front"] = None
+    with pytest.raises(AutomlError, match=r"1 of 3 cannot be decoded, first an empty cell: there is no file"):
+        mixed.predict(rows)
     assert load_features(rows.drop(columns="front")).shape == (3, 3)
 
 

@@ -34,15 +34,19 @@ def plain(cell: Any) -> Any:
         if cell.get("bytes") is not None:
             return cell["bytes"]
         if cell.get("array") is not None:
-            rate = cell.get("sampling_rate")
-            is_rate = isinstance(rate, int | float | np.integer | np.floating) and math.isfinite(rate)
-            return np.asarray(cell["array"]), int(rate) if is_rate else 0
+            return np.asarray(cell["array"]), _rate(cell.get("sampling_rate"))
         return plain(cell.get("path"))
     if isinstance(cell, Path):
         return str(cell)
     if cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip()):
         return None
     return None if type(cell).__name__ in ("NAType", "NaTType") else cell
+
+
+def _rate(told: Any) -> int:
+    """Samples a second; 0 where it is no number."""
+    is_number = isinstance(told, int | float | np.integer | np.floating) and math.isfinite(told)
+    return int(told) if is_number else 0
 
 
 def placed(cell: Any, base: Path | None) -> Any:

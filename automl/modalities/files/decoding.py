@@ -24,7 +24,7 @@ def each(decode: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any]:
     failed = [(cell, item) for cell, item in zip(cells, found, strict=True) if isinstance(item, InputError)]
     if failed:
         cell, problem = failed[0]
-        shown = repr(cell) if isinstance(cell, str) else type(cell).__name__
+        shown = repr(cell) if isinstance(cell, str) else "an empty cell" if cell is None else type(cell).__name__
         raise InputError(
             f"{len(failed)} of {len(cells)} cannot be decoded, first {shown}: {problem} Mend or leave out these."
         )
@@ -32,6 +32,8 @@ def each(decode: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any]:
 
 
 def _tried(decode: Callable[[Any], Any], cell: Any) -> Any:
+    if cell is None:
+        return InputError("there is no file.")
     try:
         return decode(cell)
     except InputError as problem:  # told with all others
