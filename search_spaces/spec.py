@@ -279,7 +279,7 @@ class Family:
     quick: Params = field(default_factory=dict)  # over `starts`: a fraction of its time, for a first model in seconds
     price: Price = Price()
     # ways to present a table, by automl's names, in the order of their trial
-    recipes: tuple[str, ...] = ("plain", "patches", "means", "rich", "log", "rich log")
+    recipes: tuple[str, ...] = ("plain", "patches", "log", "means", "rich", "rich log")
     counts_weights: bool = False  # to it a row of weight two is the same as that row twice
     is_threaded: bool = True  # whether one fit makes good use of several threads
     cost: Callable[[Params, Shape], NetworkCost] | None = (
