@@ -70,6 +70,56 @@ def save_vit(folder: Path, steps: int) -> Path:
     return folder
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{letter}" for letter in LETTERS),
+         "good", "bad", "film", "##s", ".", "!", "中")  # fmt: skip
+
+
+def save_sentences(folder: Path, seed: int = 0) -> Path:
+    """An untrained BERT, as sentence-transformers saves one: mean over the tokens, vectors of length one."""
+    import torch
+    from safetensors.torch import save_file
+
+    width, inner, places = 32, 64, 24
+    sizes = {"vocab_size": len(WORDS), "hidden_size": width, "num_hidden_layers": 2, "num_attention_heads": 4}
+    more = {"intermediate_size": inner, "max_position_embeddings": places, "hidden_act": "gelu", "type_vocab_size": 2}
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return 0.2 * torch.randn(*shape, generator=generator)
+
+    state = {
+        f"embeddings.{name}_embeddings.weight": drawn(rows, width)
+        for name, rows in (("word", len(WORDS)), ("position", places), ("token_type", 2))
+    }
+    shapes = {f"attention.self.{name}": (width, width) for name in ("query", "key", "value")}
+    shapes |= {"attention.output.dense": (width, width), "intermediate.dense": (inner, width)}
+    shapes |= {"output.dense": (width, inner)}
+    norms = ["embeddings.LayerNorm"]
+    for number in range(2):
+        there = f"encoder.layer.{number}"
+        norms += [f"{there}.attention.output.LayerNorm", f"{there}.output.LayerNorm"]
+        for name, shape in shapes.items():
+            state |= {f"{there}.{name}.weight": drawn(*shape), f"{there}.{name}.bias": drawn(shape[0])}
+    for name in norms:
+        state |= {f"{name}.weight": 1 + drawn(width), f"{name}.bias": drawn(width)}
+    (folder / "1_Pooling").mkdir(parents=True)
+    save_file(state, folder / "model.safetensors")
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
+    pooling = {"word_embedding_dimension": width, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+    parts = [{"type": f"sentence_transformers.models.{name}"} for name in ("Transformer", "Pooling", "Normalize")]
+    plain = {
+        "config.json": {"model_type": "bert", **sizes, **more},
+        "modules.json": parts,
+        "1_Pooling/config.json": pooling,
+        "tokenizer_config.json": {"do_lower_case": True, "tokenizer_class": "BertTokenizer"},
+        "sentence_bert_config.json": {"max_seq_length": 16},
+    }
+    for name, content in plain.items():
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
 def save_own(folder: Path, kind: str) -> Path:
     """A saved model with one network, by the files that its manifest names."""
     family: Family = convnet.FAMILY if kind == "image" else soundnet.FAMILY

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import encoders_made as made
 import numpy as np
@@ -61,29 +62,38 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made.save_vit(root / "vit", FEW_STEPS)
     for kind in ("image", "audio"):
         made.save_own(root / f"own_{kind}", kind)
+    made.save_sentences(root / "sentences")
+    shutil.copytree(root / "sentences", root / "bert_text")  # what transformers alone would have saved
+    (root / "bert_text" / "modules.json").unlink()
     return {folder.name: folder for folder in root.iterdir()}
 
 
-def rows_of(kind: str, seed: int = 0, channels: int = 3) -> torch.Tensor:
-    """Pictures and sounds of another size than any checkpoint knows."""
+TEXTS = ("a good film", "", "bad films !", "中 " * 100, "z" * 400)
+
+
+def rows_of(kind: str, seed: int = 0, channels: int = 3) -> Any:
+    """Pictures and sounds of another size than any checkpoint knows; texts of no words, and of very many."""
+    if kind == "text":
+        return np.array(TEXTS, dtype=object)
     random = np.random.default_rng(seed)
     if kind == "image":
         return torch.from_numpy(random.integers(0, 255, (5, 20, 28, channels), dtype=np.uint8))
     return torch.from_numpy(random.integers(-9000, 9000, (5, 9000)).astype(np.int16))
 
 
-def said_of(encoder: Checkpoint, rows: torch.Tensor, rate: int = 11_025) -> torch.Tensor:
+def said_of(encoder: Checkpoint, rows: Any, rate: int = 11_025) -> torch.Tensor:
     with torch.inference_mode():
         said: torch.Tensor = encoder.build(rate)(rows)
     return said
 
 
-CASES = ("vit", "convnext", "clip", "wav2vec2", "own_image", "own_audio")
+SENSES = ("vit", "convnext", "clip", "wav2vec2", "own_image", "own_audio")
+CASES = (*SENSES, "sentences", "bert_text")
 
 
 def test_every_kind_has_a_case_or_a_reason_why_there_is_none() -> None:
     """A kind that joins the table needs a checkpoint here; timm does not import without torchvision."""
-    assert set(encoders.names()) == {"automl", "transformers", "timm"}
+    assert set(encoders.names()) == {"automl", "transformers", "timm", "sentences"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -106,7 +116,7 @@ def test_a_checkpoint_keeps_its_contract(case: str, folders: dict[str, Path]) ->
         assert said_of(encoder, rows_of("image", channels=1)).shape == (5, encoder.width)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SENSES)
 def test_every_checkpoint_can_be_trained_further_in_part(case: str, folders: dict[str, Path]) -> None:
     """First layers stay as they are, gradients reach the rest, and the head starts as a guess of nothing."""
     from search_spaces.neural import finetuned
@@ -219,7 +229,7 @@ def _without_network(folders: dict[str, Path], place: Path) -> str:
     [
         (_nothing, "no such folder"),
         (_empty, r"neither manifest\.json nor config\.json"),
-        (_text, "is a bert, which reads input_ids"),
+        (_text, "has no tokenizer"),
         (_pickle, r"only pytorch_model\.bin, which could run code"),
         (_cut_off, "cannot be read"),
         (_of_another, "lacks .* weights, first"),

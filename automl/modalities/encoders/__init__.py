@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _KINDS = {  # in the order in which they are asked whether a place is theirs
     "automl": "automl.modalities.encoders.own:KIND",
     "timm": "automl.modalities.encoders.timm_:KIND",
+    "sentences": "automl.modalities.encoders.sentences:KIND",
     "transformers": "automl.modalities.encoders.transformers_:KIND",
 }
 

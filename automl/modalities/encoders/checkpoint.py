@@ -25,7 +25,8 @@ class CheckpointKind:
     """One make of checkpoints.
 
     `read` checks all that can be checked and gives errors in one line; `build` makes the bare network: rows as a store
-    holds them -> (rows, width) float32, on the device where they are; pictures and sounds of any size and rate.
+    holds them -> (rows, width) float32, on the device where they are; pictures and sounds of any size and rate. Texts
+    come as an array of str, of any length, and the network makes its own tokens and batches of them.
     """
 
     name: str

@@ -1,14 +1,14 @@
-"""What a trained network says of every image or sound, in numbers: asked once for a run, in batches.
+"""What a trained network says of every image, sound or text, in numbers: asked once for a run, in batches.
 
 How long it takes is seen on the first batches, once the network is warm; what would take too long is not begun.
-Predictions of a saved model come through here too.
+Predictions of a saved model come through here too. Of texts each is asked about once, however often it is there.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 BATCH, BATCH_ON_GPU = 16, 128
+TEXTS, PROBED_TEXTS = 512, 32  # a network on texts makes batches of about one length out of many, but first of few
 PROBED = 3  # batches in which the time of all is predicted
 WARMING = 2  # rows asked about before the clock counts: the first call sets up, and that is no price of a row
 FEW = 256  # rows that are not worth a way to the GPU
@@ -40,36 +41,65 @@ class Embedded:
 
 def embed(media: Media, encoder: Checkpoint, limit_s: float = math.inf, report: Report | None = None) -> Embedded:
     """Ask of every row, unless that would take longer than `limit_s`; then only of the first batches."""
+    if encoder.media != "text":
+        return _asked(media, encoder, limit_s, report)
+    distinct, place = _distinct(media)
+    order = np.random.default_rng(0).permutation(len(distinct))  # so that the first ones are as long as the others
+    found = _asked(distinct.take(order), encoder, limit_s, report)
+    if found.numbers is None:
+        return found
+    return Embedded(found.numbers[np.argsort(order)[place]], found.row_s)
+
+
+def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | None) -> Embedded:
     import torch
 
     numbers = np.empty((len(media), encoder.width), dtype=np.float32)
     is_far = torch.cuda.is_available() and len(media) > FEW
     device = torch.device("cuda" if is_far else "cpu")
-    batch = BATCH_ON_GPU if is_far else BATCH
     network, before = _network(encoder, media.rate, device), torch.get_num_threads()
     torch.set_num_threads(cores())
     row_s = math.inf
 
     def ask(rows: slice) -> np.ndarray:
-        said: np.ndarray = network(torch.from_numpy(media.values(rows)).to(device)).float().cpu().numpy()
+        values = media.values(rows)  # of texts, which a network takes as they are, an array of str
+        given = values if values.dtype == object else torch.from_numpy(values).to(device)
+        said: np.ndarray = network(given).float().cpu().numpy()
         return said
 
     try:
         with torch.inference_mode():
             if len(media):
                 ask(slice(0, WARMING))
-            for number, at in enumerate(range(0, len(media), batch)):
+            for number, rows in enumerate(_batches(len(media), encoder.media, is_far=is_far)):
                 began = time.monotonic()
-                said = ask(slice(at, at + batch))
-                numbers[at : at + batch] = said
+                said = ask(rows)
+                numbers[rows] = said
                 row_s = min(row_s, (time.monotonic() - began) / len(said))  # what else the machine did costs no more
                 if 1 <= number <= PROBED and row_s * len(media) > limit_s:
                     return Embedded(None, row_s)
                 if report is not None:
-                    report(at + len(said), len(media))
+                    report(rows.start + len(said), len(media))
     finally:
         torch.set_num_threads(before)
     return Embedded(np.nan_to_num(numbers), row_s if len(media) else 0.0)
+
+
+def _batches(count: int, kind: str, *, is_far: bool) -> Iterator[slice]:
+    """Rows that are asked about at once."""
+    start, many = 0, BATCH_ON_GPU if is_far else BATCH
+    while start < count:
+        if kind == "text":
+            many = PROBED_TEXTS if start < (PROBED + 1) * PROBED_TEXTS else TEXTS
+        yield slice(start, min(start + many, count))
+        start += many
+
+
+def _distinct(media: Media) -> tuple[Media, np.ndarray]:
+    """Each text once, and for every row which of these it is."""
+    seen: dict[str, int] = {}
+    place = np.fromiter((seen.setdefault(text, len(seen)) for text in media.values()), np.int64, len(media))
+    return Media(media.kind, np.array(list(seen), dtype=object), np.arange(len(seen))), place
 
 
 @lru_cache(maxsize=2)

@@ -1,4 +1,4 @@
-"""A checkpoint of the library transformers: of pictures any model that reads pixels, of sounds any that reads waves.
+"""A checkpoint of the library transformers: any model that reads pixels or waves, or encodes texts.
 
 Weights come from safetensors alone, never from pickles, and code that a checkpoint brings along is never run. Its
 preparation of pictures is read from its files and done by our own code: the library's needs torchvision.
@@ -17,13 +17,14 @@ from safetensors import SafetensorError
 
 from automl.errors import InputError, OptionError
 from automl.messages import one_line
+from automl.modalities.encoders import transformers_text
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-FILES = ("*.json", "*.safetensors")
+FILES = ("*.json", "*.safetensors", *transformers_text.FILES, "merges.txt")
 PATIENCE_S = 10.0  # for the hub's first word
 USUAL_PX, USUAL_HZ = 224, 16_000
 SHORTEST_SAMPLES = 1_600  # less is lost in the strides of a network on waves
@@ -78,13 +79,13 @@ def read(place: str) -> Checkpoint:
     with _silenced(library):
         try:
             model, facts = _loaded(library, folder)
+            network = _given_words(library, folder, model, facts)
         except InputError as problem:
             raise InputError(f"weights={place!r} {problem}") from None
         except BROKEN as problem:
             raise InputError(
                 f"weights={place!r} cannot be read: {one_line(problem)}. Give the folder of a whole checkpoint."
             ) from problem
-    network = _wrapped(model, facts, USUAL_HZ)
     return seal("transformers", Path(place).name, facts, network, _width(network, facts))
 
 
@@ -145,7 +146,17 @@ def _loaded(library: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     for name in ("_name_or_path", "architectures", "transformers_version", "auto_map", "dtype", "torch_dtype"):
         plain.pop(name, None)
     facts = {"media": media, "config": plain, "has_pooler": not missing}
+    if media == "text":
+        return model, {**facts, **transformers_text.facts_of(transformers_text.tokenizer_of(library, folder), plain)}
     return model, {**facts, **(_lens(folder, plain) if media == "image" else _ears(folder))}
+
+
+def _given_words(library: Any, folder: Path, model: Any, facts: Mapping[str, Any]) -> nn.Module:
+    """The network; one on texts with its tokens."""
+    if facts["media"] != "text":
+        return _wrapped(model, facts, USUAL_HZ)
+    tokenizer = transformers_text.tokenizer_of(library, folder)
+    return transformers_text.wrapped(model, facts, transformers_text.written(tokenizer))
 
 
 def _media(model: Any) -> str:
@@ -154,9 +165,11 @@ def _media(model: Any) -> str:
         return "image"
     if reads == "input_values" and hasattr(model.config, "conv_stride"):
         return "audio"
+    if reads == "input_ids" and not model.config.is_encoder_decoder:
+        return "text"
     raise InputError(
-        f"is a {model.config.model_type}, which reads {reads}, not pixels or waves. "
-        "Give one of pictures (vit, convnext, dinov2, clip ...) or of waves (wav2vec2, hubert, wavlm ...)."
+        f"is a {model.config.model_type}, which reads {reads}, not pixels, waves or texts alone. Give one of pictures "
+        "(vit, convnext, dinov2, clip ...), of waves (wav2vec2, hubert, wavlm ...) or of texts (bert, mpnet ...)."
     )
 
 
@@ -223,15 +236,22 @@ def _silenced(library: Any) -> Iterator[None]:
 
 
 def _width(network: nn.Module, facts: Mapping[str, Any]) -> int:
+    import numpy as np
     import torch
 
-    blank = torch.zeros(1, *facts["sides"], facts["channels"]) if facts["media"] == "image" else torch.zeros(1, 8_000)
+    blank: torch.Tensor | np.ndarray = np.array(["a word"], dtype=object)
+    if facts["media"] != "text":
+        blank = (
+            torch.zeros(1, *facts["sides"], facts["channels"]) if facts["media"] == "image" else torch.zeros(1, 8_000)
+        )
     with torch.inference_mode():
         return int(network.eval()(blank).shape[1])
 
 
 def _wrapped(model: Any, facts: Mapping[str, Any], rate: int) -> nn.Module:
     """Behind what makes rows of a store fit it."""
+    if facts["media"] == "text":
+        return transformers_text.wrapped(model, facts, None)
     import torch
     from torch import nn
 
