@@ -118,12 +118,12 @@ class Kind(StrEnum):
     CATEGORY = "category"
     BOOLEAN = "boolean"
     DATE = "date"
-    TEXT = "text"
+    STRING = "string"  # names, titles, addresses: short, and seldom twice the same; free text has a modality
     IDENTIFIER = "identifier"  # left out of the features
     CONSTANT = "constant"  # left out of the features
 
 
-PLAIN_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATE, Kind.TEXT)  # a cell can be read by itself
+PLAIN_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.BOOLEAN, Kind.DATE, Kind.STRING)  # a cell can be read by itself
 UNUSED_KINDS = (Kind.IDENTIFIER, Kind.CONSTANT)
 
 

@@ -20,6 +20,7 @@ _FAMILIES = {
     "catboost": "search_spaces.classical.catboost_:FAMILY",
     "extra_trees": "search_spaces.classical.extra_trees:FAMILY",
     "forest": "search_spaces.classical.forest:FAMILY",
+    "text_linear": "search_spaces.classical.text_linear:FAMILY",
     "neighbors": "search_spaces.classical.neighbors:FAMILY",
     "svm": "search_spaces.classical.svm:FAMILY",
     "mlp": "search_spaces.neural.mlp:FAMILY",

@@ -122,10 +122,11 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Media:
-    """An image or a sound per row, decoded, all of one shape: some rows of a store, which is never copied."""
+    """An image, a sound or a text per row, decoded, of one shape: some rows of a store, which is never copied."""
 
     kind: MediaKind
-    store: np.ndarray  # images: uint8 (all, height, width, channels); sounds: int16 (all, samples)
+    # images: uint8 (all, height, width, channels); sounds: int16 (all, samples); texts: object (all,) of str
+    store: np.ndarray
     rows: np.ndarray  # int64, which of the store these are, in order
     rate: int = 0  # of sounds: samples a second
     lengths: np.ndarray | None = None  # of sounds, (all,): samples that were there; what follows is padding
@@ -271,9 +272,10 @@ class Family:
     space: Space
     build: Callable[..., Any]
     load: Callable[[Mapping[str, bytes]], Learner] | None = None
-    reads: frozenset[str] = TABLE  # kinds of blocks: numbers and codes, or "image", "audio"
+    reads: frozenset[str] = TABLE  # kinds of blocks: numbers and codes, or "image", "audio", "text"
     is_coursed: bool = False  # trained on a course: its rate must come to rest in the time that it is granted
     goes_on: bool = False  # from a network that was trained before
+    reads_all: bool = False  # columns of its kinds at once; else it reads one of them
     needs: Needs = Needs()
     portfolio: tuple[Params, ...] = ()  # strong configurations, each over `starts`, tried in this order after it
     quick: Params = field(default_factory=dict)  # over `starts`: a fraction of its time, for a first model in seconds
@@ -288,7 +290,7 @@ class Family:
     imports: tuple[str, ...] = ()  # what a fit loads the first time in a process: seconds that are not the fit's
 
     def columns(self, media: Mapping[str, Media]) -> list[str]:
-        """The columns that a network of this family can read, in their order; it reads one."""
+        """The columns that this family can read, in their order: all at once, or one of them."""
         return [
             name for name, block in media.items()
             if block.kind in self.reads and (block.encoder is not None or not self.goes_on)

@@ -64,7 +64,23 @@ def sounds(folder: Path) -> Cells:
     )
 
 
+def texts(folder: Path) -> Cells:
+    """Sentences of four languages, with markup, emoji, numbers and links."""
+    told = [
+        "The quick brown fox jumps over <b>the lazy dog</b> &amp; sleeps until noon 😀",
+        "Nobody had expected the river to rise by three metres within a single night.",
+        "Am Morgen lagen überall umgestürzte Bäume auf den Straßen der kleinen Stadt",
+        "Please call 0800 555 1234 NOW to claim your prize, or text WIN to 80082!!",
+        "La maison au bord du lac appartient depuis toujours à une vieille dame",
+        "see https://example.org/a?b=c and tell @someone what you think about #rivers",
+        "Engineers measured the bridge twice before trucks were allowed to cross it",
+        "今天天气很好我们一起去公园散步然后回家吃晚饭看书",
+    ]
+    return Cells(forms={"texts": told}, alike=["sentences"])
+
+
 MAKERS: dict[str, Callable[[Path], Cells]] = {
     "image": pictures,
     "audio": sounds,
+    "text": texts,
 }

@@ -77,9 +77,9 @@ KINDS = {
     "customer codes": ([f"{n:04d}-AB" for n in range(ROWS)], Kind.IDENTIFIER),
     "uuids": ([f"{n:08x}-0000-4000-8000-{n * 7919:012x}" for n in range(ROWS)], Kind.IDENTIFIER),
     "e-mail addresses": ([f"a{'b' * (n % 9)}{chr(97 + n // 9)}@mail.org" for n in range(ROWS)], Kind.IDENTIFIER),
-    "surnames": ([chr(65 + n // 26) + chr(97 + n % 26) * 4 for n in range(ROWS)], Kind.TEXT),
-    "sentences": ([f"the {n} quick foxes jump over lazy dogs" for n in range(ROWS)], Kind.TEXT),
-    "chinese sentences": ([f"今天天气很好我们去{chr(0x4E00 + n)}玩" for n in range(ROWS)], Kind.TEXT),
+    "surnames": ([chr(65 + n // 26) + chr(97 + n % 26) * 4 for n in range(ROWS)], Kind.STRING),
+    "sentences": ([f"the {n} quick foxes jump over lazy dogs" for n in range(ROWS)], Kind.STRING),
+    "chinese sentences": ([f"今天天气很好我们去{chr(0x4E00 + n)}玩" for n in range(ROWS)], Kind.STRING),
     "a few sentences again and again": (
         spread(["the quick brown fox jumps", "over the lazy dog again"]),
         Kind.CATEGORY,

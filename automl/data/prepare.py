@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def prepare(
     schema = replace(schema, decimal=dataset.decimal)
     raw = _encoded(dataset, schema)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
-    width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts)
+    width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * (len(raw.texts) + len(profile.of_kind("text")))
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
     is_plain = not raw.blocks and not raw.texts  # texts and files seldom repeat, and would be read once more for it
     same_rows = find_same(row_ids(raw), y) if is_plain else None
@@ -204,10 +205,14 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
             sum_ = zlib.crc32(text.encode("utf-8", "replace"), sum_)
     for one in raw.blocks.values():
         for row in one.rows:
-            sum_ = zlib.crc32(np.ascontiguousarray(one.store[row]).data.cast("B"), sum_)
+            sum_ = zlib.crc32(_bytes_of(one.store[row]), sum_)
         if one.encoder is not None:
             sum_ = zlib.crc32(json.dumps(one.encoder.as_json()).encode(), sum_)
     return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
+
+
+def _bytes_of(item: str | np.ndarray) -> Any:
+    return item.encode("utf-8", "replace") if isinstance(item, str) else np.ascontiguousarray(item).data.cast("B")
 
 
 def _bags(rows: int, core_s: float, price_s: float, *, is_coursed: bool, is_forward: bool) -> FoldPlan:

@@ -76,7 +76,7 @@ def load(
     else:
         frame, told = frame.rename(columns=_as_claimed(source.claims, claims)), []
         claims = {column: kind for column, kind in claims.items() if column in frame.columns}
-    frame = mixture.place(frame.reset_index(drop=True), tuple(claims), source.base)
+    frame = mixture.place(frame.reset_index(drop=True), claims, source.base)
     frame, mended = _mended(frame, claims)
     notes += [*mended, *told]
     decoded: Mapping[str, Decoded] = {}
@@ -113,7 +113,7 @@ def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFra
         frame = frame.rename(columns=_as_claimed(claims, schema.claims))
         frame.columns = as_learned(list(frame.columns), schema.names, has_names=source.has_names)
         claims = schema.claims
-    frame = mixture.place(frame, tuple(claims), source.base)
+    frame = mixture.place(frame, claims, source.base)
     if is_frame and schema is not None:
         return frame.set_axis(data.index)
     return _mended(frame, claims)[0]

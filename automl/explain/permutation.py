@@ -127,7 +127,7 @@ def places(schema: Schema) -> tuple[Place, ...]:
         if kind == Kind.CATEGORY:
             found.append(Place(name, code=codes))
             codes += 1
-        elif kind == Kind.TEXT:
+        elif kind == Kind.STRING:
             found.append(Place(name, text=texts))
             texts += 1
         else:

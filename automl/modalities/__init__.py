@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _MODALITIES = {  # the last takes the columns that nobody else claimed
     "image": "automl.modalities.image.modality",
     "audio": "automl.modalities.audio.modality",
+    "text": "automl.modalities.text.modality",
     "table": "automl.modalities.table.modality",
 }
 

@@ -76,7 +76,7 @@ def learn_features(training: FoldTraining, recipe: str = PLAIN) -> tuple[FoldFea
     own, matrix = table.learn_features(training, recipe)
     learned, asked = {}, recipe if RECIPES[recipe].of_blocks else PLAIN
     for column, block in training.raw.blocks.items():
-        found = modalities.decoding(block.kind).learn(block, asked, training.seed)
+        found = modalities.decoding(block.kind).learn(block, asked, training)
         if found is not None:
             learned[column] = block.kind, found
     features = FoldFeatures(own, learned)

@@ -26,6 +26,7 @@ from automl.modalities.table.facts import facts
 from automl.modalities.table.kinds import describe
 from automl.modalities.table.recipes import PLAIN
 from automl.modalities.table.repeats import Repeats, Way, judge
+from automl.modalities.text.claims import claim_alone
 from automl.options import Options
 from automl.records import Codec, Column, Dataset, Decoded, Finding, Profile
 from search_spaces.spec import Media
@@ -61,20 +62,23 @@ def claims(frame: pd.DataFrame, names: Sequence[str], base: Path | None) -> tupl
         sure = {kind: claim for kind, claim in said.items() if isinstance(claim, Claim)}
         if sure:
             found[name] = max(sure, key=lambda kind: sure[kind].sureness)
+        elif names == [name] and claim_alone(frame[name]) is not None:
+            found[name] = "text"
         else:
             notes += [f"column {shown(name)}: {one.why}" for one in said.values() if isinstance(one, Pass)]
     return found, notes
 
 
-def place(frame: pd.DataFrame, names: Sequence[str], base: Path | None) -> pd.DataFrame:
-    """The frame with the cells of these columns as decoders take them, names of files completed by their folder."""
+def place(frame: pd.DataFrame, claimed: Mapping[str, str], base: Path | None) -> pd.DataFrame:
+    """The frame with the cells of claimed columns as decoders take them, names of files completed by their folder."""
     import pandas as pd
 
     made = frame.copy(deep=False)
-    for name in names:
+    for name, kind in claimed.items():
         if name in made.columns:
             cells = np.empty(len(made), dtype=object)
-            cells[:] = [placed(cell, base) for cell in frame[name].tolist()]
+            is_of_files = modalities.decoding(kind).is_of_files
+            cells[:] = [placed(cell, base) if is_of_files else cell for cell in frame[name].tolist()]
             made[name] = pd.Series(cells, index=made.index, dtype=object)
     return made
 

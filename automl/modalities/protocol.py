@@ -180,6 +180,10 @@ class Modality(Protocol):
 class Decoding(Modality, Protocol):
     """A kind of data whose cells have to be decoded: a claim owns one column."""
 
+    @property
+    def is_of_files(self) -> bool:
+        """Whether a cell may be the name of a file that holds what is meant."""
+
     def claim(self, cells: pd.Series, base: Path | None) -> Claim | Pass | None:
         """Whether a column is of this kind; None where nothing speaks for it. Names are looked up in `base`."""
 
@@ -192,7 +196,7 @@ class Decoding(Modality, Protocol):
     def recipes(self, block: Media) -> tuple[str, ...]:
         """The recipes that can make something more of this block than the plain one."""
 
-    def learn(self, block: Media, recipe: str, seed: int) -> Learned | None:
+    def learn(self, block: Media, recipe: str, training: FoldTraining) -> Learned | None:
         """What one of these recipes, or the plain one, learns from the training rows; None where that is nothing."""
 
     def learned(self, arrays: Mapping[str, np.ndarray]) -> Learned:

@@ -67,7 +67,7 @@ class Schema:
     @property
     def text_names(self) -> list[str]:
         """Names of the columns of `Raw.texts`."""
-        return [coding.column.name for coding in self.codings if coding.column.kind == Kind.TEXT]
+        return [coding.column.name for coding in self.codings if coding.column.kind == Kind.STRING]
 
     @property
     def claims(self) -> dict[str, str]:
@@ -77,7 +77,7 @@ class Schema:
     @property
     def verbatim(self) -> tuple[str, ...]:
         """Columns that a reader must not take for numbers: one row may look like it, the training data did not."""
-        kinds = (Kind.CATEGORY, Kind.TEXT, Kind.DATE)
+        kinds = (Kind.CATEGORY, Kind.STRING, Kind.DATE)
         plain = tuple(coding.column.name for coding in self.codings if coding.column.kind in kinds)
         return (*plain, *self.claims)
 

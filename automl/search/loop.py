@@ -261,7 +261,8 @@ class Search:
         is_long = start.course is not None and start.course.is_long
         params, because = self._screen.choose(number, start)
         features: dict[str, Any] = {"recipe": start.recipe, **({"share": start.share} if start.share < 1 else {})}
-        features |= column_for(start, start.family.columns(self.shared.raw.blocks), self.attempts)
+        able = () if start.family.reads_all else start.family.columns(self.shared.raw.blocks)
+        features |= column_for(start, able, self.attempts)
         plan = Plan(
             number=number,
             family=start.family.name,

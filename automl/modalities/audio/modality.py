@@ -10,7 +10,7 @@ import numpy as np
 
 from automl.modalities.files import cells as files
 from automl.modalities.files import perceived
-from automl.modalities.protocol import Claim, Learned, Pass, Prior, Reading, Shown, Taken
+from automl.modalities.protocol import Claim, FoldTraining, Learned, Pass, Prior, Reading, Shown, Taken
 from automl.records import Column, Decoded, Drawn, Profile
 from search_spaces.spec import Media
 
@@ -30,6 +30,7 @@ class Audio:
 
     name = "audio"
     kinds = ("audio",)
+    is_of_files = True
     extra = "audio"
 
     def prior(self, profile: Profile, gpus: int) -> Prior:  # noqa: ARG002 - alike on any machine
@@ -54,7 +55,7 @@ class Audio:
         """Nothing is learned beyond the numbers that describe them."""
         return ()
 
-    def learn(self, block: Media, recipe: str, seed: int) -> Learned | None:  # noqa: ARG002 - of no sound
+    def learn(self, block: Media, recipe: str, training: FoldTraining) -> Learned | None:  # noqa: ARG002 - of no sound
         """Nothing."""
         return None
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from automl.modalities.files import cells as files
 from automl.modalities.files import perceived
-from automl.modalities.protocol import Claim, Pass, Prior, Reading, Shown, Taken
+from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Reading, Shown, Taken
 from automl.records import Column, Decoded, Drawn, Profile
 from search_spaces.spec import Media
 
@@ -31,6 +31,7 @@ class Image:
 
     name = "image"
     kinds = ("image",)
+    is_of_files = True
     extra = "images"
 
     def prior(self, profile: Profile, gpus: int) -> Prior:  # noqa: ARG002 - alike on any machine
@@ -55,13 +56,13 @@ class Image:
         """A vocabulary of patches can be learned."""
         return tuple(WORDS)
 
-    def learn(self, block: Media, recipe: str, seed: int) -> Patches | None:
+    def learn(self, block: Media, recipe: str, training: FoldTraining) -> Patches | None:
         """The vocabulary, where the recipe asks for one."""
         if recipe not in WORDS:
             return None
         from automl.modalities.image.patches import learn_patches
 
-        return learn_patches(block, WORDS[recipe], seed)
+        return learn_patches(block, WORDS[recipe], training.seed)
 
     def learned(self, arrays: Mapping[str, np.ndarray]) -> Patches:
         """Read back."""

@@ -66,12 +66,12 @@ def survey(
     for column in columns:
         if column.kind not in PLAIN_KINDS:
             continue
-        values, is_code = signal(frame[column.name], column), column.kind in (Kind.CATEGORY, Kind.TEXT)
+        values, is_code = signal(frame[column.name], column), column.kind in (Kind.CATEGORY, Kind.STRING)
         rows = _mix(rows, values)
         first = seen.setdefault((is_code, hash(values.tobytes())), column.name)
         if first != column.name:
             twins[column.name] = first
-        if scorer and column.kind != Kind.TEXT:
+        if scorer and column.kind != Kind.STRING:
             scores[column.name] = scorer.score(values, is_code=is_code)
     return Survey(rows, twins, scores, scorer.metric if scorer else "")
 

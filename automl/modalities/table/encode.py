@@ -8,7 +8,7 @@ so codes cannot drift between training and prediction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,7 @@ def encode(frame: pd.DataFrame, codings: Sequence[Coding]) -> Raw:
             codes.append(_codes(series, coding))
             if coding.has_words and not codes[-1].all():
                 unseen.append(_unseen(series, codes[-1], len(codes) - 1))
-        elif coding.column.kind == Kind.TEXT:
+        elif coding.column.kind == Kind.STRING:
             texts.append(_texts(series))
         else:
             numbers.extend(_numbers(series, coding))
@@ -118,8 +118,11 @@ def coding_as_json(coding: Coding) -> dict[str, Any]:
 def coding_from_json(entry: Mapping[str, Any]) -> Coding:
     """What `coding_as_json` wrote."""
     words = entry.get("words")  # models saved before there were any take all words for missing
+    column = column_from_json(entry["column"])
+    if column.kind == "text":  # as models of format 3 called it
+        column = replace(column, kind=Kind.STRING)
     return Coding(
-        column_from_json(entry["column"]), tuple(entry["labels"]), entry["offset"], entry["has_time"],
+        column, tuple(entry["labels"]), entry["offset"], entry["has_time"],
         None if words is None else tuple(words),
     )  # fmt: skip
 

@@ -212,7 +212,7 @@ def _as_dates(column: Column, texts: list[str], counts: np.ndarray, rows: int) -
 
 
 def _as_code_or_text(column: Column, texts: list[str], present: int) -> Column | None:
-    """The column as free text or as codes that tell rows apart; None: categories."""
+    """The column as strings whose words tell something, or as codes that tell rows apart; None: categories."""
     unique, share = len(texts), len(texts) / present
     if share < 0.5 and unique < 2_000:
         return None
@@ -228,9 +228,9 @@ def _as_code_or_text(column: Column, texts: list[str], present: int) -> Column |
         if is_named or are_hex or marked > 0.9:  # names of people or places carry no digits, and may carry meaning
             return replace(column, kind=Kind.IDENTIFIER, why=f"{measured}, codes that tell rows apart: identifier")
     if (words >= 4 and (share >= 0.5 or words >= 8)) or (share >= UNIQUE and present >= FEW_ROWS):
-        return replace(column, kind=Kind.TEXT, why=f"{measured}: text")
+        return replace(column, kind=Kind.STRING, why=f"{measured}: string")
     if length > LONG and words >= 2 and share >= 0.5:
-        return replace(column, kind=Kind.TEXT, why=f"{measured}, {length:.0f} characters each: text")
+        return replace(column, kind=Kind.STRING, why=f"{measured}, {length:.0f} characters each: string")
     return None
 
 
