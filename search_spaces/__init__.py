@@ -28,6 +28,7 @@ _FAMILIES = {
     "finetuned": "search_spaces.neural.finetuned:FAMILY",
     "convnet": "search_spaces.neural.convnet:FAMILY",
     "soundnet": "search_spaces.neural.soundnet:FAMILY",
+    "textnet": "search_spaces.neural.textnet:FAMILY",
 }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Task = Literal["binary", "multiclass", "regression", "quantile"]
 Route = Literal["classical", "neural"]
-MediaKind = str  # "image", "audio", or what a modality of your own is called
+MediaKind = str  # "image", "audio", "text", or what a modality of your own is called
 Params = Mapping[str, Any]
 
 BASELINE = "constant"  # the family that always runs and is never chosen by a search: what any model must beat
@@ -231,6 +231,7 @@ class Shape:
     outputs: int
     image: tuple[int, int, int] | None = None  # height, width, channels
     sound: tuple[int, int] | None = None  # samples, and how many there are in a second
+    text: tuple[int, int] | None = None  # numbers that a token may have, and most tokens of a row
     encoder: Encoder | None = None  # what it is built on, where it goes on from a trained network
 
 

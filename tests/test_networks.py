@@ -47,7 +47,17 @@ def sounds(levels: np.ndarray, random: np.random.Generator) -> Media:
     return Media("audio", store.astype(np.int16), np.arange(len(levels)), 8000, np.full(len(levels), 1500))
 
 
-BLOCKS = {"image": pictures, "audio": sounds}
+def texts(levels: np.ndarray, random: np.random.Generator) -> Media:
+    """Words for low and for high, among others; one text is empty, one is of no words that training sees."""
+    store = np.array([
+        " ".join(random.permutation(["high"] * round(9 * level) + ["low"] * round(9 * (1 - level)) + ["and", "so!"]))
+        for level in levels
+    ], dtype=object)  # fmt: skip
+    store[:2] = ["", "\U0001f600 中文 ???"]
+    return Media("text", store, np.arange(len(levels)))
+
+
+BLOCKS = {"image": pictures, "audio": sounds, "text": texts}
 
 
 def rows_of(kind: str, run: Run, count: int, seed: int = 0, encoder: Checkpoint | None = None) -> Rows:
@@ -103,6 +113,10 @@ def test_a_network_is_built_at_corners_of_its_space_and_costs_what_was_counted(
     if kind in TABLE:
         inputs = torch.rand(5, 2), torch.tensor([[0, 3], [1, 0], [2, 4], [3, 1], [0, 0]])
         shape = Shape(((0.0, 0.3, 0.7, 1.0), (0.0, 1.0)), (4, 5), 3)
+    elif family.reads_all:
+        numbers = np.random.default_rng(0).integers(1, 40, (5, 9))
+        inputs = (torch.from_numpy(np.where(np.arange(9) < [[4], [9], [1], [2], [8]], numbers, 0)),)
+        shape = Shape((), (), 3, text=(40, 9))
     else:
         block = rows.X.media["seen"]
         inputs = (torch.from_numpy(block.values()),)

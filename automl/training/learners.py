@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from automl.training.aimed import ABSOLUTE, BENT, Aimed
 from automl.training.bent import PART, TransformedTarget, load_bent
-from search_spaces.spec import Family, Learner, Params
+from search_spaces.spec import TABLE, Family, Learner, Params
 
 if TYPE_CHECKING:
     from automl.training.media import MediaLearner
     from automl.training.tabular import NetworkLearner
+    from automl.training.tokens import TextLearner
 
 
 def make(family: Family, params: Params, bend: str = "", metric: str = "", column: str = "") -> Learner:
@@ -45,12 +46,16 @@ def _load(family: Family, parts: Mapping[str, bytes]) -> Learner:
     return family.load(parts)
 
 
-def _kind(family: Family) -> type[NetworkLearner] | type[MediaLearner]:
-    """What turns the rows of a neural family into batches."""
-    if family.is_coursed:
-        from automl.training.media import MediaLearner  # torch: only where a network is wanted
+def _kind(family: Family) -> type[NetworkLearner] | type[MediaLearner] | type[TextLearner]:
+    """What turns the rows of a neural family into batches. torch: only where a network is wanted."""
+    if family.reads == TABLE:
+        from automl.training.tabular import NetworkLearner
 
-        return MediaLearner
-    from automl.training.tabular import NetworkLearner
+        return NetworkLearner
+    if family.reads_all:
+        from automl.training.tokens import TextLearner
 
-    return NetworkLearner
+        return TextLearner
+    from automl.training.media import MediaLearner
+
+    return MediaLearner

@@ -111,7 +111,7 @@ class MediaLearner:
         self.shape = replace(shape_of(media, self.answers.outputs), encoder=encoder)
         asked = Asked(str(self.params.get("flip", "never")), train.y, self.answers.is_numeric, run.seed)
         self.params["flip"] = form_of(media).flip(media, asked)
-        feed = self._feed(train, _told_by(valid, len(train), run.seed))
+        feed = self._feed(train, told_by(valid, len(train), run.seed))
         with use_threads(run.threads), seeded(run.seed):
             made = self.family.build(self.params, self.shape)
             made.learn(torch.from_numpy(media.values(sample_rows(len(media), run.seed, MEASURED))))
@@ -190,7 +190,7 @@ class MediaLearner:
         )
 
 
-def _told_by(valid: Rows | None, learned: int, seed: int) -> Rows | None:
+def told_by(valid: Rows | None, learned: int, seed: int) -> Rows | None:
     """The rows that decide which epoch is kept; None where they are so few that the best of many is lucky.
 
     Its predictions of them would look better than those of new ones. The last epoch is as good: its rate came to rest.

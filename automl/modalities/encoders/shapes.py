@@ -18,12 +18,13 @@ def shape_as_json(shape: Shape) -> dict[str, Any]:
 
 def shape_from_json(plain: Mapping[str, Any]) -> Shape:
     """JSON knows no tuples; models saved before there were media and encoders lack their entries."""
-    image, sound, encoder = plain.get("image"), plain.get("sound"), plain.get("encoder")
+    image, sound, text, encoder = (plain.get(name) for name in ("image", "sound", "text", "encoder"))
     return Shape(
         tuple(tuple(column) for column in plain["edges"]),
         tuple(plain["sizes"]),
         plain["outputs"],
         image=None if image is None else (image[0], image[1], image[2]),
         sound=None if sound is None else (sound[0], sound[1]),
+        text=None if text is None else (text[0], text[1]),
         encoder=None if encoder is None else encoders.from_json(encoder),
     )
