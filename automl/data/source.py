@@ -96,20 +96,21 @@ def _as_rows(data: Any) -> tuple[pd.DataFrame, bool, dict[str, str]]:
 
 
 def _of_folder(path: Path, targets: Sequence[str], to_learn: bool) -> Source:
-    """A folder of images or sounds: a row per file, its class and what metadata.csv says of it beside it."""
+    """A folder of images, sounds or texts: a row per file, its class and what metadata.csv says of it beside it."""
     import pandas as pd
 
     found = mixture.read_folder(path, targets, to_learn)
     own = found.kind if found.table is None or found.kind not in found.table.columns else f"{found.kind}_file"
     places = pd.Index([os.path.relpath(file, found.root) for file in found.files], name="file_name")
-    frame = pd.DataFrame({own: list(found.files)}, index=places, dtype=object)
+    cells, told = mixture.contents(found.kind, found.files)
+    frame = pd.DataFrame({own: cells}, index=places, dtype=object)
     labels = None
     if found.table is not None:
         frame = pd.concat([frame, found.table.set_axis(places)], axis=1)
     elif found.labels is not None:
         labels = pd.Series(list(found.labels))
     name = str(next(iter(targets), None) or "class")
-    table = Table(frame, found.notes, found.decimal)
+    table = Table(frame, (*found.notes, *told), found.decimal)
     return Source(
         name=path.name or "data",
         table=table,

@@ -111,7 +111,7 @@ def _why_not_on(family: Family, profile: Profile, options: Options, transfer: Tr
 
 def _can_read(family: Family, profile: Profile, known: Prior) -> bool:
     """A decoded column, or numbers; where networks read blocks themselves, none reads what describes these."""
-    if family.reads & set(profile.decoded):
+    if (family.reads - TABLE) & set(profile.decoded):
         return True
     return family.reads == TABLE and (family.route == "classical" or not known.is_coursed)
 

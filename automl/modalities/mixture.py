@@ -19,6 +19,7 @@ from automl.messages import shown
 from automl.modalities.features import FoldFeatures, bend_of, learn_features, load_features, made_by, useful
 from automl.modalities.files.cells import kind_of_cells, placed
 from automl.modalities.files.folder import read_folder
+from automl.modalities.files.texts import read_texts
 from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Raw, Reading, Report, Shown
 from automl.modalities.schema import Schema, claims_of, learn_schema, schema_from_json
 from automl.modalities.table import audit as table
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
-    "bend_of", "claims", "claims_of", "columns", "copies", "drawn", "facts", "findings", "kind_of", "learn_features",
-    "learn_schema", "load_features", "made_by", "place", "prior", "read", "read_folder", "schema_from_json", "show",
-    "useful",
+    "bend_of", "claims", "claims_of", "columns", "contents", "copies", "drawn", "facts", "findings", "kind_of",
+    "learn_features", "learn_schema", "load_features", "made_by", "place", "prior", "read", "read_folder",
+    "schema_from_json", "show", "useful",
 ]  # fmt: skip
 
 
@@ -67,6 +68,11 @@ def claims(frame: pd.DataFrame, names: Sequence[str], base: Path | None) -> tupl
         else:
             notes += [f"column {shown(name)}: {one.why}" for one in said.values() if isinstance(one, Pass)]
     return found, notes
+
+
+def contents(kind: str, files: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The cells of a column of files, as those are: names where a kind is of files, else what they say; and notes."""
+    return (list(files), []) if modalities.decoding(kind).is_of_files else read_texts(files)
 
 
 def place(frame: pd.DataFrame, claimed: Mapping[str, str], base: Path | None) -> pd.DataFrame:

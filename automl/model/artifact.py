@@ -115,7 +115,7 @@ def load(path: str | Path) -> Model:
 
 def _is_described(members: Sequence[Member]) -> bool:
     """Whether a member reads what images or sounds are described by."""
-    return any(search_spaces.get(member.plan.family).reads == TABLE for member in members)
+    return any(search_spaces.get(member.plan.family).reads >= TABLE for member in members)
 
 
 def _require(schema: Schema, *, has_weights: bool) -> None:

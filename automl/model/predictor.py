@@ -192,7 +192,7 @@ class Model:
         return np.concatenate([self._mix(self._encode(chunk)) for chunk in chunks])
 
     def _encode(self, frame: pd.DataFrame, blocks: Mapping[str, Media] | None = None) -> Raw:
-        return self.schema.encode(frame, blocks, is_described=any(part.reads == TABLE for part in self.parts))
+        return self.schema.encode(frame, blocks, is_described=any(part.reads >= TABLE for part in self.parts))
 
     def _mix(self, raw: Raw) -> np.ndarray:
         """The weighted mean of all parts, calibrated."""

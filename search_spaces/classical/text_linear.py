@@ -16,7 +16,21 @@ import numpy as np
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._dense import DenseEncoder
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
-from search_spaces.spec import Choice, Family, Float, Learner, Matrix, Media, Needs, Params, Price, Rows, Run, Space
+from search_spaces.spec import (
+    TABLE,
+    Choice,
+    Family,
+    Float,
+    Learner,
+    Matrix,
+    Media,
+    Needs,
+    Params,
+    Price,
+    Rows,
+    Run,
+    Space,
+)
 from search_spaces.text.terms import Unit
 from search_spaces.text.weights import TermWeights, learn_weights
 
@@ -256,7 +270,7 @@ FAMILY = Family(
     space=SPACE,
     build=TextLinear,
     load=load,
-    reads=frozenset({TEXT}),
+    reads=TABLE | {TEXT},
     reads_all=True,
     needs=Needs(rows=(10, 5_000_000), classes=200),
     portfolio=PORTFOLIO,

@@ -1,4 +1,4 @@
-"""A folder of images or sounds as a table: which files there are, their classes, what metadata.csv says of them.
+"""A folder of images, sounds or texts as a table: which files there are, their classes, what metadata.csv says of them.
 
 Layouts: a folder for each class; train/ and test/ with these inside; a metadata.csv with a file_name column (the
 convention of Hugging Face's ImageFolder); or just files. Whatever is guessed or left out is a note.
@@ -17,6 +17,7 @@ from automl.messages import counted, shown
 from automl.modalities.files.listing import (
     UNREADABLE,
     Listing,
+    is_text_name,
     kind_of_name,
     list_folder,
     same_spelling,
@@ -79,7 +80,7 @@ def is_media_folder(path: str | Path) -> bool:
 
 
 def read_folder(path: str | Path, verbatim: Collection[str] = (), to_learn: bool = True) -> Found:
-    """The images or sounds of a folder, with their classes or their rows of metadata.
+    """The images, sounds or texts of a folder, with their classes or their rows of metadata.
 
     In metadata the columns `verbatim` stay text. Without `to_learn` folders mean nothing, and no file is left out for
     the place it lies in.
@@ -88,8 +89,8 @@ def read_folder(path: str | Path, verbatim: Collection[str] = (), to_learn: bool
     if not listing.media:
         held = "; ".join(listing.notes) or "it is empty"
         raise InputError(
-            f"no images or sounds lie in {shown(listing.root)}: {held}. "
-            "Give a folder of pictures (.jpg, .png, ...) or sounds (.wav, .flac, ...)."
+            f"no images, sounds or texts lie in {shown(listing.root)}: {held}. "
+            "Give a folder of pictures (.jpg, .png, ...), sounds (.wav, .flac, ...) or texts (.txt)."
         )
     splits = _splits(listing) if to_learn else _Splits(listing.media, ("",))
     parts = [_read_part(listing, prefix, splits.names, verbatim, to_learn) for prefix in splits.prefixes]
@@ -204,6 +205,8 @@ def _merged(parts: Sequence[_Part], prefixes: Sequence[str]) -> _Part:
 
 
 def _one_kind(names: Sequence[str], root: str) -> tuple[MediaKind, Sequence[int], list[str]]:
+    if all(map(is_text_name, names)):
+        return "text", range(len(names)), []
     kinds = [kind_of_name(name) for name in names]
     images, audio = kinds.count("image"), kinds.count("audio")
     kind: MediaKind = "image" if images >= audio else "audio"

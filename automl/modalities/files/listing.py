@@ -1,4 +1,4 @@
-"""What lies in a folder of images or sounds: media, tables beside them, and a note on all that is left out."""
+"""What lies in a folder of images, sounds or texts: media, tables beside them, and a note on all that is left out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from search_spaces.spec import MediaKind
 
 IMAGES = frozenset([".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"])
 SOUNDS = frozenset([".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif", ".au"])
+TEXTS = frozenset([".txt", ".text", ".md"])  # only where there is nothing else: beside pictures they are notes on these
 UNREADABLE_SOUNDS = frozenset([".m4a", ".aac", ".wma"])  # no decoder for these comes with our libraries
 UNREADABLE = UNREADABLE_SOUNDS | {".heic", ".heif"}
 TABLES = frozenset(f"metadata{suffix}" for suffix in (".csv", ".tsv", ".jsonl", ".parquet"))
@@ -42,6 +43,11 @@ def kind_of_name(name: str) -> MediaKind | None:
     return "image" if suffix in IMAGES else "audio" if suffix in SOUNDS else None
 
 
+def is_text_name(name: str) -> bool:
+    """Whether a file of this name holds text."""
+    return suffix_of(name) in TEXTS
+
+
 def suffix_of(name: str) -> str:
     """The extension in lower case, with its dot; nothing where there is none."""
     stem, _, suffix = name.rpartition("/")[2].rpartition(".")
@@ -58,10 +64,10 @@ def list_folder(path: str | Path) -> Listing:
     place = Path(path)
     if not place.is_dir():
         state = "is a file, not a folder" if place.exists() else "does not exist"
-        raise InputError(f"{shown(str(path))} {state}. Give a folder of images or sounds.")
+        raise InputError(f"{shown(str(path))} {state}. Give a folder of images, sounds or texts.")
     root = str(place.absolute())
     notes: list[str] = []
-    media, tables, others = [], [], Counter[str]()
+    media, texts, tables, others = list[str](), list[str](), list[str](), Counter[str]()
     unnamed = 0
     for name in walk(root, notes):
         if not _is_text(name):
@@ -70,8 +76,12 @@ def list_folder(path: str | Path) -> Listing:
             media.append(name)
         elif name.rpartition("/")[2].lower() in TABLES:
             tables.append(name)
+        elif is_text_name(name):
+            texts.append(name)
         else:
             others[suffix_of(name)] += 1
+    if media:
+        others.update(map(suffix_of, texts))
     if unnamed:
         notes.append(f"{counted(unnamed, 'file')} left out: their names are no valid text")
     if not_ours := Counter({suffix: count for suffix, count in others.items() if suffix in UNREADABLE}):
@@ -80,7 +90,7 @@ def list_folder(path: str | Path) -> Listing:
                      f"convert them to {into}")  # fmt: skip
     if rest := Counter({suffix: count for suffix, count in others.items() if suffix not in UNREADABLE}):
         notes.append(f"{counted(rest.total(), 'other file')} left out: {extensions(rest)}")
-    return Listing(root, tuple(sorted(media)), tuple(sorted(tables)), others, tuple(notes))
+    return Listing(root, tuple(sorted(media or texts)), tuple(sorted(tables)), others, tuple(notes))
 
 
 def walk(root: str, notes: list[str]) -> Iterator[str]:
