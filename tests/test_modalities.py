@@ -116,8 +116,9 @@ class Sparing(Image):
 
 
 class Restless(Image):
-    def learn(self, block, recipe, seed):
-        return super().learn(block, recipe, int(np.random.default_rng().integers(1 << 30)))
+    def learn(self, block, recipe, training):
+        seed = int(np.random.default_rng().integers(1 << 30))
+        return super().learn(block, recipe, replace(training, seed=seed))
 
 
 class Forgetful(Image):

@@ -203,7 +203,8 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
     for texts in raw.texts:
         for text in texts:
             sum_ = zlib.crc32(text.encode("utf-8", "replace"), sum_)
-    for one in raw.blocks.values():
+    for name, one in raw.blocks.items():
+        sum_ = zlib.crc32(name.encode("utf-8", "replace"), sum_)
         for row in one.rows:
             sum_ = zlib.crc32(_bytes_of(one.store[row]), sum_)
         if one.encoder is not None:

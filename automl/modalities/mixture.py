@@ -17,7 +17,7 @@ from automl import modalities
 from automl.errors import InputError
 from automl.messages import shown
 from automl.modalities.features import FoldFeatures, bend_of, learn_features, load_features, made_by, useful
-from automl.modalities.files.cells import kind_of_cells, placed
+from automl.modalities.files.cells import kind_of_cells, placed, plain
 from automl.modalities.files.folder import read_folder
 from automl.modalities.files.texts import read_texts
 from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Raw, Reading, Report, Shown
@@ -84,7 +84,7 @@ def place(frame: pd.DataFrame, claimed: Mapping[str, str], base: Path | None) ->
         if name in made.columns:
             cells = np.empty(len(made), dtype=object)
             is_of_files = modalities.decoding(kind).is_of_files
-            cells[:] = [placed(cell, base) if is_of_files else cell for cell in frame[name].tolist()]
+            cells[:] = [placed(cell, base) if is_of_files else plain(cell) for cell in frame[name].tolist()]
             made[name] = pd.Series(cells, index=made.index, dtype=object)
     return made
 

@@ -1,7 +1,7 @@
 """Texts that say the same, or nearly: folds keep them together, the audit lists them.
 
 The same are those whose letters agree, whatever their capitals, numbers, links and signs. Nearly the same are longer
-ones of whose runs of three words most are shared; equal smallest hashes propose them, and the runs then must agree.
+ones that share most of their runs of three words; equal smallest hashes propose them, and the runs then must agree.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from search_spaces.text.terms import Terms, clean, count
 LEAST_WORDS = 4  # shorter texts are the same by chance ("thank you"), and repeat in production as well
 RUN = 3
 LEAST_RUNS = 6
-SMALLEST = 3  # hashes that must be equal to propose two texts
-ALIKE = 0.8  # of the runs of both that both have
+ORDERS = tuple(np.uint64(odd) for odd in (2654435761, 2246822519, 3266489917, 668265263))  # of hashes, one a look
+SMALLEST = 2  # hashes that must be equal in one of these orders to propose two texts
+ALIKE = 0.6  # of the runs of both that both have
 LARGEST = 0.05  # of the rows: what repeats more often is how the texts of this set are
 MOST_ROWS = 200_000  # in which texts that are nearly the same are looked for
 _NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\w+|[\d\W_]+", re.UNICODE)
@@ -55,10 +56,11 @@ def _near(texts: Sequence[str], same: np.ndarray) -> np.ndarray:
     pairs = []
     first: dict[tuple[int, ...], int] = {}
     for at in np.flatnonzero(sizes >= LEAST_RUNS).tolist():
-        key = tuple(_spread(_runs_of(runs, at))[:SMALLEST].tolist())
-        other = first.setdefault(key, at)
-        if other != at and _shared(_runs_of(runs, other), _runs_of(runs, at)) >= ALIKE:
-            pairs.append((rows[other], rows[at]))
+        mine = _runs_of(runs, at)
+        others = {first.setdefault((look, *_smallest(mine, order)), at) for look, order in enumerate(ORDERS)}
+        pairs += [
+            (rows[other], rows[at]) for other in sorted(others - {at}) if _shared(_runs_of(runs, other), mine) >= ALIKE
+        ]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
@@ -66,9 +68,10 @@ def _runs_of(runs: Any, row: int) -> np.ndarray:
     return np.asarray(runs.indices[runs.indptr[row] : runs.indptr[row + 1]])
 
 
-def _spread(hashes: np.ndarray) -> np.ndarray:
-    """In an order that has nothing to do with their size, the same for all texts."""
-    return np.sort(hashes.astype(np.uint64) * np.uint64(2654435761) % np.uint64(1 << 32))
+def _smallest(hashes: np.ndarray, order: np.uint64) -> list[int]:
+    """The first of them in an order that has nothing to do with their size, the same for all texts."""
+    found: list[int] = np.partition(hashes.astype(np.uint64) * order % np.uint64(1 << 32), SMALLEST)[:SMALLEST].tolist()
+    return sorted(found)
 
 
 def _shared(a: np.ndarray, b: np.ndarray) -> float:
