@@ -164,7 +164,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         decision = earlier.check(ready.shared.key, decision)
     if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
         clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
-    elif mixture.drawn(dataset.decoded):
+    elif mixture.drawn(dataset.decoded) or mixture.worded(dataset.decoded):
         clock.keep_for_looks()
     _introduce(dataset, profile, audit, ready, listener)
     if taken_over is not transfer.NO_WEIGHTS:
@@ -198,7 +198,7 @@ def _begin(task: _Task, options: Options) -> RunFolder:
 
 def _show(inputs: finish.FinishInputs, end: finish.Selection) -> SamplesJson | None:
     """What the model makes of some rows that can be looked at."""
-    if not mixture.drawn(inputs.dataset.decoded):
+    if not (mixture.drawn(inputs.dataset.decoded) or mixture.worded(inputs.dataset.decoded)):
         return None
     _enter(inputs.context.clock, inputs.context.watcher, "explain", inputs.context.journal)
     return examples.gather(inputs, end.chosen)

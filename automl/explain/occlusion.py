@@ -44,7 +44,7 @@ def maps(question: Question) -> Iterator[np.ndarray]:
     for row in range(len(block)):
         one = block.take(np.array([row]))
         asked = _like(one, np.concatenate([one.values(), drawn.hide(one, windows)]))
-        said = _score(question.ask(row, asked), int(question.outputs[row]), question.is_numeric)
+        said = score(question.ask(row, asked), int(question.outputs[row]), question.is_numeric)
         lost = said[0] - said[1:]
         yield _spread(np.abs(lost) if question.is_numeric else np.maximum(lost, 0), cells, windows)
 
@@ -55,7 +55,7 @@ def _like(one: Media, store: np.ndarray) -> Media:
     return replace(one, store=store, rows=np.arange(len(store)), lengths=lengths, encoder=None)
 
 
-def _score(said: np.ndarray, output: int, is_numeric: bool) -> np.ndarray:
+def score(said: np.ndarray, output: int, is_numeric: bool) -> np.ndarray:
     """The value asked about, of classes as log-odds: what is sure already can still be shaken."""
     chosen = (said if said.ndim == 1 else said[:, min(output, said.shape[1] - 1)]).astype(np.float64)
     if is_numeric:

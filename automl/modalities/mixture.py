@@ -21,7 +21,7 @@ from automl.modalities.files.cells import kind_of_cells, placed, plain
 from automl.modalities.files.folder import read_folder
 from automl.modalities.files.texts import read_texts
 from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Raw, Reading, Report, Shown
-from automl.modalities.schema import Schema, claims_of, learn_schema, schema_from_json
+from automl.modalities.schema import WORDED, Schema, claims_of, learn_schema, schema_from_json
 from automl.modalities.table import audit as table
 from automl.modalities.table.facts import facts
 from automl.modalities.table.kinds import describe
@@ -41,7 +41,7 @@ __all__ = [
     "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
     "bend_of", "claims", "claims_of", "columns", "contents", "copies", "drawn", "facts", "findings", "kind_of",
     "learn_features", "learn_schema", "load_features", "made_by", "place", "prior", "read", "read_folder",
-    "schema_from_json", "show", "useful",
+    "schema_from_json", "show", "useful", "worded",
 ]  # fmt: skip
 
 
@@ -198,6 +198,11 @@ def alike(dataset: Dataset) -> np.ndarray | None:
 def drawn(decoded: Mapping[str, Decoded]) -> list[str]:
     """The decoded columns whose rows can be looked at."""
     return [name for name, one in decoded.items() if one.codec.drawn is not None]
+
+
+def worded(decoded: Mapping[str, Decoded]) -> list[str]:
+    """The decoded columns that hold words, which can be taken out one by one."""
+    return [name for name, one in decoded.items() if one.codec.kind == WORDED]
 
 
 def show(codec: Codec, block: Media) -> list[Shown]:

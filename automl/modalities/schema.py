@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+WORDED = "text"  # what a column is decoded as that holds words
+
+
 @dataclass(frozen=True)
 class Decoder:
     """How one column is decoded."""
@@ -90,6 +93,11 @@ class Schema:
     def drawn(self) -> dict[str, Drawn]:
         """How the rows of decoded columns are drawn, of those that can be looked at."""
         return {one.column.name: one.codec.drawn for one in self.decoders if one.codec.drawn is not None}
+
+    @property
+    def worded(self) -> tuple[str, ...]:
+        """Decoded columns that hold words, which can be taken out one by one."""
+        return tuple(one.column.name for one in self.decoders if one.codec.kind == WORDED)
 
     def encode(
         self,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from automl.explain import Question
+    from automl.explain.wording import WordQuestion
 
 CHUNK_ROWS = 50_000  # rows encoded at a time, so that memory stays bounded
 THREADED_ROWS = 5_000  # below this, starting threads costs more than it gives
@@ -116,14 +117,11 @@ class Model:
         """
         from automl.explain import explain
 
-        if label is not None and label not in self.classes:
-            known = ", ".join(map(repr, self.classes[:8])) or "none, as it predicts numbers"
-            raise InputError(f"label={label!r} is no class of this model. Its classes: {known}.")
+        place = self._place(label)
         chosen = self._drawn(column)
         frame = self.rows(data)
         if not len(frame):
             return []
-        place = None if label is None else self.classes.index(label)
         return list(explain(self.question(frame, chosen, outputs=place)).maps)
 
     def question(
@@ -148,9 +146,7 @@ class Model:
             beside = {name: own.take(rows) for name, own in raw.blocks.items() if name != column}
             return self._mix(self._encode(frame.iloc[rows], {**beside, column: others}))
 
-        if outputs is None:
-            told = self._mix(raw) if self.classes else np.empty(0)
-            outputs = decided(told, self.readout).argmax(axis=1).tolist() if self.classes else len(self.levels) // 2
+        outputs = self._predicted(raw) if outputs is None else outputs
         parts = tuple((part.weight, part.learner) for part in self.parts if part.looks_at(column, block))
         places = np.full(len(frame), outputs, dtype=np.int64)
         return Question(
@@ -162,13 +158,65 @@ class Model:
             is_numeric=self.task in OF_NUMBERS,
         )
 
+    def explain_words(self, data: Any, label: Any = None, column: str | None = None) -> list[list[tuple[str, float]]]:
+        """Which words the answers to texts rest on: for each row its words, each with a weight of -1 .. 1.
+
+        What speaks for the answer is above zero, what speaks against it below. `label`: the class to ask about; None:
+        the one that is predicted. `column`: of several columns of texts, which.
+        """
+        from automl.explain.wording import weigh_words
+
+        known = self.schema.worded
+        if not known or (column or known[0]) not in known:
+            raise InputError(
+                f"explain_words weighs the words of texts, but this model reads {', '.join(map(repr, known)) or 'none'}"
+                f"{'' if column is None else f', not {column!r}'}. Name a column of texts."
+            )
+        frame, place = self.rows(data), self._place(label)
+        asked = self.word_question(frame, column or known[0], outputs=place)
+        return [list(zip(one.words, one.weights, strict=True)) for one in weigh_words(asked)]
+
+    def word_question(
+        self, frame: pd.DataFrame, column: str, outputs: Sequence[int] | int | None = None
+    ) -> WordQuestion:
+        """Which words do these answers rest on; as `question`."""
+        from automl.explain.wording import WordQuestion
+
+        raw = self._encode(frame)
+
+        def ask(row: int, texts: Sequence[str]) -> np.ndarray:
+            rows = np.full(len(texts), row)
+            cells = frame.iloc[rows].assign(**{column: list(texts)})
+            beside = {name: own.take(rows) for name, own in raw.blocks.items() if name != column}
+            return self._mix(self._encode(cells, beside))
+
+        outputs = self._predicted(raw) if outputs is None else outputs
+        places = np.full(len(frame), outputs, dtype=np.int64)
+        return WordQuestion(tuple(raw.blocks[column].values().tolist()), places, ask, self.task in OF_NUMBERS)
+
+    def _place(self, label: Any) -> int | None:
+        """Of a class among the outputs; None for the predicted one."""
+        if label is None:
+            return None
+        if label not in self.classes:
+            known = ", ".join(map(repr, self.classes[:8])) or "none, as it predicts numbers"
+            raise InputError(f"label={label!r} is no class of this model. Its classes: {known}.")
+        return self.classes.index(label)
+
+    def _predicted(self, raw: Raw) -> Sequence[int] | int:
+        """Of each row the place of the predicted class; of numbers the middle one."""
+        if not self.classes:
+            return len(self.levels) // 2
+        found: list[int] = decided(self._mix(raw), self.readout).argmax(axis=1).tolist()
+        return found
+
     def _drawn(self, column: str | None) -> str:
         """The decoded column that maps are drawn of."""
         known = list(self.schema.drawn)
         if not known:
             raise InputError(
-                "explain draws maps of images and sounds, but this model reads a table. "
-                "To see what a column does, predict rows that differ in it alone."
+                f"explain draws maps of images and sounds, but this model reads {self._kinds()}. "
+                f"{'explain_words weighs words.' if self.schema.worded else 'Predict rows that differ in one column.'}"
             )
         if column is None and len(known) > 1:
             raise InputError(
@@ -177,6 +225,9 @@ class Model:
         if column is not None and column not in known:
             raise InputError(f"column={column!r} is none that is looked at. Give one of {', '.join(map(repr, known))}.")
         return column or known[0]
+
+    def _kinds(self) -> str:
+        return " and ".join(dict.fromkeys(self.schema.claims.values())) or "a table"
 
     def rows(self, data: Any) -> pd.DataFrame:
         """Rows to predict from whatever `predict` takes, their columns called as in training."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.explain import explain
+from automl.explain.wording import WeighedText, weigh_words
 from automl.model import artifact
 from cluster.pool import Grant
 from search_spaces.spec import Media
@@ -79,6 +80,22 @@ def look(grant: Grant, asked: LookRequest) -> Looked:
     model = artifact.load(asked.path)
     found = explain(model.question(asked.rows, asked.column, asked.blocks, asked.outputs), grant.until)
     return Looked(found.told, found.maps)
+
+
+@dataclass(frozen=True)
+class WordRequest:
+    """Which model, the rows, and the column of texts whose words are weighed."""
+
+    path: str
+    rows: pd.DataFrame
+    column: str
+    outputs: tuple[int, ...] | int
+
+
+def weigh(grant: Grant, asked: WordRequest) -> tuple[WeighedText, ...]:
+    """Load the model and have the words of its texts weighed, as many as there is time for."""
+    model = artifact.load(asked.path)
+    return tuple(weigh_words(model.word_question(asked.rows, asked.column, asked.outputs), grant.until))
 
 
 def _busy(call: Callable[[], object]) -> float:

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from automl.report.inputs import ReportInputs
 
 FOLDER = "pictures"  # in the run folder
-LOOKS = {"image": ("Images", ""), "audio": ("Sounds", "sounds")}  # kind -> what they are called, and their layout
+LOOKS = {
+    "image": ("Images", ""),
+    "audio": ("Sounds", "sounds"),
+    "text": ("Texts", "texts"),
+}  # kind -> what they are called, and their layout
 MOST_SHOWN = 24
+MOST_WORDS, LEAST_WEIGHT = 120, 0.1  # of a text that are drawn; marked from this weight on
 LARGEST = 200_000  # bytes of a picture that goes into the page
 ROOMY = 12  # classes up to which a cell of the table says its share
 NAME = re.compile(r"[a-z0-9-]{1,40}\.(png|jpg)")  # no path leads out of the folder
@@ -37,7 +42,7 @@ class ConfusionJson(TypedDict, total=False):
 
 
 class SampleJson(TypedDict, total=False):
-    """A held-out image or sound; pictures are names of files in the run's folder `pictures`."""
+    """A held-out image, sound or text; pictures are names of files in the run's folder `pictures`."""
 
     name: str  # of its file, or its row
     kind: str  # "wrong" | "unsure" | "right"
@@ -48,12 +53,13 @@ class SampleJson(TypedDict, total=False):
     probability: float | None  # of the prediction; null where answers are numbers
     answer_probability: float | None
     seconds: float | None  # of a sound; null for images
+    words: list[Any]  # of a text: pairs of a word and what it weighs, -1 .. 1
 
 
 class SamplesJson(TypedDict, total=False):
-    """What the chosen model makes of some held-out images or sounds; null for tables."""
+    """What the chosen model makes of some held-out images, sounds or texts; null for tables."""
 
-    kind: str  # "image" | "audio"
+    kind: str  # "image" | "audio" | "text"
     files: list[SampleJson]  # what is surest and wrong comes first
     explained: str | None  # how it was found where the model looked; null where it was not
     notes: list[str]  # what could not be done, and why
@@ -112,6 +118,15 @@ class ConfusionTable:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word of a text."""
+
+    text: str
+    weight: float  # its size, 0 .. 1
+    kind: str  # "for" | "against" | ""
+
+
+@dataclass(frozen=True)
 class Card:
     """An example."""
 
@@ -121,6 +136,7 @@ class Card:
     length: str
     picture: str  # a data URI; empty where there is no file
     heat: str
+    words: tuple[Word, ...] = ()
 
 
 def table(report: Mapping[str, Any]) -> ConfusionTable | None:
@@ -186,7 +202,20 @@ def _card(one: Any, folder: Path | None) -> Card:
         "" if seconds is None else words.seconds(seconds),
         _data_uri(words.part(one, "picture"), folder),
         _data_uri(words.part(one, "heat"), folder),
+        _words(words.part(one, "words")),
     )
+
+
+def _words(pairs: Any) -> tuple[Word, ...]:
+    """The words of a text, those that weigh something marked."""
+    found = []
+    for pair in (pairs if isinstance(pairs, list) else [])[:MOST_WORDS]:
+        if not isinstance(pair, list) or len(pair) != 2:
+            continue
+        weight = max(-1.0, min(1.0, words.finite(pair[1]) or 0.0))
+        kind = "" if abs(weight) < LEAST_WEIGHT else "for" if weight > 0 else "against"
+        found.append(Word(words.short(pair[0], 40), abs(weight), kind))
+    return tuple(found)
 
 
 def _said(one: Any) -> str:
@@ -254,14 +283,17 @@ The {{ confusion.gathered|number }} classes with the fewest rows are gathered in
 {% if cards %}
 <h3>{{ called }} to look at</h3>
 <p class="soft">Held out while learning; what is surest and wrong comes first.\
-{% if report.samples.explained %} Left what the model is given, right where it looked.\
- {{ report.samples.explained|cut(300) }}.{% endif %}</p>
+{% if report.samples.explained %}{% if layout != "texts" %} Left what the model is given, right where it looked.\
+{% endif %} {{ report.samples.explained|cut(300) }}.{% endif %}</p>
 <div class="cards {{ layout }}">{% for card in cards %}
 <figure class="{{ card.kind }}">
 {% if card.picture or card.heat %}<div class="pair">\
 {% if card.picture %}<img src="{{ card.picture }}" alt="{{ card.name }}">{% endif %}\
 {% if card.heat %}<img src="{{ card.heat }}" alt="where the model looked in {{ card.name }}">{% endif %}\
 </div>{% endif %}
+{% if card.words %}<p class="said">{% for word in card.words %}{% if word.kind %}\
+<span class="{{ word.kind }}" style="--s:{{ "%.2f"|format(word.weight) }}">{{ word.text }}</span>\
+{% else %}{{ word.text }}{% endif %} {% endfor %}</p>{% endif %}
 <figcaption>\
 {% if card.kind %}<span class="tag {{ "lost" if card.kind == "wrong" else "warning" if card.kind == "unsure" }}">\
 {{ "least sure" if card.kind == "unsure" else card.kind }}</span>{% endif %} {{ card.told|cut(120) }}<br>\
@@ -291,6 +323,11 @@ STYLE = """
  .cards .right { border-color: var(--blue); }
 .pair { display: flex; gap: 3px; } .pair img { flex: 1 1 0; min-width: 0; width: 50%; max-width: 140px; height: auto;\
  object-fit: contain; image-rendering: pixelated; }
+.texts { grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); } .cards .said { font-size: .9rem;\
+ line-height: 1.6; overflow-wrap: anywhere; margin: .2rem 0; }
+.said span { border-radius: 2px; padding: 0 .1em; }
+.said .for { background: rgba(10, 92, 158, calc(.08 + .42 * var(--s))); }
+.said .against { background: rgba(200, 88, 0, calc(.08 + .42 * var(--s))); }
 .sounds .pair img { max-width: none; } figcaption { font-size: .875rem; margin-top: .3rem; line-height: 1.4; }
 """
 
