@@ -44,7 +44,9 @@ def interval(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, *, err
     stretch = OF_SQUARES if metric.name in ROOTS else STRETCH
     far = stretch * redrawn.wider(LEVEL) * _spread(metric, predictions, redrawn, missed, power)
     moved = (min(FAR, side * math.hypot(far, power * drift)) for side, drift in ((-1, BETTER), (1, WORSE)))
-    least, most = (max(0.0, (error**power + missed) * math.exp(by) - missed) ** (1 / power) for by in moved)
+    least, most = ((error**power + missed) * math.exp(by) - missed for by in moved)
+    least = 0.0 if least < missed else least  # less than half a bad row is no row: the best value can be had
+    least, most = least ** (1 / power), max(0.0, most) ** (1 / power)
     low, high = sorted((metric.to_score(least), metric.to_score(min(metric.worst, most))))
     return low, high
 
