@@ -213,10 +213,10 @@ def test_any_small_data_has_bounds_round_its_score(rows, seed, name):
 
 
 def test_where_less_than_half_a_row_is_ranked_wrong_the_best_score_can_be_had():
-    """One of 2,000 rows is out of place: a new sample may have none that is."""
+    """Eight of 2,000 rows are a little out of place: a new sample may have none that is."""
     y = np.arange(2_000) % 2
     told = np.linspace(0, 0.4, 2_000) + 0.6 * y
-    told[0] = 0.99
+    told[:960:120] = 0.62
     predictions = np.column_stack([1 - told, told])
     metric = metrics.get("roc_auc")
     low, high = promise.interval(metric, predictions, Redrawing(y, None, None), error=metric.error(y, predictions))
