@@ -241,3 +241,48 @@ def test_one_document_is_too_few_and_a_million_empty_ones_hold_nothing() -> None
     with pytest.raises(InputError, match="no column") as refused:
         automl.fit(([""] * 1_000_000, ["x", "y"] * 500_000), **QUICK)
     assert "\n" not in str(refused.value)
+
+
+# --- which words -----------------------------------------------------------------------------------------------------
+
+
+def test_the_words_that_an_answer_rests_on_are_told_and_drawn(tmp_path: Path) -> None:
+    """Of one text, of a label, of a column; in the report of texts that were held out."""
+    result = automl.fit(opinions(120), target="mood", run_dir=tmp_path / "run", **QUICK)
+    row = pd.DataFrame({"said": ["our small team won the first prize again at noon"], "stars": [0.5]})
+    told = dict(result.model.explain_words(row)[0])
+    assert max(told, key=lambda word: told[word]) in {"won", "first", "prize", "again", "the"}
+    assert set(told) == set(row["said"][0].split())
+    against = dict(result.model.explain_words(row, label="bad", column="said")[0])
+    assert all(against[word] * told[word] <= 0 for word in told)
+    with pytest.raises(InputError, match="Name a column of texts"):
+        result.model.explain_words(row, column="stars")
+    with pytest.raises(InputError, match="explain_words weighs words"):
+        result.model.explain(row)
+    samples = json.loads((tmp_path / "run" / "report.json").read_text())["samples"]
+    assert samples["kind"] == "text"
+    assert all(file["words"] for file in samples["files"])
+    assert any(weight == 1.0 for file in samples["files"] for _, weight in file["words"])
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert 'class="for"' in page
+    assert "speak for the answer" in page
+
+
+def test_a_text_of_many_words_is_asked_about_in_stretches_and_an_empty_one_not_at_all() -> None:
+    """Some fifty questions a text at most."""
+    from automl.explain.wording import MOST_ASKED, WordQuestion, weigh_words
+
+    asked: list[int] = []
+
+    def ask(_row: int, texts: list[str]) -> np.ndarray:
+        asked.append(len(texts))
+        share = np.array([0.9 if "key" in text else 0.4 for text in texts])
+        return np.column_stack([1 - share, share])
+
+    long = " ".join(["word"] * 400 + ["end"])
+    texts = (f"the key {long}", "", "no such word here")
+    found = list(weigh_words(WordQuestion(texts, np.array([1, 1, 1]), ask, is_numeric=False)))
+    assert max(asked) <= MOST_ASKED + 1
+    assert found[0].weights[1] == 1.0
+    assert found[1].words == ()
+    assert set(found[2].weights) == {0.0}
