@@ -20,6 +20,7 @@ BUNDLED = {  # name: (loader in sklearn.datasets, task, metric)
     "diabetes": ("load_diabetes", "regression", "rmse"),
 }
 SPLIT_SEED = 0
+TEXTS = ("text", "text+tabular")  # tables whose columns hold free text
 METRICS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}  # of tables that name none
 LEAST_OF_CLASS = 2  # rows, to have it on both sides
 
@@ -46,13 +47,13 @@ class TableSet:
 
 
 def from_folder(folder: Path, names: tuple[str, ...] = ()) -> list[TableSet]:
-    """All tabular sets in the sub-folders of `folder`, in order of name, or those named in the order given."""
+    """All tabular sets in the sub-folders of `folder`, in order of name, or those named, also such with texts."""
     if not folder.is_dir():
         raise SystemExit(f"--data must be a folder, got {str(folder)!r}. Give one whose sub-folders hold meta.json.")
     found = {}
     for path in sorted(folder.glob("*/meta.json")):
         meta = json.loads(path.read_text(encoding="utf-8"))
-        if meta["modality"] == "tabular":
+        if meta["modality"] in (("tabular", *TEXTS) if names else ("tabular",)):
             train, test = _csv(path.parent, "train"), _csv(path.parent, "test")
             found[path.parent.name] = TableSet(
                 path.parent.name, train, test, meta["target"], meta["task"], meta["metric"]
