@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from automl.modalities.text.numbers import TextNumbers
 
 # A line through words and characters is the strongest simple model of texts; boosters read what stands beside them.
-FIRST_LOOKS = ("text_linear", "linear", "lightgbm", "svm", "xgboost", "catboost", "extra_trees")
+FIRST_LOOKS = (
+    "text_linear", "linear", "lightgbm", "textnet", "svm", "xgboost", "catboost", "finetuned", "extra_trees",
+)  # fmt: skip
 NEURAL_SHARE = 0.3
 EXAMPLES, SHOWN = 3, 40  # of texts, and how much of each is shown
 
