@@ -286,3 +286,17 @@ def test_a_text_of_many_words_is_asked_about_in_stretches_and_an_empty_one_not_a
     assert found[0].weights[1] == 1.0
     assert found[1].words == ()
     assert set(found[2].weights) == {0.0}
+
+
+def test_a_text_column_of_numbers_is_a_column_of_numbers() -> None:
+    """Whoever writes them."""
+    frame = pd.DataFrame({"said": [f"{n / 7:.3f}" for n in range(60)], "y": [n % 2 for n in range(60)]})
+    assert claims(frame, ["said"], None)[0] == {}
+
+
+def test_a_document_of_a_hundred_megabytes_is_read_at_its_beginning(tmp_path: Path) -> None:
+    """It is fitted and predicted like the others, in a folder too."""
+    data = opinions(40)
+    data.loc[0, "said"] = data.loc[0, "said"] + " and so on" * 10_000_000
+    result = automl.fit(data[["said", "mood"]], target="mood", run_dir=tmp_path / "run", **QUICK)
+    assert result.predict(data[["said"]].head(2)).notna().all()

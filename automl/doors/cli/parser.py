@@ -20,7 +20,7 @@ EPILOG = """examples:
   automl report runs/churn
 """
 DATA = (
-    "a .csv, .tsv, .parquet or .jsonl file, also .gz; or a folder of images or sounds: a sub-folder for each class, "
+    "a .csv, .tsv, .parquet or .jsonl file, also .gz; or a folder of images, sounds or texts: a sub-folder for each class, "
     "or a metadata.csv with file_name"
 )
 NEW_DATA = "a table or a folder as the model learned from, answers not needed; - reads CSV from standard input"
@@ -86,7 +86,7 @@ def _fit(verbs: Any) -> None:
     fit = verbs.add_parser(
         "fit",
         help="find the best model for a table or a folder",
-        description="Find the best model for a table, or for a folder of images or sounds.",
+        description="Find the best model for a table, or for a folder of images, sounds or texts.",
     )
     fit.add_argument("data", help=DATA)
     fit.add_argument("--target", "-t", help="column to predict; of several, with commas between, each gets a model")
