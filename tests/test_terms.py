@@ -91,7 +91,7 @@ def test_a_store_is_counted_once_and_rows_of_it_are_picked(monkeypatch: pytest.M
     assert (counts(made.take(np.array([2, 0])), Terms("words", 1)) != whole[[2, 0]]).nnz == 0
 
 
-def test_what_follows_a_million_characters_is_not_read() -> None:
+def test_what_follows_the_most_characters_is_not_read() -> None:
     """A file of a hundred megabytes among texts costs no more than a long one."""
     assert len(clean("x" * (MOST_CHARACTERS + 5))) == MOST_CHARACTERS
 

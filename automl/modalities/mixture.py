@@ -31,6 +31,7 @@ from automl.modalities.text.claims import claim_alone
 from automl.options import Options
 from automl.records import Codec, Column, Dataset, Decoded, Finding, Profile
 from search_spaces.spec import Media
+from search_spaces.text.terms import MOST_CHARACTERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,9 +85,15 @@ def place(frame: pd.DataFrame, claimed: Mapping[str, str], base: Path | None) ->
         if name in made.columns:
             cells = np.empty(len(made), dtype=object)
             is_of_files = modalities.decoding(kind).is_of_files
-            cells[:] = [placed(cell, base) if is_of_files else plain(cell) for cell in frame[name].tolist()]
+            cells[:] = [placed(cell, base) if is_of_files else _short(cell) for cell in frame[name].tolist()]
             made[name] = pd.Series(cells, index=made.index, dtype=object)
     return made
+
+
+def _short(cell: Any) -> Any:
+    """A plain cell, of an endless text the part that is read."""
+    cell = plain(cell)
+    return cell[:MOST_CHARACTERS] if isinstance(cell, str) else cell
 
 
 def kind_of(data: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""TF-IDF of words and characters with a linear support vector machine: what ten lines get from texts. Ignores the budget.
+"""TF-IDF of words and characters with a linear support vector machine: ten lines for texts. Ignores the budget.
 
 All columns that hold text are read as one; others are left out.
 """

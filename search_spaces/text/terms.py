@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from search_spaces.spec import Media
 
 SPACE = 1 << 22  # hashes of one kind of terms; a corpus of a million distinct ones loses one in nine to another
-MOST_CHARACTERS = 1_000_000  # of a text that are read; what follows is not
+MOST_CHARACTERS = 200_000  # of a text that are read; what follows is not
 KEPT_TERMS = 400_000_000  # counted in a process and kept, about 3 GB
 ODD, STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0x100000001B3)
 _TAG = re.compile(r"<(?:/?[a-zA-Z][^<>]{0,300}|!--.{0,300}?--)>", re.DOTALL)

@@ -20,8 +20,8 @@ EPILOG = """examples:
   automl report runs/churn
 """
 DATA = (
-    "a .csv, .tsv, .parquet or .jsonl file, also .gz; or a folder of images, sounds or texts: a sub-folder for each class, "
-    "or a metadata.csv with file_name"
+    "a .csv, .tsv, .parquet or .jsonl file, also .gz; or a folder of images, sounds or texts: a sub-folder for each "
+    "class, or a metadata.csv with file_name"
 )
 NEW_DATA = "a table or a folder as the model learned from, answers not needed; - reads CSV from standard input"
 _OTHER_NAMES = {"run_dir": "--out"}  # what people type, where it differs from the option's name

@@ -14,7 +14,7 @@ from automl.modalities.protocol import Claim
 if TYPE_CHECKING:
     import pandas as pd
 
-LOOKED_AT = 2_000  # cells of a column, spread over it
+LOOKED_AT, READ = 2_000, 5_000  # cells of a column, spread over it, and characters of each
 NEARLY_ALL = 0.95  # of its cells that hold something must be texts
 LEAST_WORDS, MANY_WORDS = 4.0, 8.0  # words on average; with many, templates may repeat
 DISTINCT, FEW_DISTINCT = 0.5, 0.05  # share of the cells that must differ; where words are many
@@ -58,6 +58,7 @@ def _texts(cells: pd.Series) -> list[str]:
     if cells.dtype.kind in "iufbcMm":
         return []
     some = cells.iloc[:: max(1, len(cells) // LOOKED_AT)].dropna().tolist()
+    some = [cell[:READ] if isinstance(cell, str) else cell for cell in some]
     known = [cell for cell in some if isinstance(cell, str) and cell.strip()]
     held = [cell for cell in some if not isinstance(cell, str) or cell.strip()]
     return known if known and len(known) >= NEARLY_ALL * len(held) else []

@@ -46,14 +46,10 @@ def _empty(texts: Sequence[str]) -> Iterator[Finding]:
 
 
 def _long(texts: Sequence[str]) -> Iterator[Finding]:
-    longest = max(texts, key=len, default="")
-    if len(longest) > MOST_CHARACTERS:
-        count = sum(len(text) > MOST_CHARACTERS for text in texts)
-        message = (
-            f"{counted(count, 'text')} longer than {MOST_CHARACTERS:,} characters, the longest has {len(longest):,}: "
-            "only their beginnings are read"
-        )
-        yield Finding("long_texts", "warning", message, None, {"count": count, "longest": len(longest)})
+    count = sum(len(text) >= MOST_CHARACTERS for text in texts)
+    if count:
+        message = f"{counted(count, 'text')} of {MOST_CHARACTERS:,} characters or more: what follows these is not read"
+        yield Finding("long_texts", "warning", message, None, {"count": count})
 
 
 def _repeated(texts: Sequence[str], twins: np.ndarray | None) -> Iterator[Finding]:
