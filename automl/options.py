@@ -16,6 +16,7 @@ from typing import Any, Literal
 from automl.errors import OptionError
 from automl.messages import near
 
+AUTO, NONE = "auto", "none"  # weights that are looked for, and the way to type None
 IN_MEMORY = "(in memory)"  # what options.json says of values that it cannot hold
 _UNITS_S = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -125,10 +126,12 @@ class Options:
     )
     route: str = _knob("auto", "which kind of models may take part", choices=("auto", "classical", "neural", "hybrid"))
     weights: str | None = _knob(
-        None,
-        "go on from a network trained before: a run or saved model of automl, the folder of a transformers checkpoint "
-        "or its name on the hub (extra: pretrained), or timm:NAME. Frozen it describes images and sounds for classical "
-        "models, fine-tuned it competes itself; route=hybrid leaves all others out",
+        AUTO,
+        "go on from a network trained before: auto looks for packages and checkpoints on this machine (automl doctor "
+        "lists them) and downloads nothing; none does without. Else package:NAME, a run or saved model of automl, the "
+        "folder of a transformers checkpoint or its name (extra: pretrained), timm:NAME; hub:NAME downloads. Frozen it "
+        "describes images and sounds for classical models, fine-tuned it competes itself; route=hybrid leaves all "
+        "others out",
     )
     families: tuple[str, ...] = _knob((), "only these families of models, for instance lightgbm,linear")
     exclude: tuple[str, ...] = _knob((), "all families but these")
@@ -187,16 +190,11 @@ class Options:
                 f"quantiles are of numbers, but task={self.task!r} was given. Leave out task, or quantiles."
             )
         if self.weights is not None:
-            object.__setattr__(self, "weights", str(self.weights))
-        if self.weights is not None and self.route == "classical":
-            raise OptionError(
-                f"route='classical' has no use for weights, got {self.weights!r}. "
-                "Use route='hybrid', auto or neural, or leave weights out."
-            )
+            object.__setattr__(self, "weights", None if str(self.weights) == NONE else str(self.weights))
         if self.weights is None and self.route == "hybrid":
             raise OptionError(
-                "route='hybrid' goes on from a network trained before, but weights=None names none. Give weights=, "
-                "a run or saved model of automl, the folder of a checkpoint, or a name on the hub."
+                "route='hybrid' goes on from a network trained before, but weights=None rules that out. Leave weights "
+                "out, or give a run or saved model of automl, the folder of a checkpoint, package:NAME or hub:NAME."
             )
         if not (self.metric is None or isinstance(self.metric, str) or callable(self.metric)):
             raise OptionError(

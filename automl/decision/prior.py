@@ -15,12 +15,12 @@ from automl.errors import OptionError
 from automl.messages import near
 from automl.modalities import mixture
 from automl.modalities.mixture import Prior
-from automl.options import Options
+from automl.options import AUTO, Options
 from automl.records import Decision, Profile, Rule, Skip
 from search_spaces.spec import BASELINE, TABLE, Family
 
 WITH_WEIGHTS = (
-    "weights='...' names a run of automl, the folder of a transformers checkpoint or its name on the hub "
+    "weights='...' names a run of automl, the folder of a transformers checkpoint or hub:NAME "
     "(pip install 'automl-frontier[pretrained]')"
 )
 TRANSFER_SHARE = 0.5  # for networks, where one trained before describes the files to classical models as well
@@ -29,15 +29,15 @@ TRANSFER_SHARE = 0.5  # for networks, where one trained before describes the fil
 def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer = NO_WEIGHTS) -> Decision:
     """The split of the budget before anything is tried; `transfer`: what became of weights trained before."""
     _check_names(options)
-    if options.route == "hybrid" and transfer.encoder is None:
-        raise OptionError(
-            f"route='hybrid' is for images and sounds behind a network trained before, got {profile.modality}. "
-            "Use auto, classical or neural."
-        )
+    if options.route == "hybrid" and not transfer.encoders:
+        told = f"got {profile.modality}. Use auto, classical or neural"
+        if profile.decoded:
+            told = f"but {transfer.told}. {transfer.advice or WITH_WEIGHTS}"
+        raise OptionError(f"route='hybrid' is for images and sounds behind a network trained before, {told}.")
     skipped: list[Skip] = []
     able: list[Family] = []
     known = mixture.prior(profile, gpus)
-    for family in _in_order(known.first_looks):
+    for family in _in_order(known.first_looks if transfer.leads else _doubted(known.first_looks)):
         reason = _why_not(family, profile, options, known) or _why_not_on(family, profile, options, transfer)
         if reason:
             skipped.append(Skip(family.name, reason))
@@ -47,8 +47,9 @@ def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer 
         reasons = "; ".join(f"{skip.family}: {skip.because}" for skip in skipped)
         raise OptionError(f"no family of models is left to try ({reasons}). Loosen route, families or exclude.")
     share, rules = _neural_share(known, options)
-    if any(family.goes_on and family.reads & set(profile.decoded) for family in search_spaces.all_families()):
-        share = TRANSFER_SHARE if transfer.encoder and options.route != "neural" else share
+    could = any(family.goes_on and family.reads & set(profile.decoded) for family in search_spaces.all_families())
+    if could or transfer.encoders:
+        share = TRANSFER_SHARE if transfer.encoders and transfer.leads and options.route != "neural" else share
         rules = (*rules, _transferred(transfer, options))
     routes = {family.route for family in able}
     if routes == {"neural"}:
@@ -65,13 +66,19 @@ def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer 
 
 def _transferred(transfer: Transfer, options: Options) -> Rule:
     """The third route, taken or not."""
-    if transfer.encoder is None:
-        hint = WITH_WEIGHTS if options.weights is None else "images and sounds are described without them"
+    if not transfer.encoders:
+        hint = transfer.advice or WITH_WEIGHTS
+        if options.weights not in (None, AUTO):
+            hint = "images and sounds are described without them"
         return Rule("transfer", transfer.told, f"no transfer was tried; {hint}")
+    if options.route == "classical":
+        return Rule("transfer", transfer.told, "classical models read these; nothing is trained further")
     if options.route == "neural":
         return Rule("transfer", transfer.told, "it is trained further, beside networks that begin anew")
     if options.families and all(search_spaces.get(name).goes_on for name in options.families):
         return Rule("transfer", transfer.told, "it is trained further, and nothing else was asked for")
+    if not transfer.leads:
+        return Rule("transfer", transfer.told, "classical models read these too; networks that begin anew come first")
     return Rule(
         "transfer", transfer.told, f"classical models read these; trained further it has part of {TRANSFER_SHARE:.0%}"
     )
@@ -82,6 +89,12 @@ def _neural_share(known: Prior, options: Options) -> tuple[float, tuple[Rule, ..
         return known.neural_share, known.rules
     rule = Rule("asked", f"route={options.route!r} was given", f"only {options.route} models take part")
     return {"neural": 1.0, "hybrid": TRANSFER_SHARE}.get(options.route, 0.0), (rule,)
+
+
+def _doubted(first: Sequence[str]) -> list[str]:
+    """The same order, but those that go on from weights stand last: our own numbers know more of such data."""
+    known = [name for name in first if name in search_spaces.names()]
+    return sorted(known, key=lambda name: search_spaces.get(name).goes_on)
 
 
 def _in_order(first: Sequence[str]) -> list[Family]:
@@ -104,8 +117,8 @@ def _why_not_on(family: Family, profile: Profile, options: Options, transfer: Tr
     """Why a family that goes on from a network trained before does not; empty for all others."""
     if not family.goes_on or not profile.decoded:
         return ""
-    if transfer.encoder is None:
-        return f"{transfer.told}: {WITH_WEIGHTS}" if transfer is NO_WEIGHTS else transfer.told
+    if not transfer.encoders:
+        return f"{transfer.told}: {transfer.advice}" if transfer.advice else transfer.told
     return "" if family.name in options.families else transfer.why_not_tuned  # a guess: who asks for it has it tried
 
 

@@ -1,103 +1,251 @@
 """Whether a run goes on from weights that were trained before, and what that costs: the third route's evidence.
 
-Every file is read by the network once. Where even that takes too large a share of the budget, or where there is no
-time to train the network further, the decision says so. These prices are guesses: what is asked for by name is tried.
+Weights are those that the user names, else what is on the machine for the kinds of data that there are. Every file is
+read by the network once, at the largest size of picture that the time allows. Where even the smallest takes too large a
+share of the budget, or where there is no time to train the network further, the decision says so. These prices are
+guesses: what is asked for by name is tried.
 """
 
 from __future__ import annotations
 
 import io
-import json
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 import search_spaces
-from automl.errors import OptionError
+from automl.decision import evidence
+from automl.decision.evidence import Evidence
+from automl.errors import AutomlError, OptionError
 from automl.modalities import encoders, mixture
+from automl.modalities.encoders import kept, packages
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.embed import Report, embed
 from automl.modalities.files import cache
-from automl.options import Options
+from automl.options import AUTO, Options
 from automl.records import Dataset, Decoded
 from automl.runtime.folder import write_whole
-from search_spaces.spec import Family
+from search_spaces.spec import Family, MediaKind
 
 EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
 ASKED_SHARE = 0.8  # the same where the user asks for what goes on from them: the rest holds a model of numbers
+DOUBTED_SHARE = 0.1  # the same where our own numbers tell more of the answers
+LOOK_SHARE, FEWEST_ASKED = 0.05, 60  # of the seconds left for asking that of some rows, and how few are too few
 LEAST_S = 2.0  # that may be taken however little is left
 TRAIN_COST = 3.0  # a row learned from, relative to a row read
 LEAST_EPOCHS, TUNE_SHARE = 3, 0.6  # fewer passes over the rows, in that share of the time left, would tune nothing
-FACTS, WEIGHTS = "encoder/encoder.json", "encoder/weights.safetensors"  # in run folders and saved models
+SMALL_PX, MOST_OF_SMALL_PX = 48, 192  # small pictures have nothing that a larger view than this would show
+GROWTH = 2.5  # power of the side by which a row's time grows; measured 64 to 128 px 2.5, 64 to 192 px 2.4
 NUMBERS, SECONDS = "embedded.npy", "row_s"  # in the folder of decoded files
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What became of it. Without an encoder nothing goes on from anything."""
+    """What became of it. Without encoders nothing goes on from anything."""
 
-    encoder: Checkpoint | None = None
-    told: str = ""  # what it reads and how fast, or why it does not take part
-    why_not_tuned: str = ""  # where it stays as it is
+    encoders: Mapping[MediaKind, Checkpoint] = field(default_factory=dict)  # by what they read
+    told: str = ""  # what is read and how, or why nothing takes part
+    why_not_tuned: str = ""  # where they stay as they are
+    advice: str = ""  # what to install, where nothing was found
+    leads: bool = True  # what is read tells more of the answers than our own numbers do, as far as that was asked
 
 
-NO_WEIGHTS = Transfer(told="no pretrained weights were given")
+NO_WEIGHTS = Transfer(told="weights=None was given")
 
 
-def find(options: Options, earlier: Path | None) -> Checkpoint | None:
-    """The network that the options name; of an earlier run the one it kept."""
+@dataclass(frozen=True)
+class _Looked:
+    """What became of one kind of data."""
+
+    encoder: Checkpoint | None
+    told: str
+    said: Mapping[str, np.ndarray | None] = field(default_factory=dict)  # by column
+    why_not_tuned: str = ""
+    is_slow: bool = False
+    leads: bool = True
+
+
+def find(options: Options, earlier: Path | None) -> dict[MediaKind, Checkpoint]:
+    """The network that the options name; of an earlier run those that it kept."""
     if earlier is not None:
-        return kept_in(earlier)
-    if options.weights is None:
-        return None
-    return encoders.read(options.weights)
+        return kept.read(earlier)
+    if options.weights in (None, AUTO):
+        return {}
+    named = encoders.read(str(options.weights))
+    return {named.media: named}
 
 
-def kept_in(folder: Path) -> Checkpoint | None:
-    """The network that a run folder or a saved model holds; None where there is none."""
-    if not (folder / FACTS).is_file():
-        return None
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    return encoders.from_json(facts, np.fromfile(folder / WEIGHTS, dtype=np.uint8))
-
-
-def keep_in(folder: Path, encoder: Checkpoint) -> None:
-    """Write it there, whole."""
-    (folder / FACTS).parent.mkdir(exist_ok=True)
-    write_whole(folder / WEIGHTS, bytes(encoder.weights if encoder.weights is not None else b""))
-    write_whole(folder / FACTS, json.dumps(encoder.as_json()).encode())
+def is_wanted(dataset: Dataset, found: Mapping[MediaKind, Checkpoint], options: Options, *, goes_on: bool) -> bool:
+    """Whether there is something to look for, or to refuse."""
+    return bool(found) or (not goes_on and options.weights is not None and bool(_kinds(dataset)))
 
 
 def take_over(
-    dataset: Dataset, encoder: Checkpoint, options: Options, left_s: float, report: Report | None = None
+    dataset: Dataset,
+    found: Mapping[MediaKind, Checkpoint],
+    options: Options,
+    left_s: float,
+    report: Report | None = None,
 ) -> tuple[Dataset, Transfer]:
-    """The data set with what the network says of each file; or as it was, where that takes too long."""
-    mine = {name: one for name, one in dataset.decoded.items() if one.codec.kind == encoder.media}
-    if not mine:
+    """The data set with what networks say of each file; or as it was, where there are none or that takes too long.
+
+    `found`: what was named or kept; for other kinds of data what is on the machine is looked for.
+    """
+    kinds, misfits = _kinds(dataset), [one for media, one in found.items() if media not in _kinds(dataset)]
+    if misfits:
         raise OptionError(
-            f"weights={options.weights!r} read {encoder.media} files, but the data is {_kinds(dataset)}. "
-            "Give weights for such data, or leave them out."
+            f"weights={options.weights!r} read {misfits[0].media} files, but the data is "
+            f"{' and '.join(kinds) or 'table'}. Give weights for such data, or leave them out."
         )
-    files, is_read = f"{len(dataset) * len(mine):,} {encoder.media} files", _is_read(options)
-    share = ASKED_SHARE if _is_asked_for(options) else EMBED_SHARE
-    limit_s = max(LEAST_S, share * left_s) / len(mine) if is_read else 0.0
-    said = {name: _numbers(dataset, name, encoder, limit_s, report) for name in mine}
-    whole_s = sum(row_s for _, row_s in said.values()) * len(dataset)
+    given = _Asked(dataset, options, left_s / max(1, len(kinds)), report)
+    looked = {media: _look(given, media, found.get(media)) for media in kinds}
+    taken = {media: one for media, one in looked.items() if one.encoder is not None}
+    told = "; ".join(one.told for one in looked.values())
+    if not taken:
+        if options.route == "hybrid" and any(one.is_slow for one in looked.values()):
+            raise OptionError(f"route='hybrid' cannot be taken: {told}.")
+        return dataset, Transfer(told=told, advice=_advice(kinds))
+    decoded = dict(dataset.decoded)
+    for one in taken.values():
+        for name, numbers in one.said.items():
+            assert one.encoder is not None
+            decoded[name] = _with(decoded[name], one.encoder, numbers)
+    reasons = [one.why_not_tuned for one in taken.values()]
+    known = {media: one.encoder for media, one in taken.items() if one.encoder is not None}
+    leads = any(one.leads for one in taken.values())
+    return replace(dataset, decoded=decoded), Transfer(known, told, reasons[0] if all(reasons) else "", leads=leads)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The data, what is asked of it, and how many seconds are left for one kind of it."""
+
+    dataset: Dataset
+    options: Options
+    left_s: float
+    report: Report | None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether models of numbers take part: networks do not ask for what an encoder says."""
+        families = {family.route for family in _named(self.options)}
+        return self.options.route != "neural" and families != {"neural"}
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether more than weights was given: the route or a family that goes on from them."""
+        return self.options.route == "hybrid" or any(family.goes_on for family in _named(self.options))
+
+    @property
+    def share(self) -> float:
+        """Of the seconds left that reading may take."""
+        return ASKED_SHARE if self.is_asked_for else EMBED_SHARE
+
+    def columns(self, media: MediaKind) -> list[str]:
+        """The columns of a kind."""
+        return [name for name, one in self.dataset.decoded.items() if one.codec.kind == media]
+
+
+def _look(asked: _Asked, media: MediaKind, given: Checkpoint | None) -> _Looked:
+    """Weights for one kind of data, and what they say of it."""
+    troubles = []
+    encoder = given
+    if encoder is None:
+        for one in _on_this_machine(media):
+            if isinstance(one, Checkpoint):
+                encoder = one
+                break
+            troubles.append(one)
+    if encoder is None:
+        return _Looked(None, "; ".join([f"no pretrained weights for {media} files are on this machine", *troubles]))
+    return _taken(asked, media, encoder, is_fixed=given is not None and "@" in given.key)
+
+
+def _on_this_machine(media: MediaKind) -> Iterator[Checkpoint | str]:
+    """Weights that are here, the best first; in place of what cannot be read the reason."""
+    for place in encoders.places(media):
+        try:
+            yield encoders.read(place)
+        except AutomlError as problem:
+            yield str(problem)
+
+
+def _taken(asked: _Asked, media: MediaKind, encoder: Checkpoint, *, is_fixed: bool) -> _Looked:
+    """What a network says of all columns of its kind; `is_fixed`: its size was chosen by an earlier driver."""
+    columns, rows = asked.columns(media), len(asked.dataset)
+    files, left_s = f"{rows * len(columns):,} {media} files", asked.left_s
+    sides = [] if is_fixed else _sides(encoder, [asked.dataset.decoded[name] for name in columns])
+    sizes = [encoder.at(side) for side in sides] or [encoder]
+    is_timed = left_s < math.inf
+    least_s = _numbers(asked, columns[0], sizes[0], 0.0)[1] * len(columns) if is_timed else 0.0  # for a row
+    told = _evidence(asked, columns[0], sizes, least_s) if asked.is_read and not is_fixed else None
+    share = asked.share if told is None or told.leads or asked.is_asked_for else DOUBTED_SHARE
+    limit_s = max(LEAST_S, share * left_s) if asked.is_read else 0.0
+    tried, said = sizes[0], dict[str, tuple[np.ndarray | None, float]]()
+    for tried in _by_size(asked, columns[0], sizes, (least_s, limit_s)) if asked.is_read else ():
+        said = {name: _numbers(asked, name, tried, limit_s / len(columns)) for name in columns}
+        if all(numbers is not None for numbers, _ in said.values()):
+            break
     is_late = any(numbers is None for numbers, _ in said.values())
-    if is_late and is_read:
-        told = (
-            f"to read {files} once with {encoder} takes about {whole_s:,.0f} s, more than {share:.0%} of the "
+    if is_late:
+        took_s = sum(row_s for _, row_s in said.values()) * rows
+        why = (
+            f"to read {files} once with {tried} takes about {took_s:,.0f} s, more than {share:.0%} of the "
             f"{max(0.0, left_s):,.0f} s left; give more time, or smaller weights"
         )
-        if options.route == "hybrid":
-            raise OptionError(f"route='hybrid' cannot be taken: {told}.")
-        return dataset, Transfer(told=told)
-    is_short = whole_s * TRAIN_COST * LEAST_EPOCHS > max(LEAST_S, TUNE_SHARE * left_s)
-    why_not = f"not even {LEAST_EPOCHS} passes over {files} with {encoder} fit into the time" if is_short else ""
-    taken = {name: _with(one, encoder, said[name][0] if is_read else None) for name, one in mine.items()}
-    told = f"{encoder} makes {encoder.width} numbers of each of {files}"
-    return replace(dataset, decoded={**dataset.decoded, **taken}), Transfer(encoder, told, why_not)
+        return _Looked(None, why, is_slow=True)
+    is_short = least_s * rows * TRAIN_COST * LEAST_EPOCHS > max(LEAST_S, TUNE_SHARE * left_s)
+    why_not = f"not even {LEAST_EPOCHS} passes over {files} with {tried} fit into the time" if is_short else ""
+    at = f" at {tried.facts['sides'][0]} px" if sides else ""
+    made = f"{tried}{at} makes {tried.width} numbers of each of {files}" + (f"; {told}" if told else "")
+    numbers = {name: said[name][0] if name in said else None for name in columns}
+    return _Looked(tried, made, numbers, why_not, leads=told is None or told.leads)
+
+
+def _evidence(asked: _Asked, column: str, sizes: list[Checkpoint], row_s: float) -> Evidence | None:
+    """What the network knows of the answers to some rows, beside what our own numbers know; None: no time to ask."""
+    dataset, room_s = asked.dataset, LOOK_SHARE * asked.left_s
+    if dataset.target is None:
+        return None
+    rows = evidence.sample(len(dataset), asked.options.seed)
+    if row_s > 0:
+        rows = rows[: int(min(len(rows), room_s / row_s))]
+    if len(rows) < FEWEST_ASKED:
+        return None
+    able = [one for one in sizes if _growth(one, sizes[0]) * row_s * len(rows) <= room_s]
+    some = dataset.decoded[column].take(rows)
+    said = embed(some.block, able[-1] if able else sizes[0]).numbers
+    assert said is not None  # there is no limit
+    return evidence.weigh(dataset.target.iloc[rows], {"own": some.codec.describe(some.block), "said": said})
+
+
+def _sides(encoder: Checkpoint, columns: list[Decoded]) -> list[int]:
+    """Sides of pictures that are worth asking about, rising; none where the encoder has its own."""
+    longest = max(max(one.block.store.shape[1:3], default=0) for one in columns)
+    most = MOST_OF_SMALL_PX if longest <= SMALL_PX else max(encoder.sides, default=0)
+    return [side for side in encoder.sides if side <= most]
+
+
+def _growth(one: Checkpoint, least: Checkpoint) -> float:
+    """How many times longer a row takes than with the smallest pictures, by experience."""
+    if one is least:
+        return 1.0
+    return float((one.facts["sides"][0] / least.facts["sides"][0]) ** GROWTH)
+
+
+def _by_size(asked: _Asked, column: str, sizes: list[Checkpoint], seconds: tuple[float, float]) -> Iterator[Checkpoint]:
+    """The encoder for the largest pictures whose reading fits into the time, as predicted; then for smaller ones.
+
+    `seconds`: that the smallest take for a row, and that there are for all.
+    """
+    least_s, limit_s = seconds
+    for one in reversed(sizes):
+        fits = least_s * len(asked.dataset) * _growth(one, sizes[0]) <= limit_s
+        if fits or one is sizes[0] or _is_known(asked, column, one):
+            yield one
 
 
 def _with(one: Decoded, encoder: Checkpoint, numbers: np.ndarray | None) -> Decoded:
@@ -109,8 +257,20 @@ def _with(one: Decoded, encoder: Checkpoint, numbers: np.ndarray | None) -> Deco
     return replace(mixture.described_by(one, encoder), numbers=beside)
 
 
-def _kinds(dataset: Dataset) -> str:
-    return " and ".join(dict.fromkeys(one.codec.kind for one in dataset.decoded.values())) or "table"
+def _kinds(dataset: Dataset) -> list[MediaKind]:
+    return list(dict.fromkeys(one.codec.kind for one in dataset.decoded.values()))
+
+
+def _advice(kinds: list[MediaKind]) -> str:
+    """The one command that brings weights for such data, and what they are."""
+    advised = [one for media in kinds if (one := packages.advised(media, encoders.names())) is not None]
+    if not advised:
+        return ""
+    if len(advised) == 1:
+        one = advised[0]
+        return f"{one.command} brings {one.name} ({one.mb} MB, {one.licence}): {one.knows}"
+    extras = ",".join(str(one.extra) for one in advised)
+    return f"pip install 'automl-frontier[{extras}]' brings {' and '.join(one.name for one in advised)}"
 
 
 def _named(options: Options) -> list[Family]:
@@ -119,26 +279,27 @@ def _named(options: Options) -> list[Family]:
     return [search_spaces.get(name) for name in options.families if name in known and name not in options.exclude]
 
 
-def _is_asked_for(options: Options) -> bool:
-    """Whether more than weights was given: the route or a family that goes on from them."""
-    return options.route == "hybrid" or any(family.goes_on for family in _named(options))
+# --- what was said before --------------------------------------------------------------------------------------------
 
 
-def _is_read(options: Options) -> bool:
-    """Whether models of numbers take part: networks do not ask for what it says."""
-    return options.route != "neural" and {family.route for family in _named(options)} != {"neural"}
+def _place(asked: _Asked, column: str, encoder: Checkpoint) -> Path | None:
+    """Where what is said of a column's files is kept."""
+    codec = asked.dataset.decoded[column].codec
+    return cache.place_for(asked.dataset.frame[column].tolist(), {**codec.as_json(), "read_by": encoder.key})
 
 
-def _numbers(
-    dataset: Dataset, column: str, encoder: Checkpoint, limit_s: float, report: Report | None
-) -> tuple[np.ndarray | None, float]:
+def _is_known(asked: _Asked, column: str, encoder: Checkpoint) -> bool:
+    place = _place(asked, column, encoder)
+    return place is not None and (place / SECONDS).is_file()
+
+
+def _numbers(asked: _Asked, column: str, encoder: Checkpoint, limit_s: float) -> tuple[np.ndarray | None, float]:
     """What the network says of a column, remembered from an earlier run if there was one, and seconds for a row."""
-    one = dataset.decoded[column]
-    place = cache.place_for(dataset.frame[column].tolist(), {**one.codec.as_json(), "read_by": encoder.key})
+    place = _place(asked, column, encoder)
     if place is not None and (place / SECONDS).is_file():
         cache.touch(place)
         return np.load(place / NUMBERS), float((place / SECONDS).read_text())
-    found = embed(one.block, encoder, limit_s, report)
+    found = embed(asked.dataset.decoded[column].block, encoder, limit_s, asked.report)
     if found.numbers is not None and place is not None:
         cache.make_room()
         place.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import AutomlError
+from automl.modalities.encoders import caches, packages
 from automl.model.artifact import versions
 from automl.options import Options
 from automl.runtime.workplace import describe, open_pool
@@ -56,6 +57,26 @@ def examine() -> list[Check]:
         remedy = "" if found else f"pip install 'automl-frontier[{extra}]'"
         told = _version(module, installed) if found else "not installed (optional)"
         checks.append(Check(module, found, told, remedy, is_needed=False))
+    return [*checks, *_weights()]
+
+
+def _weights() -> list[Check]:
+    """Packages with weights of networks that were trained before, and what other programs left."""
+    checks = []
+    for package in packages.PACKAGES:
+        is_here, trouble = packages.folder(package) is not None, ""
+        try:
+            told = (
+                f"{packages.whole(package).stat().st_size / 1e6:.0f} MB" if is_here else f"{package.mb} MB to download"
+            )
+        except AutomlError as problem:
+            told = trouble = str(problem)
+        state = "" if is_here else "not installed (optional), "
+        found = f"{state}{told}, {package.licence}; for {package.media}: {package.knows}"
+        remedy = "" if is_here else package.command
+        checks.append(Check(package.name, is_here and not trouble, trouble or found, remedy, is_needed=False))
+    for media in caches.WELL_KNOWN:
+        checks += [Check(place, True, f"fetched before, for {media}", is_needed=False) for place in caches.found(media)]
     return checks
 
 

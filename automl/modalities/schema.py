@@ -14,12 +14,13 @@ import numpy as np
 from automl import modalities
 from automl.errors import SchemaError
 from automl.messages import near
+from automl.modalities.encoders import kept
 from automl.modalities.protocol import Raw
 from automl.modalities.table import encode
 from automl.modalities.table.encode import Coding, coding_as_json, coding_from_json, column_from_json, learn_coding
 from automl.plain import as_json
 from automl.records import Codec, Column, Decoded, Drawn, Kind, Profile
-from search_spaces.spec import Media
+from search_spaces.spec import Media, MediaKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,8 +156,8 @@ class Schema:
         }
 
 
-def schema_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> Schema:
-    """The schema written by `Schema.as_json`; `weights`: of the network that describes its blocks.
+def schema_from_json(plain: Mapping[str, Any], weights: Mapping[MediaKind, bytes] | None = None) -> Schema:
+    """The schema written by `Schema.as_json`; `weights`: of the networks that describe its blocks, by their kind.
 
     Models of format 2 held their one decoded column among the others, with its codec as "sense".
     """
@@ -176,8 +177,9 @@ def claims_of(plain: Mapping[str, Any]) -> dict[str, str]:
     return {entry["column"]["name"]: entry["codec"]["kind"] for entry in plain.get("decoders", old)}
 
 
-def _decoder(entry: Mapping[str, Any], weights: bytes | None) -> Decoder:
-    codec = modalities.decoding(entry["codec"]["kind"]).codec(entry["codec"], weights)
+def _decoder(entry: Mapping[str, Any], weights: Mapping[MediaKind, bytes] | None) -> Decoder:
+    kind = entry["codec"]["kind"]
+    codec = modalities.decoding(kind).codec(entry["codec"], kept.of_kind(weights, kind))
     return Decoder(column_from_json(entry["column"]), codec)
 
 

@@ -18,6 +18,7 @@ import search_spaces
 from automl.data.target import COMMA_FACT
 from automl.errors import ArtifactError
 from automl.modalities import encoders
+from automl.modalities.encoders import kept
 from automl.modalities.mixture import Schema, load_features, schema_from_json
 from automl.model.predictor import FittedPart, Model
 from automl.plain import as_json
@@ -26,8 +27,10 @@ from automl.runtime.folder import RunFolder, write_whole
 from automl.training import learners
 from search_spaces.spec import TABLE
 
-FORMAT = 3  # 2: labels made of words bring their words along; 3: any number of decoded columns, by name
-READ = (2, 3)
+# 2: labels made of words bring their words along; 3: any number of decoded columns, by name; 4: networks that describe
+# these by what they read
+FORMAT = 4
+READ = (2, 3, 4)
 LIBRARIES = (
     "automl-frontier",
     "numpy",
@@ -43,7 +46,6 @@ LIBRARIES = (
     "transformers",
     "timm",
 )
-ENCODER = "encoder/weights.safetensors"  # of the network that describes images or sounds, where one does
 
 
 def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapping[str, Any]) -> Path:
@@ -70,8 +72,9 @@ def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapp
                 "parts": parts,
             }
         )
-    if _is_described(members) and (encoder := folder.path / ENCODER).is_file():
-        files |= _write(target, "encoder", {encoder.name: encoder.read_bytes()})
+    if _is_described(members):
+        for media, weights in kept.weights(folder.path).items():
+            files |= _write(target, f"{kept.FOLDER}/{media}" if media else kept.OLD_FOLDER, {kept.WEIGHTS: weights})
     manifest = {"format": FORMAT, **facts, "members": entries, "versions": versions(), "files": files}
     write_whole(target / "manifest.json", json.dumps(as_json(manifest), indent=1, ensure_ascii=False).encode())
     return target
@@ -100,8 +103,8 @@ def load(path: str | Path) -> Model:
         folder = folder / "model"
     manifest = _manifest(folder)
     content = _checked_files(folder, manifest["files"])
-    schema = schema_from_json(manifest["schema"], content.get(ENCODER))
-    _require(schema, has_weights=ENCODER in content)
+    schema = schema_from_json(manifest["schema"], kept.weights_in(content))
+    _require(schema)
     keys = {part["features"] for member in manifest["members"] for part in member["parts"]}
     features = {key: load_features(_under(content, f"features/{key}")) for key in keys}
     parts = []
@@ -118,11 +121,11 @@ def _is_described(members: Sequence[Member]) -> bool:
     return any(search_spaces.get(member.plan.family).reads >= TABLE for member in members)
 
 
-def _require(schema: Schema, *, has_weights: bool) -> None:
-    """Say at once what the network that describes images or sounds needs, and this machine does not have."""
+def _require(schema: Schema) -> None:
+    """Say at once what a network that describes columns needs, and this machine does not have."""
     for one in schema.decoders:
         encoder = getattr(one.codec, "encoder", None)
-        if encoder is not None and has_weights:
+        if encoder is not None and encoder.weights is not None:
             encoders.get(encoder.kind).require()
 
 

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import OptionError
+from automl.modalities.encoders import caches, packages
+from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _KINDS = {  # in the order in which they are asked whether a place is theirs
     "automl": "automl.modalities.encoders.own:KIND",
+    "lite": "automl.modalities.encoders.lite:KIND",
     "timm": "automl.modalities.encoders.timm_:KIND",
     "sentences": "automl.modalities.encoders.sentences:KIND",
     "transformers": "automl.modalities.encoders.transformers_:KIND",
@@ -41,6 +44,8 @@ def get(name: str) -> CheckpointKind:
 
 def read(place: str) -> Checkpoint:
     """The network at a place, without its head; an error in one line says why there is none."""
+    if place.startswith(packages.PREFIX) and packages.named(place).kind not in _KINDS:
+        raise OptionError(f"weights={place!r} cannot be read yet: no kind of checkpoint is for them. Give others.")
     for name in _KINDS:
         kind = get(name)
         if kind.claims(place):
@@ -52,8 +57,13 @@ def read(place: str) -> Checkpoint:
                 return kind.read(place)
     raise OptionError(
         f"weights={place!r} is no checkpoint: there is no such folder, or neither manifest.json nor config.json in it. "
-        "Give a run or saved model of automl, the folder of a transformers checkpoint, or a hub name."
+        "Give a run or saved model of automl, the folder of a transformers checkpoint, package:NAME or hub:NAME."
     )
+
+
+def places(media: MediaKind) -> list[str]:
+    """Where such weights are on this machine: packages first, then what other programs left."""
+    return [*(package.place for package in packages.installed(media, names())), *caches.found(media)]
 
 
 def from_json(plain: Mapping[str, Any], weights: bytes | np.ndarray | None = None) -> Checkpoint:

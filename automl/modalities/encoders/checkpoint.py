@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class CheckpointKind:
     read: Callable[[str], Checkpoint]
     build: Callable[[Mapping[str, Any], int], nn.Module]  # facts, and of sounds the rate of the store
     require: Callable[[], object] = lambda: None  # raises InputError where what it needs is not installed
+    sides: tuple[int, ...] = ()  # of pictures that it can be asked to look at, rising; empty: what its facts say
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,24 @@ class Checkpoint:
         if self.weights is not None:
             network.load_state_dict(load(bytes(self.weights)))
         return network.eval()
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Sides of pictures that it can be asked to look at, rising; none where it has its own."""
+        from automl.modalities import encoders
+
+        return encoders.get(self.kind).sides
+
+    def at(self, side: int) -> Checkpoint:
+        """The same network for pictures of another side, the nearest that it can be asked; itself where there is none.
+
+        Its weights are the same; what it says is not, and so its key.
+        """
+        if not self.sides:
+            return self
+        nearest = min(self.sides, key=lambda known: abs(known - side))
+        facts = {**self.facts, "sides": [nearest, nearest]}
+        return replace(self, facts=facts, key=f"{self.key.split('@')[0]}@{nearest}")
 
     def as_json(self) -> dict[str, Any]:
         """All but its weights."""

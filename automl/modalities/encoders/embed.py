@@ -102,8 +102,10 @@ def _distinct(media: Media) -> tuple[Media, np.ndarray]:
     return Media(media.kind, np.array(list(seen), dtype=object), np.arange(len(seen))), place
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _network(encoder: Checkpoint, rate: int, device: torch.device) -> torch.nn.Module:
-    """Built once for all calls of a process."""
-    made: torch.nn.Module = encoder.build(rate).to(device)
-    return made
+    """Built once for all calls of a process, as quick as its kind can make it for reading alone."""
+    made: torch.nn.Module = encoder.build(rate)
+    if (fold := getattr(made, "fold", None)) is not None:
+        made = fold()
+    return made.to(device)

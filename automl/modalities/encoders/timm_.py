@@ -1,4 +1,4 @@
-"""A network of the library timm, `timm:NAME`: its weights come from where timm has them from.
+"""A network of the library timm: `timm:NAME` from weights that were fetched before, `hub:timm/NAME` fetches them.
 
 timm imports torchvision, so it is often there and cannot be used; that is told, and never a crash.
 """
@@ -6,22 +6,24 @@ timm imports torchvision, so it is often there and cannot be used; that is told,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InputError, OptionError
 from automl.messages import one_line
+from automl.modalities.encoders import caches
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-PREFIX = "timm:"
+PREFIX, ON_HUB = "timm:", "hub:timm/"
 BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
 
 
 def claims(place: str) -> bool:
-    """timm:NAME."""
-    return place.startswith(PREFIX)
+    """timm:NAME or hub:timm/NAME."""
+    return place.startswith((PREFIX, ON_HUB))
 
 
 def require() -> Any:
@@ -43,9 +45,12 @@ def require() -> Any:
 
 def read(place: str) -> Checkpoint:
     """The network of that name with its weights, without its head."""
-    library, name = require(), place.removeprefix(PREFIX)
+    library, name = require(), place.removeprefix(PREFIX).removeprefix(ON_HUB)
+    given: dict[str, Any] = {}
+    if place.startswith(PREFIX):
+        given["pretrained_cfg_overlay"] = {"file": str(_fetched(name))}
     try:
-        model = library.create_model(name, pretrained=True, num_classes=0)
+        model = library.create_model(name, pretrained=True, num_classes=0, **given)
     except BROKEN as problem:
         raise OptionError(
             f"weights={place!r} cannot be had: {one_line(problem)[:160]}. Check the name and the net, or give the "
@@ -62,6 +67,16 @@ def read(place: str) -> Checkpoint:
         "deviation": list(told["std"]),
     }
     return seal("timm", name, facts, _wrapped(model, facts), int(model.num_features))
+
+
+def _fetched(name: str) -> Path:
+    """The file of weights that was fetched before."""
+    if (here := caches.snapshot(f"{caches.TIMM}/{name}")) is None:
+        raise OptionError(
+            f"weights='{PREFIX}{name}' were not fetched before. To download them give '{ON_HUB}{name}'; else give the "
+            "folder of a checkpoint."
+        )
+    return min(here.glob("*.safetensors"))
 
 
 def build(facts: Mapping[str, Any], rate: int) -> nn.Module:

@@ -17,12 +17,13 @@ from safetensors import SafetensorError
 
 from automl.errors import InputError, OptionError
 from automl.messages import one_line
-from automl.modalities.encoders import transformers_text
+from automl.modalities.encoders import caches, transformers_text
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+HUB = "hub:"  # what asks for a download
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 FILES = ("*.json", "*.safetensors", *transformers_text.FILES, "merges.txt")
 PATIENCE_S = 10.0  # for the hub's first word
@@ -47,7 +48,7 @@ def claims(place: str) -> bool:
     """A folder with a config.json, or what may be a name on the hub."""
     if Path(place).exists():
         return (Path(place) / "config.json").is_file()
-    return HUB_NAME.fullmatch(place) is not None
+    return HUB_NAME.fullmatch(place.removeprefix(HUB)) is not None
 
 
 def require() -> Any:
@@ -74,7 +75,7 @@ _MEND = "Often a torchvision of another torch is why: pip uninstall torchvision"
 def read(place: str) -> Checkpoint:
     """The network of a folder or of a hub's name; InputError in one line where that is none."""
     library = require()
-    folder = Path(place) if Path(place).is_dir() else _fetched(place)
+    folder = Path(place) if Path(place).is_dir() else _by_name(place)
     _refuse_pickles(folder, place)
     with _silenced(library):
         try:
@@ -107,6 +108,18 @@ KIND = CheckpointKind("transformers", claims, read, build, require)
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+def _by_name(place: str) -> Path:
+    """The files of a name on the hub: fetched where that was asked for, else those fetched before."""
+    if place.startswith(HUB):
+        return _fetched(place.removeprefix(HUB))
+    if (here := caches.snapshot(place)) is not None:
+        return here
+    raise OptionError(
+        f"weights={place!r} is no folder here, and no checkpoint of that name was fetched before. "
+        f"To download it give 'hub:{place}'; else give the folder of a checkpoint."
+    )
+
+
 def _fetched(name: str) -> Path:
     """The files of a name on the hub; those fetched before are used where the hub does not answer."""
     from huggingface_hub import snapshot_download
@@ -115,7 +128,7 @@ def _fetched(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=list(FILES), etag_timeout=PATIENCE_S))
     except BROKEN as problem:
         raise OptionError(
-            f"weights={name!r} is no folder here, and the hub did not give it ({str(problem).splitlines()[0]}). "
+            f"weights='{HUB}{name}' cannot be had: the hub did not give it ({str(problem).splitlines()[0]}). "
             "Check the name and the net, or give the folder of a checkpoint."
         ) from problem
 

@@ -29,8 +29,8 @@ from automl.explain.permutation import (
     weigh,
 )
 from automl.modalities import mixture
+from automl.modalities.encoders import kept
 from automl.modalities.mixture import Raw, Schema, schema_from_json
-from automl.model.artifact import ENCODER
 from automl.model.evaluate import profile_of
 from automl.model.predictor import Model
 from automl.options import Options
@@ -224,8 +224,8 @@ def _data(run: RunFolder, model: Model, data: Any) -> Dataset:
 
 def _schema(run: RunFolder, model: Model) -> Schema:
     """The model's, with the weights that describe blocks: a model of networks alone leaves them in the run's folder."""
-    weights = run.path / ENCODER
-    return schema_from_json(model.manifest["schema"], weights.read_bytes()) if weights.is_file() else model.schema
+    weights = kept.weights(run.path)
+    return schema_from_json(model.manifest["schema"], weights) if weights else model.schema
 
 
 def _ground(run: RunFolder, dataset: Dataset, model: Model, rows: np.ndarray, fold: np.ndarray) -> Ground:

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from automl.options import Options
+from automl.options import NONE, Options
 from automl.report.section import Section
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def gather(inputs: ReportInputs) -> EnvironmentKeys:
 def command(options: Options, source: str | None, data: str = "data") -> str:
     """The line of a shell that does a run again; of Python where the data came from memory or with a function."""
     given = {**options.as_json(), "run_dir": None, "verbose": None}
+    given["weights"] = given["weights"] or NONE  # auto is usual
     usual = Options(budget=Options().budget).as_json()
     changed = {n: v for n, v in given.items() if v is not None and (v != usual[n] or n in ("target", "budget", "seed"))}
     if source is None or options.in_memory or isinstance(options.class_weight, dict):
