@@ -113,6 +113,9 @@ class Encoder(Protocol):
     def width(self) -> int:
         """Numbers that it says of each row."""
 
+    def at(self, side: int) -> Encoder:
+        """The same for pictures of another side, the nearest that it can be asked; itself where there is none."""
+
     def build(self, rate: int = 0) -> Any:
         """The torch module: rows as a store holds them -> (rows, width). `rate`: of sounds, that of the store."""
 

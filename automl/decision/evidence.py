@@ -23,7 +23,7 @@ FLATTEST = 1e-6  # deviation below which a number is constant
 
 
 @dataclass(frozen=True)
-class Evidence:
+class LineErrors:
     """Errors with each row left out, relative to always giving the mean or the most frequent class."""
 
     rows: int
@@ -42,11 +42,11 @@ class Evidence:
         )
 
 
-def weigh(answers: pd.Series, numbers: Mapping[str, np.ndarray]) -> Evidence:
+def weigh(answers: pd.Series, numbers: Mapping[str, np.ndarray]) -> LineErrors:
     """How much `own` numbers and those that were `said` tell of the answers of the same rows."""
     aims, is_class = _aims(answers)
     errors = {name: _error(values, aims, is_class=is_class) for name, values in numbers.items()}
-    return Evidence(len(answers), errors["own"], errors["said"])
+    return LineErrors(len(answers), errors["own"], errors["said"])
 
 
 def sample(rows: int, seed: int) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 import search_spaces
 from automl.decision import evidence
-from automl.decision.evidence import Evidence
+from automl.decision.evidence import LineErrors
 from automl.errors import AutomlError, OptionError
 from automl.modalities import encoders, mixture
 from automl.modalities.encoders import kept, packages
@@ -205,7 +205,7 @@ def _taken(asked: _Asked, media: MediaKind, encoder: Checkpoint, *, is_fixed: bo
     return _Looked(tried, made, numbers, why_not, leads=told is None or told.leads)
 
 
-def _evidence(asked: _Asked, column: str, sizes: list[Checkpoint], row_s: float) -> Evidence | None:
+def _evidence(asked: _Asked, column: str, sizes: list[Checkpoint], row_s: float) -> LineErrors | None:
     """What the network knows of the answers to some rows, beside what our own numbers know; None: no time to ask."""
     dataset, room_s = asked.dataset, LOOK_SHARE * asked.left_s
     if dataset.target is None:

@@ -26,6 +26,7 @@ LOOKS_SHARE = 0.3  # of the networks' seconds for short courses, all together
 LOOK_SHARE, SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.08, 12.0, 300.0  # of them for one, and its bounds
 LOOK_EPOCHS = 15  # that a short course must hold: after fewer, those that learn fast look best
 FEWEST_LOOKS = 2  # one alone would decide nothing
+KNOWING = 0.3  # of the epochs of others, for a network that goes on from one trained before
 ENOUGH_EPOCHS = 40  # of a long course, beyond which another network adds more than more of the same
 SHORTEST_S = 2.0  # a course that is worth starting
 MOST_LONG = 3  # courses that the time left is divided by: several networks are better than one, many short ones are not
@@ -215,7 +216,8 @@ class NetworkScheduler:
     def _looks(self, lanes: _Lanes) -> tuple[float, int]:
         """Seconds of a short course, and how many there are; none where they are too few to choose from."""
         default = self.networks[0]
-        least_s = max(SHORTEST_LOOK_S, LOOK_EPOCHS * self.epoch_s(default, default.configs()[0], lanes.threads))
+        epochs = LOOK_EPOCHS * (KNOWING if default.goes_on else 1.0)
+        least_s = max(SHORTEST_LOOK_S, epochs * self.epoch_s(default, default.configs()[0], lanes.threads))
         look_s = max(least_s, min(LONGEST_LOOK_S, LOOK_SHARE * self.whole_s))
         looks = int(LOOKS_SHARE * self.whole_s / look_s) * lanes.count
         if self._is_bagged and self.load.size.rows < LOOK_FILES * self._deal:
@@ -270,7 +272,7 @@ class NetworkScheduler:
 
     def _holds(self, fresh: _Idea, lanes: _Lanes, seconds: float) -> bool:
         """Whether so many seconds are enough epochs of a configuration."""
-        return self._enough * self.epoch_s(fresh[0], fresh[1], lanes.threads) <= seconds
+        return self._enough(fresh[0]) * self.epoch_s(fresh[0], fresh[1], lanes.threads) <= seconds
 
     def _fresh(self, short: list[Attempt], long: list[Attempt]) -> _Idea | None:
         """The best configuration that has not had a long course."""
@@ -305,7 +307,8 @@ class NetworkScheduler:
         """What is left, or an equal part of it where several courses of enough epochs fit in."""
         epoch_s = self.epoch_s(self._named(name), given, lanes.threads)
         most = (folds or self._deal) if self._is_bagged else MOST_LONG
-        parts = min(most, max(1, math.floor(left_s / (self._enough * epoch_s)))) if epoch_s > 0 else 1
+        enough = self._enough(self._named(name))
+        parts = min(most, max(1, math.floor(left_s / (enough * epoch_s)))) if epoch_s > 0 else 1
         return Course(left_s / parts, lanes.threads, lanes.gpus, is_long=True)
 
     @property
@@ -318,12 +321,12 @@ class NetworkScheduler:
         """Folds until each file was held out."""
         return self.load.deal or self.load.folds
 
-    @property
-    def _enough(self) -> float:
+    def _enough(self, family: Family) -> float:
         """Epochs of a long course, beyond which another one adds more."""
+        share = KNOWING if family.goes_on else 1.0
         if not self._is_bagged:
-            return ENOUGH_EPOCHS
-        return max(ENOUGH_EPOCHS, min(MOST_ENOUGH, FEW_STEPS / self.load.size.rows))
+            return share * ENOUGH_EPOCHS
+        return share * max(ENOUGH_EPOCHS, min(MOST_ENOUGH, FEW_STEPS / self.load.size.rows))
 
     def _lanes(self, threads: int, on_gpu: int) -> _Lanes:
         """Courses side by side: on GPUs so many on each, else as many as have their threads."""

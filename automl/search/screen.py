@@ -22,6 +22,7 @@ from search_spaces.spec import Family, Media, NetworkCost, Params, Shape
 
 # Speeds and slacks: benchmarks/LOG.md, 2026-11-21, "images and sounds", under "Screening on paper".
 MIN_EPOCHS = 5.0  # that a course must hold: what saw its rows less often shows nothing of what it could learn
+KNOWING = 0.4  # of the epochs, for a network that goes on from another: it has seen much before
 ASKS = 8  # of a sampler, before the least of what was refused is taken all the same
 TRAINING = 3  # times the work of a prediction: there and back, for the maps and for the weights
 STEP_OPS_S = 1.5e11  # of a thread that trains, on a CPU of 2024 with AVX-512; what others get is soon seen
@@ -75,13 +76,15 @@ def epoch_s(cost: NetworkCost, rows: int, speeds: Speeds, course: Course) -> flo
     return TRAINING * cost.step_ops * rows / speed
 
 
-def judge(cost: NetworkCost, rows: int, speeds: Speeds, course: Course, allowed: Room) -> Refusal | None:
-    """What of it is most beyond what is allowed; None where nothing is."""
-    epochs_s, row_ms = MIN_EPOCHS * epoch_s(cost, rows, speeds, course), 1e3 * cost.row_ops / speeds.row
+def judge(
+    cost: NetworkCost, rows: int, speeds: Speeds, course: Course, allowed: Room, least: float = MIN_EPOCHS
+) -> Refusal | None:
+    """What of it is most beyond what is allowed; None where nothing is. `least`: epochs that its course must hold."""
+    epochs_s, row_ms = least * epoch_s(cost, rows, speeds, course), 1e3 * cost.row_ops / speeds.row
     slack = speeds.on_gpu_slack if course.gpus else speeds.step_slack
     weights_mb = BYTES * cost.parameters / 1e6
     room_mb = math.inf if course.gpus else allowed.room_mb * course.threads
-    told = f"{MIN_EPOCHS:g} epochs would take about {epochs_s:.3g} s, and its course has {course.soft_s:.3g} s"
+    told = f"{least:g} epochs would take about {epochs_s:.3g} s, and its course has {course.soft_s:.3g} s"
     found = [
         (epochs_s / slack / course.soft_s, told),
         (row_ms / speeds.row_slack / allowed.row_ms,
@@ -144,7 +147,8 @@ class Counter:
         key = f"{family.name} {sorted(params.items())}"
         if key not in self._known:
             largest = max((self._blocks[column] for column in columns), key=lambda block: block.store[:1].nbytes)
-            self._known[key] = family.cost(params, self._shape(largest))
+            shape = self._shape(largest)
+            self._known[key] = family.cost(params, replace(shape, encoder=largest.encoder) if family.goes_on else shape)
         return self._known[key]
 
     def latency(self, family: Family, params: Params) -> float | None:
@@ -208,7 +212,8 @@ class Screen:
         cost = self.counter.cost(start.family, params)
         if cost is None:
             return None
-        return judge(cost, self.rows, self._speeds(), start.course or Course(math.inf, 1), self.allowed)
+        least = KNOWING * MIN_EPOCHS if start.family.goes_on else MIN_EPOCHS
+        return judge(cost, self.rows, self._speeds(), start.course or Course(math.inf, 1), self.allowed, least)
 
     def recall(self, events: Iterable[Mapping[str, Any]]) -> dict[int, list[tuple[Params, float]]]:
         """What an earlier driver's samplers were refused, by trial, to be told again."""

@@ -7,8 +7,10 @@ CPU in full precision, so a saved model answers alike on any machine.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -18,18 +20,27 @@ from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment, mix
 from automl.training.forms import Asked, Served, form_of, shape_of
-from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
+from automl.training.network import Batch, Objective, TrainingRecipe, find_device, seeded, use_threads
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.symmetry import sample_rows
 from automl.training.tabular import batch_size, watched
 from search_spaces.spec import Family, Matrix, Media, Params, Rows, Run
 
+LED, LED_SHARE = 3_000, 0.2  # rows at most to which a head is fitted first, and share of the time to read them
+LED_AT_ONCE = 32
 MEASURED = 512  # training rows that the network sees before training, for means and whitening
 LOOKED_AT = 256  # rows at once where nothing is learned
 ADAMW_RATE = 0.12  # best learning rate of AdamW, relative to that of Muon
 FEWEST_WATCHED = 200  # held-out rows by which an epoch is chosen
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 200
 DEVICE_SHARE = 0.25  # of a device's free memory that a store may take
+
+
+class Led(Protocol):
+    """A network whose head can be fitted before all of it learns."""
+
+    def lead(self, rows: Iterable[Tensor], loss: Callable[[Tensor], Tensor]) -> None:
+        """To these rows; `loss` of the outputs for all of them."""
 
 
 class MediaTable:
@@ -117,10 +128,34 @@ class MediaLearner:
             made.learn(torch.from_numpy(media.values(sample_rows(len(media), run.seed, MEASURED))))
             self.network: nn.Module = made.to(feed.train.device)
         objective = self.answers.objective(run, feed.train.device, self.params["smoothing"])
+        if self.params.get("led"):
+            with use_threads(run.threads), seeded(run.seed):
+                self._lead(feed.train, objective, run)
         recipe = self._recipe(feed.steps, is_timed=run.until < math.inf)
         history = network.train(self.network, feed, objective, recipe, run)
         self.network.cpu().eval()
         self.is_cut, self.rounds_ = history.is_cut, history.rounds
+
+    def _lead(self, train: MediaTable, objective: Objective, run: Run) -> None:
+        """The head of a network trained before is fitted first, to some rows as they are."""
+        order = torch.from_numpy(sample_rows(len(train), run.seed, LED))
+        order, seen = order[torch.randperm(len(order))], list[Batch]()
+        now = time.monotonic()
+        until = now + LED_SHARE * (run.until - now)
+
+        def rows() -> Iterator[Tensor]:
+            for some in torch.split(order, LED_AT_ONCE):
+                if seen and time.monotonic() > until:
+                    return
+                seen.append(train.pick(some))
+                yield seen[-1].inputs[0]
+
+        def loss(outputs: Tensor) -> Tensor:
+            losses = objective.learn(outputs, torch.cat([batch.target for batch in seen]))
+            weights = [batch.weight for batch in seen if batch.weight is not None]
+            return (losses * torch.cat(weights)).mean() if weights else losses.mean()
+
+        cast("Led", self.network).lead(rows(), loss)
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
         """Predict the media of rows, on the CPU; pictures that may be flipped are asked both ways."""

@@ -304,11 +304,14 @@ class _Attempt:
         self.averaged.swap()
 
     def _optimizer(self, rate: float) -> torch.optim.Optimizer:
+        if (thaw := getattr(self.network, "thaw", None)) is not None:
+            thaw(1.0)  # what learns later is known to the optimizer, too
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         if self.recipe.optimizer == "muon":
             is_narrow = parameters[0].is_cuda or _has_bf16()
             return Muon(parameters, rate, self.recipe.weight_decay, is_narrow=is_narrow)
-        return adamw(parameters, rate, self.recipe.weight_decay)
+        rates = getattr(self.network, "rates", None)
+        return adamw(parameters, rate, self.recipe.weight_decay, rates() if rates is not None else None)
 
     def _epoch(self, optimizer: torch.optim.Optimizer, rate: float, pace: _Pace, generator: torch.Generator) -> float:
         """One pass over the training rows, or as much of it as there is time for; the sum of its losses."""
@@ -316,7 +319,9 @@ class _Attempt:
         total: Tensor | float = 0.0
         for batch in self.feed.epoch(generator):
             for group in optimizer.param_groups:
-                group["lr"] = rate * _course(pace.progress, self.recipe.warm_up)
+                group["lr"] = rate * group.get("pace", 1.0) * _course(pace.progress, self.recipe.warm_up)
+            if (thaw := getattr(self.network, "thaw", None)) is not None:
+                thaw(pace.progress)
             optimizer.zero_grad()
             with _narrow(batch.target.device, self.recipe.is_narrow):
                 outputs = self.network(*batch.inputs)

@@ -6,7 +6,7 @@ it in all directions alike: far fewer steps to the same loss. Its steps are abou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,13 +20,22 @@ LIKE_ADAMW = 0.2  # usual size of a step's numbers under AdamW, relative to the 
 TINY = 1e-7
 
 
-def adamw(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices alone: shifts and scales have nothing to lose."""
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+def adamw(
+    parameters: Sequence[nn.Parameter], rate: float, decay: float, paces: Mapping[nn.Parameter, float] | None = None
+) -> torch.optim.AdamW:
+    """AdamW that decays matrices alone: shifts and scales have nothing to lose.
+
+    `paces`: of some parameters how fast they learn relative to the others; groups hold it as "pace".
+    """
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for parameter in parameters:
+        pace = round((paces or {}).get(parameter, 1.0), 2)  # few groups
+        groups.setdefault((parameter.ndim > 1, pace), []).append(parameter)
+    made = [
+        {"params": members, "weight_decay": decay if is_matrix else 0.0, "pace": pace, "lr": rate * pace}
+        for (is_matrix, pace), members in sorted(groups.items(), key=lambda item: (not item[0][0], item[0][1]))
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=BETAS, fused=True)
+    return torch.optim.AdamW(made, lr=rate, betas=BETAS, fused=True)
 
 
 class Muon(torch.optim.Optimizer):

@@ -1,17 +1,25 @@
 """A network trained before, trained further under a new head: what it saw there need not be learned here.
 
-The head is new and learns faster than the body, whose first layers may stay as they were. Body and head share one
-optimizer: what the head reads is scaled up, and under AdamW that is a learning rate of its own.
+The head is fitted first, on what the body says as it is; then all learn, the head fastest and the first layers slowest,
+which may begin later than the others or stay as they were. Body and head share one optimizer: what the head reads is
+scaled up, and under AdamW that is a learning rate of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from search_spaces.spec import Choice, Family, Float, Int, Needs, Params, Price, Shape, Space
+from search_spaces.spec import Choice, Family, Float, Int, Needs, NetworkCost, Params, Price, Shape, Space, starts
 
 TUNING: Space = {
+    "side": Choice(
+        (0, 64, 96, 128, 160, 192, 224), start=0
+    ),  # of pictures, where the encoder can be asked; 0: by theirs
+    "led": Choice((True, False), start=True),  # whether the head is fitted before all learn
+    "fade": Float(0.05, 1.0, start=0.3, log=True),  # rate of the first layer, relative to the last one of the body
+    "thaw": Float(0.0, 0.5, start=0.0),  # share of the course in which layers begin to learn, the last one first
     "frozen": Float(0.0, 0.95, start=0.0),  # share of the body's weights, from its first layer on, that stay
     "head_rate": Float(1.0, 100.0, start=10.0, log=True),  # how much faster the head learns
     "dropout": Float(0.0, 0.5, start=0.0),  # of what the head reads
@@ -44,90 +52,38 @@ PORTFOLIO: tuple[Params, ...] = (
     {"learning_rate": 5e-4, "warp": 0.2, "colour": 0.2, "dropout": 0.2},  # large weights
 )
 
-MEASURED = 64  # rows on which the scale of the body's numbers is seen
-FLATTEST = 1e-3  # share of the usual deviation: numbers that hardly vary are not blown up
-CHUNK = 32  # rows at once where nothing is learned: large encoders need much memory for each
+SMALL_PX, LARGER = 48, 2  # pictures up to that side are looked at so many times as large
 
 
 def build(params: Params, shape: Shape) -> Any:
     """The bare network: rows as a store holds them -> (rows, outputs)."""
-    import torch
-    from torch import Tensor, nn
-
-    from search_spaces.neural.spectrogram import Shake
+    from search_spaces.neural.tuned import Finetuned
 
     if shape.encoder is None:
         raise ValueError("a finetuned network goes on from an encoder, but the shape has none. Give weights='...'.")
-
-    class Finetuned(nn.Module):
-        """An encoder, its numbers on one scale, and a head that starts as a guess of nothing."""
-
-        mean: Tensor
-        deviation: Tensor
-
-        def __init__(self, encoder: Any, width: int) -> None:
-            super().__init__()
-            self.shake = Shake(params["shift"]) if shape.sound else nn.Identity()
-            self.body = encoder
-            self.still = freeze(encoder, params["frozen"])
-            self.register_buffer("mean", torch.zeros(width))
-            self.register_buffer("deviation", torch.ones(width))
-            self.dropout = nn.Dropout(params["dropout"])
-            self.head = nn.Linear(width, shape.outputs)
-            nn.init.zeros_(self.head.weight)
-            nn.init.zeros_(self.head.bias)
-
-        def train(self, mode: bool = True) -> Finetuned:
-            """Parts that stay as they were do not learn the spread of batches either."""
-            super().train(mode)
-            for part in self.still:
-                part.eval()
-            return self
-
-        @torch.inference_mode()
-        def learn(self, x: Tensor) -> None:
-            """See the scale of the body's numbers on some rows as the store holds them."""
-            self.eval()
-            numbers = torch.cat([self.body(part) for part in torch.split(x[:MEASURED], CHUNK)])
-            deviation = numbers.std(dim=0, correction=0)
-            self.mean.copy_(numbers.mean(dim=0))
-            self.deviation.copy_(deviation.clamp(min=FLATTEST * float(deviation.mean()) + 1e-6))
-            self.train()
-
-        def forward(self, x: Tensor) -> Tensor:
-            """The outputs."""
-            if self.training or len(x) <= CHUNK:
-                return self.say(x)
-            return torch.cat([self.say(part) for part in torch.split(x, CHUNK)])
-
-        def say(self, x: Tensor) -> Tensor:
-            """The outputs, all rows at once."""
-            numbers = (self.body(self.shake(x)) - self.mean) / self.deviation
-            said: Tensor = self.head(self.dropout(numbers) * params["head_rate"])
-            return said
-
-    rate = shape.sound[1] if shape.sound else 0
-    return Finetuned(shape.encoder.build(rate), shape.encoder.width)
+    return Finetuned(shape.encoder.at(side_of(params, shape.image)), params, shape)
 
 
-def freeze(body: Any, share: float) -> list[Any]:
-    """Let the first layers, up to that share of all weights, stay; and which modules thereby stay as they are."""
-    parameters = list(body.parameters())
-    room = share * sum(parameter.numel() for parameter in parameters)
-    for parameter in parameters:
-        room -= parameter.numel()
-        if room < 0:
-            break
-        parameter.requires_grad_(False)
-    return list(_still(body))
+def cost(params: Params, shape: Shape) -> NetworkCost:
+    """Counted on an empty row: the encoder at the size at which it looks at pictures, whatever else is chosen."""
+    return _counted(replace(shape, edges=(), sizes=()), side_of(params, shape.image))
 
 
-def _still(body: Any) -> Iterator[Any]:
-    """Modules with weights none of which learns."""
-    for module in body.modules():
-        own = list(module.parameters())
-        if own and not any(parameter.requires_grad for parameter in own):
-            yield module
+@lru_cache(maxsize=64)
+def _counted(shape: Shape, side: int) -> NetworkCost:
+    """Built once for each side: a large encoder takes seconds."""
+    from search_spaces.neural.vision import cost as paper
+
+    row = shape.image or (shape.sound or (0, 0))[:1]
+    return paper.cost(build({**starts(SPACE), "side": side}, shape), row)
+
+
+def side_of(params: Params, image: tuple[int, int, int] | None) -> int:
+    """Pixels of the side at which pictures are looked at; 0: whatever the encoder's is."""
+    if image is None:
+        return 0
+    longest = max(image[:2])
+    return int(params.get("side", 0) or (LARGER * longest if longest <= SMALL_PX else longest))
 
 
 FAMILY = Family(
@@ -139,6 +95,7 @@ FAMILY = Family(
     goes_on=True,
     space=SPACE,
     build=build,
+    cost=cost,
     portfolio=PORTFOLIO,
     imports=("torch",),
     quick={"frozen": 0.9, "steps": 100},

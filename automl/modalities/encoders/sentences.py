@@ -16,11 +16,13 @@ from safetensors import SafetensorError
 
 from automl.errors import InputError
 from automl.messages import one_line
+from automl.modalities.encoders import caches, packages
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
 
 if TYPE_CHECKING:
     from torch import nn
 
+NAME = "sentences"
 WEIGHTS, CONFIG, VOCABULARY, PARTS = "model.safetensors", "config.json", "vocab.txt", "modules.json"
 POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first"}
 # what reading a damaged folder raises
@@ -28,8 +30,10 @@ BROKEN = (SafetensorError, OSError, ValueError, KeyError, TypeError, IndexError,
 
 
 def claims(place: str) -> bool:
-    """A folder of sentence-transformers whose network is a BERT with weights that run no code."""
-    folder = Path(place)
+    """A package of such weights, or a folder of sentence-transformers whose network is a BERT in safetensors."""
+    if place.startswith(packages.PREFIX):
+        return packages.claims(place, NAME)
+    folder = _folder(place)
     if not all((folder / name).is_file() for name in (WEIGHTS, CONFIG, VOCABULARY, PARTS)):
         return False
     try:
@@ -40,7 +44,15 @@ def claims(place: str) -> bool:
 
 def read(place: str) -> Checkpoint:
     """The encoder of such a folder; InputError in one line where it is not whole, or of another make."""
-    return read_folder(Path(place), name=Path(place).name, told=f"weights={place!r}")
+    if place.startswith(packages.PREFIX):
+        package = packages.named(place)
+        return read_folder(packages.whole(package).parent, name=package.name, told=f"weights={place!r}")
+    return read_folder(_folder(place), name=Path(place).name, told=f"weights={place!r}")
+
+
+def _folder(place: str) -> Path:
+    """The folder itself, or that of a name that was fetched before."""
+    return Path(place) if Path(place).exists() else caches.snapshot(place) or Path(place)
 
 
 def read_folder(folder: Path, name: str, told: str) -> Checkpoint:
@@ -60,7 +72,7 @@ def read_folder(folder: Path, name: str, told: str) -> Checkpoint:
         raise InputError(f"{told} {problem}") from None
     except BROKEN as problem:
         raise InputError(f"{told} cannot be read: {one_line(problem)[:160]}. Copy the whole folder again.") from problem
-    return seal("sentences", name, facts, network, int(facts["plan"]["hidden_size"]))
+    return seal(NAME, name, facts, network, int(facts["plan"]["hidden_size"]))
 
 
 def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
@@ -71,7 +83,7 @@ def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
     return SentenceEncoder(BertPlan(**facts["plan"]), SentenceForm(**facts["form"]), facts["vocabulary_bytes"])
 
 
-KIND = CheckpointKind("sentences", claims, read, build)
+KIND = CheckpointKind(NAME, claims, read, build)
 
 
 def _facts(folder: Path) -> dict[str, Any]:

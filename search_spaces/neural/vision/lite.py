@@ -51,7 +51,7 @@ def _norm(width: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(width, eps=EPSILON, momentum=MOMENTUM)
 
 
-class Inverted(nn.Module):
+class LiteBlock(nn.Module):
     """Wider, each channel over its surroundings, narrow again; beside its input where shapes agree."""
 
     def __init__(self, width_in: int, width_out: int, kernel: int, stride: int, wider: int) -> None:
@@ -83,7 +83,7 @@ class Lite(nn.Module):
             is_end = place in (0, len(STAGES) - 1)  # the first and the last stage have one block in all sizes
             width_out = _rounded(channels * widths)
             for number in range(count if is_end else math.ceil(count * depths)):
-                blocks.append(Inverted(width_in, width_out, kernel, 1 if number else stride, wider))
+                blocks.append(LiteBlock(width_in, width_out, kernel, 1 if number else stride, wider))
                 width_in = width_out
         self._blocks = nn.ModuleList(blocks)
         self._conv_head, self._bn1 = Same(width_in, PUT_OUT, 1), _norm(PUT_OUT)
@@ -123,7 +123,7 @@ def _normed(network: Lite) -> Iterator[tuple[Same, nn.BatchNorm2d, nn.Module, st
     yield network._conv_stem, network._bn0, network, "_bn0"
     yield network._conv_head, network._bn1, network, "_bn1"
     for block in network._blocks:
-        assert isinstance(block, Inverted)
+        assert isinstance(block, LiteBlock)
         if block.is_wider:
             yield block._expand_conv, block._bn0, block, "_bn0"
         yield block._depthwise_conv, block._bn1, block, "_bn1"
