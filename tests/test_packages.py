@@ -364,3 +364,22 @@ def test_weights_are_options_that_can_be_typed() -> None:
     assert "weights" not in command(Options(target="y"), "a.csv")
     assert "--weights=none" in command(Options(target="y", weights=None), "a.csv")
     assert "--weights=package:x" in command(Options(target="y", weights="package:x"), "a.csv")
+
+
+def test_a_package_of_sentences_is_read_by_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the folder that it holds would be, once its hash is right; and so is a name that was fetched before."""
+    folder = made.save_sentences(tmp_path / "site" / "told_sentences" / "model")
+    (tmp_path / "site" / "told_sentences" / "__init__.py").write_text("raise RuntimeError")
+    package = packages.Package(
+        name="told-sentences", module="told_sentences", file="model/model.safetensors",
+        sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(), licence="MIT", mb=1,
+        media="text", knows="little", kind="sentences", extra="text",
+    )  # fmt: skip
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setattr(packages, "PACKAGES", [package])
+    assert encoders.places("text") == [package.place]
+    encoder = encoders.read(package.place)
+    assert (encoder.media, encoder.name) == ("text", package.name)
+    assert encoder.key == encoders.read(str(folder)).key
+    monkeypatch.setattr(caches, "snapshot", {"some/net": folder}.get)
+    assert encoders.read("some/net").name == "net"

@@ -49,7 +49,8 @@ def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer 
     share, rules = _neural_share(known, options)
     could = any(family.goes_on and family.reads & set(profile.decoded) for family in search_spaces.all_families())
     if could or transfer.encoders:
-        share = TRANSFER_SHARE if transfer.encoders and transfer.leads and options.route != "neural" else share
+        is_shared = bool(transfer.encoders) and transfer.leads and options.route != "neural"
+        share = min(share, TRANSFER_SHARE) if is_shared else share
         rules = (*rules, _transferred(transfer, options))
     routes = {family.route for family in able}
     if routes == {"neural"}:

@@ -97,7 +97,7 @@ def take_over(
     kinds, misfits = _kinds(dataset), [one for media, one in found.items() if media not in _kinds(dataset)]
     if misfits:
         raise OptionError(
-            f"weights={options.weights!r} read {misfits[0].media} files, but the data is "
+            f"weights={options.weights!r} read {_called(misfits[0].media)}, but the data is "
             f"{' and '.join(kinds) or 'table'}. Give weights for such data, or leave them out."
         )
     given = _Asked(dataset, options, left_s / max(1, len(kinds)), report)
@@ -160,7 +160,7 @@ def _look(asked: _Asked, media: MediaKind, given: Checkpoint | None) -> _Looked:
                 break
             troubles.append(one)
     if encoder is None:
-        return _Looked(None, "; ".join([f"no pretrained weights for {media} files are on this machine", *troubles]))
+        return _Looked(None, "; ".join([f"no pretrained weights for {_called(media)} are on this machine", *troubles]))
     return _taken(asked, media, encoder, is_fixed=given is not None and "@" in given.key)
 
 
@@ -176,7 +176,7 @@ def _on_this_machine(media: MediaKind) -> Iterator[Checkpoint | str]:
 def _taken(asked: _Asked, media: MediaKind, encoder: Checkpoint, *, is_fixed: bool) -> _Looked:
     """What a network says of all columns of its kind; `is_fixed`: its size was chosen by an earlier driver."""
     columns, rows = asked.columns(media), len(asked.dataset)
-    files, left_s = f"{rows * len(columns):,} {media} files", asked.left_s
+    files, left_s = f"{rows * len(columns):,} {_called(media)}", asked.left_s
     sides = [] if is_fixed else _sides(encoder, [asked.dataset.decoded[name] for name in columns])
     sizes = [encoder.at(side) for side in sides] or [encoder]
     is_timed = left_s < math.inf
@@ -259,6 +259,10 @@ def _with(one: Decoded, encoder: Checkpoint, numbers: np.ndarray | None) -> Deco
 
 def _kinds(dataset: Dataset) -> list[MediaKind]:
     return list(dict.fromkeys(one.codec.kind for one in dataset.decoded.values()))
+
+
+def _called(media: MediaKind) -> str:
+    return "texts" if media == "text" else f"{media} files"
 
 
 def _advice(kinds: list[MediaKind]) -> str:
