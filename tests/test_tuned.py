@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import search_spaces
+from automl.modalities.encoders.checkpoint import Checkpoint
+from automl.search.courses import NetworkScheduler
+from automl.search.screen import UNSEEN, Counter, Room, Screen
+from automl.search.steps import Course, Load, Start
 from automl.training.optimizers import adamw
 from search_spaces.neural import finetuned
 from search_spaces.neural.tuned import THAWS, Finetuned
-from search_spaces.spec import Shape, starts
+from search_spaces.spec import Media, Shape, Size, starts
 
 
 class Known:
@@ -90,3 +98,49 @@ def test_first_layers_learn_slowest_and_the_optimizer_knows() -> None:
 def test_small_pictures_are_looked_at_twice_as_large(image: Any, params: dict[str, Any], side: int) -> None:
     """Others as they are, unless a size is asked for; sounds have none."""
     assert finetuned.side_of(params, image) == side
+
+
+def pictures(side: int) -> Media:
+    """Pictures behind an EfficientNet-Lite that learned nothing."""
+    facts = {"media": "image", "sides": [224, 224], "channels": 3, "mean": [0.5] * 3, "deviation": [0.5] * 3, "size": 0}
+    encoder = Checkpoint("lite", "made", "image", 1280, 0, facts, "k")
+    return Media("image", np.zeros((4, side, side, 3), np.uint8), np.arange(4), encoder=encoder)
+
+
+def test_it_is_counted_on_paper_at_the_size_at_which_it_looks() -> None:
+    """Once for each size: what else is chosen changes nothing of it."""
+    family = search_spaces.get("finetuned")
+    counter = Counter(SimpleNamespace(raw=SimpleNamespace(blocks={"seen": pictures(32)}), outputs=3))  # type: ignore[arg-type]
+    small, large, same = (
+        counter.cost(family, {**starts(family.space), **params}) for params in ({}, {"side": 128}, {"frozen": 0.5})
+    )
+    assert small is not None
+    assert large is not None
+    assert large.flops == pytest.approx(4 * small.flops, rel=0.05)
+    assert large.parameters == small.parameters > 3_000_000
+    assert small == same
+    assert 50e6 < small.flops < 80e6  # 407 million products at 224 px
+
+
+def test_few_passes_are_enough_for_what_has_seen_much_before() -> None:
+    """A course that is too short for a network from nothing may hold one that goes on; and courses are shorter."""
+    family, other = search_spaces.get("finetuned"), search_spaces.get("convnet")
+    shared = SimpleNamespace(raw=SimpleNamespace(blocks={"seen": pictures(32)}), outputs=3)
+    screen = Screen(
+        counter=Counter(shared),  # type: ignore[arg-type]
+        studies=None,  # type: ignore[arg-type]
+        journal=None,  # type: ignore[arg-type]
+        attempts={},
+        rows=10_000,
+        allowed=Room(),
+        is_timed=True,
+    )
+    params = starts(family.space)
+    for_three = 3 * screen.epoch_s(family, params, 2) / UNSEEN
+    start = Start(family=family, given=params, because="", course=Course(for_three, 2))
+    assert screen.why_not(start, params) is None
+    as_others = replace(start, family=replace(family, goes_on=False, reads=frozenset({"image"})))
+    assert screen.why_not(as_others, params) is not None
+    load = Load(folds=10, goal=1, size=Size(1000, 300, 5), slots=2, neural_share=0.9)
+    courses = NetworkScheduler.of([family, other], load, {}, dict, lambda *_: 1.0)
+    assert courses._enough(family) == 0.3 * courses._enough(other)
