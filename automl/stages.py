@@ -170,7 +170,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         clock.keep_for_looks()
     _introduce(dataset, profile, audit, ready, listener)
     if taken_over is not transfer.NO_WEIGHTS:
-        listener.say(f"transfer: {taken_over.told}")
+        listener.say("; ".join(part for part in (f"transfer: {taken_over.told}", taken_over.advice) if part))
     source = str(data) if isinstance(data, str | Path) else None
     return _Task(
         source=source,

@@ -33,7 +33,7 @@ def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer 
         told = f"got {profile.modality}. Use auto, classical or neural"
         if profile.decoded:
             told = f"but {transfer.told}. {transfer.advice or WITH_WEIGHTS}"
-        raise OptionError(f"route='hybrid' is for images and sounds behind a network trained before, {told}.")
+        raise OptionError(f"route='hybrid' is for images, sounds and texts behind a network trained before, {told}.")
     skipped: list[Skip] = []
     able: list[Family] = []
     known = mixture.prior(profile, gpus)

@@ -34,6 +34,7 @@ EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
 ASKED_SHARE = 0.8  # the same where the user asks for what goes on from them: the rest holds a model of numbers
 DOUBTED_SHARE = 0.1  # the same where our own numbers tell more of the answers
 LOOK_SHARE, FEWEST_ASKED = 0.05, 60  # of the seconds left for asking that of some rows, and how few are too few
+RIVALLED = ("image", "audio")  # kinds that we describe well ourselves; of texts only words are counted
 LEAST_S = 2.0  # that may be taken however little is left
 TRAIN_COST = 3.0  # a row learned from, relative to a row read
 LEAST_EPOCHS, TUNE_SHARE = 3, 0.6  # fewer passes over the rows, in that share of the time left, would tune nothing
@@ -115,7 +116,7 @@ def take_over(
             decoded[name] = _with(decoded[name], one.encoder, numbers)
     reasons = [one.why_not_tuned for one in taken.values()]
     known = {media: one.encoder for media, one in taken.items() if one.encoder is not None}
-    leads = any(one.leads for one in taken.values())
+    leads = all(one.leads for one in taken.values())
     return replace(dataset, decoded=decoded), Transfer(known, told, reasons[0] if all(reasons) else "", leads=leads)
 
 
@@ -208,7 +209,7 @@ def _taken(asked: _Asked, media: MediaKind, encoder: Checkpoint, *, is_fixed: bo
 def _evidence(asked: _Asked, column: str, sizes: list[Checkpoint], row_s: float) -> LineErrors | None:
     """What the network knows of the answers to some rows, beside what our own numbers know; None: no time to ask."""
     dataset, room_s = asked.dataset, LOOK_SHARE * asked.left_s
-    if dataset.target is None:
+    if dataset.target is None or dataset.decoded[column].codec.kind not in RIVALLED:
         return None
     rows = evidence.sample(len(dataset), asked.options.seed)
     if row_s > 0:
