@@ -15,6 +15,7 @@ from automl.errors import ArtifactError, InputError, OptionError
 from automl.explain.permutation import places
 from automl.model import artifact
 from automl.model.bundle import INDEX, Bundle, fetched, stacked, target_folders, write_index
+from automl.model.lean import strip
 from automl.records import Calibration, Candidate, Fold, Plan, Score, Trial, TrialStatus
 from automl.refit.members import as_bags, lean
 from automl.runtime.folder import RunFolder
@@ -68,11 +69,17 @@ class Result:
         """
         return self.model.evaluate(data)
 
-    def save(self, path: str | Path) -> Path:
-        """Copy the chosen model; `automl.load` reads it anywhere."""
+    def save(self, path: str | Path, *, lean: bool = False) -> Path:
+        """Copy the chosen model; `automl.load` reads it anywhere.
+
+        `lean`: without the weights that come as packages; it then needs these packages where it is loaded.
+        """
         if self._packed is not None:
-            return artifact.spread(self._packed, Path(path))
-        return artifact.copy(self.folder / "model", Path(path))
+            target = artifact.spread(self._packed, Path(path))
+            if lean:
+                strip(target)
+            return target
+        return artifact.copy(self.folder / "model", Path(path), is_lean=lean)
 
     def select(
         self, *, max_latency_ms: float | None = None, max_model_mb: float | None = None, prefer: str = "accurate"
@@ -349,14 +356,14 @@ class BundleResult:
         met = [result.meets_min_score for result in self.results.values()]
         return None if None in met else all(met)
 
-    def save(self, path: str | Path) -> Path:
-        """Copy the chosen models; `automl.load` reads them anywhere."""
+    def save(self, path: str | Path, *, lean: bool = False) -> Path:
+        """Copy the chosen models; `automl.load` reads them anywhere. `lean` as of one model."""
         target = Path(path)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise ArtifactError(f"{str(target)!r} exists and is not empty. Name another folder for the models.")
         found = {}
         for name, place in target_folders(self.folder).items():
-            found[name] = artifact.copy(place / "model", target / "targets" / place.name)
+            found[name] = artifact.copy(place / "model", target / "targets" / place.name, is_lean=lean)
         write_index(target, found)
         return target
 

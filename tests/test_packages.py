@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import automl
+from automl import Result
 from automl.decision import evidence, transfer
 from automl.doors import doctor
-from automl.errors import InputError, OptionError
+from automl.doors.cli import main
+from automl.errors import ArtifactError, InputError, OptionError
 from automl.modalities import encoders
 from automl.modalities.encoders import caches, kept, packages
 from automl.modalities.encoders.checkpoint import Checkpoint
@@ -383,3 +386,44 @@ def test_a_package_of_sentences_is_read_by_its_kind(tmp_path: Path, monkeypatch:
     assert encoder.key == encoders.read(str(folder)).key
     monkeypatch.setattr(caches, "snapshot", {"some/net": folder}.get)
     assert encoders.read("some/net").name == "net"
+
+
+# --- lean models -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def described_run(tiny: packages.Package, tmp_path: Path) -> Result:
+    """A run on pictures whose linear model reads what the package's network says of them."""
+    del tiny
+    random = np.random.default_rng(0)
+    X = random.integers(0, 90, (40, 24, 24, 3), dtype=np.uint8)
+    X[::2] += 120
+    given = {"budget": "1 trials", "families": "linear", "route": "hybrid", "verbose": 0, "run_dir": tmp_path / "run"}
+    return automl.fit((X, ["bright", "dark"] * 20), **given)
+
+
+@pytest.mark.usefixtures("lasting_workers")
+def test_a_lean_model_names_its_package_and_answers_as_the_whole_one(described_run: Result, tmp_path: Path) -> None:
+    """It is smaller by the weights; where the package is another or gone, it is refused in one line."""
+    whole = described_run.save(tmp_path / "whole")
+    assert main(["save", str(described_run.folder), str(tmp_path / "lean"), "--lean"]) == 0
+    lean = tmp_path / "lean"
+    sizes = [sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) for place in (whole, lean)]
+    assert sizes[1] < sizes[0] / 2
+    X = np.random.default_rng(1).integers(0, 255, (5, 24, 24, 3), dtype=np.uint8)
+    assert automl.load(lean).predict_proba(X).equals(automl.load(whole).predict_proba(X))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packages, "folder", lambda _: None)
+        with pytest.raises(ArtifactError, match=r"saved lean, and needs its weights: .* are not installed\. Run: pip"):
+            automl.load(lean)
+    manifest = json.loads((lean / "manifest.json").read_text())
+    manifest["elsewhere"]["image"]["key"] = "0" * 16
+    (lean / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="saved lean with weights 0000000000000000"):
+        automl.load(lean)
+
+
+def test_a_model_without_such_weights_cannot_be_made_leaner(finished: Result, tmp_path: Path) -> None:
+    """There is nothing to leave out."""
+    with pytest.raises(ArtifactError, match="nothing to leave out"):
+        finished.save(tmp_path / "lean", lean=True)

@@ -20,6 +20,7 @@ from automl.errors import ArtifactError
 from automl.modalities import encoders
 from automl.modalities.encoders import kept
 from automl.modalities.mixture import Schema, load_features, schema_from_json
+from automl.model.lean import restored, strip
 from automl.model.predictor import FittedPart, Model
 from automl.plain import as_json
 from automl.records import Dataset, Member, Profile
@@ -103,7 +104,7 @@ def load(path: str | Path) -> Model:
         folder = folder / "model"
     manifest = _manifest(folder)
     content = _checked_files(folder, manifest["files"])
-    schema = schema_from_json(manifest["schema"], kept.weights_in(content))
+    schema = schema_from_json(manifest["schema"], {**restored(manifest), **kept.weights_in(content)})
     _require(schema)
     keys = {part["features"] for member in manifest["members"] for part in member["parts"]}
     features = {key: load_features(_under(content, f"features/{key}")) for key in keys}
@@ -129,10 +130,12 @@ def _require(schema: Schema) -> None:
             encoders.get(encoder.kind).require()
 
 
-def copy(source: Path, target: Path) -> Path:
-    """A saved model in another place; a folder that holds something is refused."""
+def copy(source: Path, target: Path, *, is_lean: bool = False) -> Path:
+    """A saved model in another place; a folder that holds something is refused. Lean: without weights of packages."""
     _refuse_full(target)
     shutil.copytree(source, target, dirs_exist_ok=True)
+    if is_lean:
+        strip(target)
     return target
 
 

@@ -62,6 +62,7 @@ def build() -> OneLine:
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=OneLine)
     _fit(verbs)
     _predict(verbs)
+    _save(verbs)
     _evaluate(verbs)
     _importance(verbs)
     _profile(verbs)
@@ -118,6 +119,17 @@ def _predict(verbs: Any) -> None:
     predict.add_argument("--output", "-o", help="where to write; .csv, .parquet or .jsonl (default: standard output)")
     predict.add_argument("--proba", action="store_true", help="a column per class with its probability")
     _add_json(predict)
+
+
+def _save(verbs: Any) -> None:
+    save = verbs.add_parser("save", help="copy a run's model", description="Copy the chosen model of a run.")
+    save.add_argument("run", help="a run folder")
+    save.add_argument("target", help="the folder to write, which must not exist or be empty")
+    save.add_argument(
+        "--lean",
+        action="store_true",
+        help="without weights that come as packages: the model names them, and needs them where it is loaded",
+    )
 
 
 def _evaluate(verbs: Any) -> None:

@@ -98,6 +98,16 @@ def predict(given: Namespace) -> int:
     return 0
 
 
+def save(given: Namespace) -> int:
+    """Copy a run's model."""
+    from automl.result import open_run
+
+    target = open_run(given.run).save(given.target, lean=given.lean)
+    size_mb = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) / 1e6
+    print(f"{target}: {size_mb:,.1f} MB")
+    return 0
+
+
 def evaluate(given: Namespace) -> int:
     """Score a model on rows with answers."""
     return judging.evaluate(given)
