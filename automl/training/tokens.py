@@ -24,7 +24,7 @@ from automl.training.network import Batch, TrainingRecipe, find_device, seeded, 
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.tabular import batch_size
 from search_spaces.neural.text.bpe import PADDING, SEPARATOR, UNKNOWN, BytePairs
-from search_spaces.neural.text.pieces import skimmed
+from search_spaces.neural.text.pieces import readable
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
 
 PART = "tokens.json"
@@ -212,7 +212,7 @@ def learned(texts: Sequence[np.ndarray], size: int, *, is_lower: bool) -> BytePa
     content = "\0".join(some).encode("utf-8", "surrogatepass")
     key = f"{hashlib.sha256(content).hexdigest()} {len(texts)} {size} {is_lower}"
     if key not in _known:
-        _known[key] = BytePairs.learn(map(skimmed, some), size, len(texts), is_lower=is_lower)
+        _known[key] = BytePairs.learn(map(readable, some), size, len(texts), is_lower=is_lower)
         while len(_known) > KEPT:
             _known.popitem(last=False)
     _known.move_to_end(key)
@@ -223,7 +223,7 @@ def sequences(texts: Sequence[np.ndarray], words: BytePairs, most: int) -> Seque
     """Rows as tokens: of each column its separator and its text, no more than `most` in all."""
     flat, ends = array("i"), [0]
     for row in zip(*texts, strict=True):
-        read = [words.encode(skimmed(text)) for text in row]
+        read = [words.encode(readable(text)) for text in row]
         rooms = share_out([len(numbers) for numbers in read], max(len(row), most - len(row)))
         for column, (numbers, room) in enumerate(zip(read, rooms, strict=True)):
             flat.append(SEPARATOR + column)

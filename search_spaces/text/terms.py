@@ -42,12 +42,16 @@ class Terms:
 
 def clean(text: str) -> str:
     """As terms are read: entities resolved, markup out, one spelling for one letter, no capitals."""
-    text = text[:MOST_CHARACTERS]
-    if "&" in text or "<" in text:
-        text = _TAG.sub(" ", html.unescape(text))
+    text = without_markup(text)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     return text.lower()
+
+
+def without_markup(text: str) -> str:
+    """As much of a text as is read: entities resolved, markup out."""
+    text = text[:MOST_CHARACTERS]
+    return _TAG.sub(" ", html.unescape(text)) if "&" in text or "<" in text else text
 
 
 def words(text: str) -> list[str]:

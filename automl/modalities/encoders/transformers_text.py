@@ -52,7 +52,7 @@ def wrapped(model: Any, facts: Mapping[str, Any], tokenizer: bytes | None) -> nn
     import torch
     from torch import nn
 
-    from search_spaces.neural.text.pieces import by_pieces, skimmed, spread
+    from search_spaces.neural.text.pieces import by_pieces, readable, spread
 
     class ReadingNetwork(nn.Module):
         """Texts of any length -> the mean of the model's states over their tokens."""
@@ -72,7 +72,7 @@ def wrapped(model: Any, facts: Mapping[str, Any], tokenizer: bytes | None) -> nn
                 self.splitter = _read(self.tokenizer.cpu().numpy().tobytes(), facts["tokens"])
             rows = []
             for text in texts:
-                whole = self.splitter.encode(skimmed(text))
+                whole = self.splitter.encode(readable(text))
                 pieces = spread([whole.ids, *(rest.ids for rest in whole.overflowing)])
                 rows.append([piece or [facts["padding"]] for piece in pieces])
             return by_pieces(rows, facts["padding"], self.say, self.tokenizer.device)

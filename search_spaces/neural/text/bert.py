@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_spaces.neural.blocks import Dropout
-from search_spaces.neural.text.pieces import by_pieces, cut, skimmed
+from search_spaces.neural.text.pieces import by_pieces, cut, readable
 from search_spaces.neural.text.wordpiece import WordPiece
 
 _LAYER = {  # what the published files call the parts of a layer, and what they are called here
@@ -121,7 +121,7 @@ class SentenceEncoder(nn.Module):
         splitter = self.splitter
         rows = []
         for text in texts:
-            pieces = cut(splitter.encode(skimmed(text)), self.form.tokens - 2)
+            pieces = cut(splitter.encode(readable(text)), self.form.tokens - 2)
             rows.append([[splitter.first, *piece, splitter.last] for piece in pieces])
         said = by_pieces(rows, splitter.padding, self.say, self.vocabulary.device)
         return functional.normalize(said, dim=1) if self.form.is_normalised else said

@@ -6,22 +6,27 @@ padding costs what words cost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from search_spaces.text.terms import without_markup
+
 PARTS = 5  # of a long text that are read: more cost more and seldom tell more
-PART_LETTERS = 8_000  # what is longer than all parts of this size is cut before it is split into tokens: 100 MB, too
+PART_LETTERS = 8_000  # what is longer than all parts of this size is cut before it is split into tokens
+LINK = re.compile(r"(?:https?://|www\.)\S+")  # its letters say nothing, and there are many of them
 BATCH_TOKENS = 2_048  # of one batch: enough for fast products, few enough for the caches
 BATCH_TOKENS_ON_GPU = 65_536
 
 Say = Callable[[Tensor, Tensor | None], Tensor]  # numbers and mask, (texts, tokens) both -> (texts, width)
 
 
-def skimmed(text: str) -> str:
-    """A very long text as parts of it, evenly spread."""
+def readable(text: str) -> str:
+    """A text without markup and the letters of links; a very long one as parts of it, evenly spread."""
+    text = LINK.sub("http", without_markup(text))
     if len(text) <= PARTS * PART_LETTERS:
         return text
     return " ".join(text[start : start + PART_LETTERS] for start in _starts(len(text), PART_LETTERS))
