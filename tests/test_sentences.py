@@ -23,6 +23,8 @@ from search_spaces.spec import Media
 
 TEXTS = ["a good film", "", "Bad films!", "中 " * 100, "z" * 400, "gòod\tFILM.", "bad " * 9, "a\x0bb \u200b"]
 
+DEPTHS = (1, 2)  # of the two layers
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -84,11 +86,11 @@ def test_a_long_text_is_its_beginning_and_pieces_up_to_its_end(numbers: list[int
 
 def test_a_huge_text_is_cut_before_it_is_split() -> None:
     """A hundred megabytes cost what some pages cost."""
-    text = "begin " + "x" * 500_000 + " end" + " more" * 10_000_000
+    text = "begin " + "x" * 50_000 + " more" * 10_000_000
     short = pieces.readable(text)
     assert len(short) < 50_000
     assert short.startswith("begin")
-    assert short.endswith(" more")
+    assert len(set(short.split())) > 2  # what stands in the middle
     assert pieces.readable("short") == "short"
     assert pieces.readable("a &amp; <b>b</b> https://t.co/x1Yz, c").split() == ["a", "&", "b", "http", "c"]
 
@@ -106,7 +108,7 @@ def test_batches_hold_every_row_once_and_no_more_than_they_may(lengths: list[int
 
 
 def test_numbers_are_those_of_transformers(folder: Path, encoder: Checkpoint) -> None:
-    """The same network, read by the library that publishes such: the mean of the states, of length one."""
+    """The same network, read by the library that publishes such: means of the states, of length one."""
     transformers = pytest.importorskip("transformers")
     model = transformers.AutoModel.from_pretrained(folder).eval()
     splitter = WordPiece(made.WORDS)
@@ -114,16 +116,17 @@ def test_numbers_are_those_of_transformers(folder: Path, encoder: Checkpoint) ->
     for text, said in zip(short, said_of(encoder, short), strict=True):
         numbers = torch.tensor([[splitter.first, *splitter.encode(text), splitter.last]])
         with torch.inference_mode():
-            mean = model(input_ids=numbers).last_hidden_state.mean(dim=1)[0]
-        assert np.allclose(said, (mean / mean.norm()).numpy(), atol=1e-5)
+            states = model(input_ids=numbers, output_hidden_states=True).hidden_states
+        means = [states[depth].mean(dim=1)[0] for depth in DEPTHS]
+        assert np.allclose(said, np.concatenate([mean / mean.norm() for mean in means]), atol=1e-5)
     assert len(short) >= 5
 
 
 def test_a_long_text_is_the_mean_of_its_pieces(encoder: Checkpoint) -> None:
     """A piece counts by its tokens; what lies beyond the first one is heard."""
     whole, first, rest = said_of(encoder, ["bad " * 14 + "film " * 7, "bad " * 14, "film " * 7])
-    mean = 16 * first + 9 * rest
-    assert np.allclose(whole, mean / np.linalg.norm(mean), atol=1e-5)
+    mean = (16 * first + 9 * rest).reshape(len(DEPTHS), -1)
+    assert np.allclose(whole, (mean / np.linalg.norm(mean, axis=1, keepdims=True)).ravel(), atol=1e-5)
 
 
 def test_texts_are_asked_about_once_and_answers_come_back_in_order(encoder: Checkpoint) -> None:

@@ -6,7 +6,7 @@ only one sentence here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,7 @@ class SentenceForm:
     """How texts are read and summed up."""
 
     tokens: int  # that are read at once, those that mark the ends included
+    depths: tuple[int, ...]  # layers after which the states are summed up: what several of them say stands side by side
     pooling: str = "mean"  # over the tokens, or "first"
     is_lower: bool = True
     is_normalised: bool = True  # to vectors of length one
@@ -77,7 +78,7 @@ class BertLayer(nn.Module):
 
 
 class Bert(nn.Module):
-    """Numbers of tokens -> their states."""
+    """Numbers of tokens -> their states after some layers."""
 
     def __init__(self, plan: BertPlan) -> None:
         super().__init__()
@@ -86,13 +87,16 @@ class Bert(nn.Module):
         self.norm = nn.LayerNorm(plan.hidden_size, plan.layer_norm_eps)
         self.layers = nn.ModuleList(BertLayer(plan) for _ in range(plan.num_hidden_layers))
 
-    def forward(self, numbers: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(texts, tokens) -> (texts, tokens, width)."""
+    def forward(self, numbers: Tensor, mask: Tensor | None, depths: Collection[int]) -> list[Tensor]:
+        """(texts, tokens) -> for each depth (texts, tokens, width)."""
         states: Tensor = self.norm(self.words(numbers) + self.places[: numbers.shape[1]])
         wide = None if mask is None else mask[:, None, None, :]
-        for layer in self.layers:
+        told = []
+        for depth, layer in enumerate(self.layers, start=1):
             states = layer(states, wide)
-        return states
+            if depth in depths:
+                told.append(states)
+        return told
 
 
 class SentenceEncoder(nn.Module):
@@ -123,20 +127,27 @@ class SentenceEncoder(nn.Module):
         for text in texts:
             pieces = cut(splitter.encode(readable(text)), self.form.tokens - 2)
             rows.append([[splitter.first, *piece, splitter.last] for piece in pieces])
-        said = by_pieces(rows, splitter.padding, self.say, self.vocabulary.device)
-        return functional.normalize(said, dim=1) if self.form.is_normalised else said
+        return self._levelled(by_pieces(rows, splitter.padding, self.say, self.vocabulary.device))
 
     def say(self, numbers: Tensor, mask: Tensor | None) -> Tensor:
-        """(texts, tokens) -> (texts, width)."""
-        states = self.bert(numbers, mask).float()
+        """(texts, tokens) -> (texts, depths * width)."""
+        said = [self._pooled(states.float(), mask) for states in self.bert(numbers, mask, self.form.depths)]
+        return self._levelled(torch.cat(said, dim=1))
+
+    def _pooled(self, states: Tensor, mask: Tensor | None) -> Tensor:
         if self.form.pooling == "first":
-            said = states[:, 0]
-        elif mask is None:
-            said = states.mean(dim=1)
-        else:
-            shares = mask / mask.sum(dim=1, keepdim=True)
-            said = torch.bmm(shares[:, None, :], states).squeeze(1)
-        return functional.normalize(said, dim=1) if self.form.is_normalised else said
+            return states[:, 0]
+        if mask is None:
+            return states.mean(dim=1)
+        shares = mask / mask.sum(dim=1, keepdim=True)
+        return torch.bmm(shares[:, None, :], states).squeeze(1)
+
+    def _levelled(self, said: Tensor) -> Tensor:
+        """Each depth's vector of length one, where that is asked."""
+        if not self.form.is_normalised:
+            return said
+        apart = said.view(len(said), len(self.form.depths), -1)
+        return functional.normalize(apart, dim=2).flatten(1)
 
 
 def _forget_splitter(module: nn.Module, keys: object) -> None:
