@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,9 @@ from automl.modalities.encoders import kept
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.options import Options
 from automl.records import Audit, Dataset, Decision, Profile
-from automl.refit import finish
+from automl.refit import ablate, finish
 from automl.report import write
-from automl.report.gather import examples, importance, mistakes, story
+from automl.report.gather import examples, importance, mistakes, parts, story
 from automl.report.inputs import ReportInputs
 from automl.report.sections.mistakes import SamplesJson
 from automl.result import Result
@@ -105,6 +105,7 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
     end = finish.finish(inputs, field, options)
     shown = _show(inputs, end)
     _enter(clock, context.watcher, "importance", journal)
+    added = parts.gather(inputs)
     weighed = importance.gather(inputs, end.chosen)
     _enter(clock, context.watcher, "report", journal)
     context.read_meter()
@@ -113,7 +114,7 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
         options=options, dataset=task.dataset, profile=task.profile, audit=task.audit, decision=task.decision,
         trials=inputs.trials, comparison=inputs.comparison, end=end, started=moment,
         interrupted=context.interrupt.asked, source=task.source, bill=bill, clock=clock, folder=context.folder,
-        confusion=mistakes.gather(inputs, end.chosen), samples=shown, importance=weighed,
+        confusion=mistakes.gather(inputs, end.chosen), samples=shown, importance=weighed, parts=added,
     )  # fmt: skip
 
 
@@ -161,13 +162,17 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     fold_plan = earlier.fold_plan if earlier else None
     ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots, fold_plan=fold_plan)
     if held is not None:
-        check_held(held, profile, ready.schema)
+        checked = check_held(held, profile, ready.schema)
+        dataset = replace(dataset, notes=(*dataset.notes, *checked.notes[len(held.notes) :]))
+        held = checked
     if earlier:
         decision = earlier.check(ready.shared.key, decision)
     if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
         clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
     elif mixture.drawn(dataset.decoded) or mixture.worded(dataset.decoded):
         clock.keep_for_looks()
+    if len(ablate.parts(ready.shared.raw)) > 1:
+        clock.keep_for_parts()
     _introduce(dataset, profile, audit, ready, listener)
     if taken_over is not transfer.NO_WEIGHTS:
         listener.say("; ".join(part for part in (f"transfer: {taken_over.told}", taken_over.advice) if part))

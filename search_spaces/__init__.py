@@ -26,6 +26,7 @@ _FAMILIES = {
     "mlp": "search_spaces.neural.mlp:FAMILY",
     "tabm": "search_spaces.neural.tabm:FAMILY",
     "finetuned": "search_spaces.neural.finetuned:FAMILY",
+    "fused": "search_spaces.neural.fused:FAMILY",
     "convnet": "search_spaces.neural.convnet:FAMILY",
     "soundnet": "search_spaces.neural.soundnet:FAMILY",
     "textnet": "search_spaces.neural.textnet:FAMILY",

@@ -167,11 +167,11 @@ def _check_module(network: Any, shape: Shape, inputs: tuple[Tensor, ...]) -> Non
 
 def _check_cost(family: Family, network: Any, plan: tuple[Params, Shape], inputs: tuple[Tensor, ...]) -> None:
     """What is counted on paper is what there is; a family need not count."""
-    from search_spaces.neural.vision.cost import cost
+    from search_spaces.neural.vision.cost import cost_of
 
     if family.cost is None:
         return
-    told, counted = family.cost(*plan), cost(network, inputs[0].shape[1:], inputs[0].dtype)
+    told, counted = family.cost(*plan), cost_of(network, tuple(every[:1] for every in inputs))
     assert told == counted, f"{family.name} costs {told} on paper, but {counted} when it is built as {plan[0]}"
 
 

@@ -160,6 +160,7 @@ class Matrix:
     codes: np.ndarray
     sizes: tuple[int, ...]
     media: Mapping[str, Media] = field(default_factory=dict)  # by the name of their column
+    told: Mapping[str, np.ndarray] = field(default_factory=dict)  # which of the numbers tell of each of the media
 
     def __len__(self) -> int:
         return int(self.numbers.shape[0])
@@ -167,7 +168,7 @@ class Matrix:
     def take(self, rows: np.ndarray) -> Matrix:
         """The given rows, copied."""
         media = {name: block.take(rows) for name, block in self.media.items()}
-        return Matrix(self.numbers[rows], self.codes[rows], self.sizes, media)
+        return Matrix(self.numbers[rows], self.codes[rows], self.sizes, media, self.told)
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,20 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A decoded column as a network is told of it that reads several parts of a table."""
+
+    numbers: int = 0  # that tell of it, scaled; 0: it does not read them
+    image: tuple[int, int, int] | None = None  # height, width, channels, where it sees the pictures themselves
+    sound: tuple[int, int] | None = None  # samples, and how many in a second, where it hears the sounds
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it reads the block itself."""
+        return self.image is not None or self.sound is not None
+
+
+@dataclass(frozen=True)
 class Shape:
     """What a bare network must know of its input and output before it is built."""
 
@@ -236,6 +251,7 @@ class Shape:
     sound: tuple[int, int] | None = None  # samples, and how many there are in a second
     text: tuple[int, int] | None = None  # numbers that a token may have, and most tokens of a row
     encoder: Encoder | None = None  # what it is built on, where it goes on from a trained network
+    branches: tuple[Branch, ...] = ()  # of a network that reads several parts: its decoded columns, in their order
 
 
 @dataclass(frozen=True)
@@ -285,13 +301,18 @@ class Family:
     quick: Params = field(default_factory=dict)  # over `starts`: a fraction of its time, for a first model in seconds
     price: Price = Price()
     # ways to present a table, by automl's names, in the order of their trial
-    recipes: tuple[str, ...] = ("plain", "patches", "log", "means", "rich", "rich log")
+    recipes: tuple[str, ...] = ("reduced", "plain", "patches", "log", "means", "rich", "rich log")
     counts_weights: bool = False  # to it a row of weight two is the same as that row twice
     is_threaded: bool = True  # whether one fit makes good use of several threads
     cost: Callable[[Params, Shape], NetworkCost] | None = (
         None  # of a network: what cannot be afforded is then never trained
     )
     imports: tuple[str, ...] = ()  # what a fit loads the first time in a process: seconds that are not the fit's
+
+    @property
+    def fuses(self) -> bool:
+        """Whether it reads a table's own columns and decoded ones together."""
+        return self.route == "neural" and self.reads > TABLE
 
     def columns(self, media: Mapping[str, Media]) -> list[str]:
         """The columns that this family can read, in their order: all at once, or one of them."""

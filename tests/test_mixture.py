@@ -177,6 +177,24 @@ def test_a_network_reads_one_of_several_columns_and_says_which(
     pd.testing.assert_series_equal(again.predict(rows), run.predict(rows))
 
 
+@pytest.mark.slow
+def test_one_network_reads_pictures_sounds_and_numbers(folder: Path, tmp_path: Path, short_courses: None) -> None:
+    """No column has to be chosen; the saved model says the same, and columns are weighed and drawn as ever."""
+    table = whole(folder)[["front", "call", "weight_kg", "grade"]].head(72)
+    options = {**FIT, "families": ["fused"], "budget": "1 trials"}
+    run = automl.fit(table, run_dir=tmp_path / "run", verbose=0, **options)
+    asked = [event["plan"]["features"] for event in run._folder.events() if event["event"] == "asked"]
+    assert asked[-1] == {"recipe": "plain"}
+    again = automl.load(run.save(tmp_path / "model"))
+    rows = whole(folder).tail(5)
+    pd.testing.assert_series_equal(again.predict(rows), run.predict(rows))
+    assert set(run.feature_importance()["column"]) == {"front", "call", "weight_kg"}
+    assert [one.shape for one in again.explain(rows.head(1), column="front")] == [(SIDE, SIDE)]
+    told = json.loads((run.folder / "report.json").read_text())["parts"]
+    assert not told["parts"]
+    assert "no model reads all parts as numbers" in told["notes"][0]
+
+
 def test_metadata_of_a_folder_may_name_further_files(tmp_path: Path) -> None:
     """Columns beside file_name that name files are decoded too, and these files are not told as left out."""
     table = write(tmp_path, 12).rename(columns={"front": "file_name"})
@@ -255,16 +273,19 @@ def test_a_cell_without_a_file_is_refused_in_one_line_when_predicting(folder: Pa
     [
         (["gone"] + [None] * 5, "83 % of its cells are empty"),
         (["odd one"] + ["@"] * 15, ""),
+        (["@", "a word"] * 8, "50 % of its cells hold image data or name such files, but not 'a word': read as text"),
+        (["a.jpg or so"] * 19 + ["@"], ""),
     ],
-    ids=["mostly empty", "an odd first cell"],
+    ids=["mostly empty", "an odd first cell", "half paths and half words", "words among which one is a path"],
 )
 def test_whether_a_column_is_decoded_hangs_on_all_of_it(tmp_path: Path, cells: list[str | None], why: str) -> None:
     """Where most files are missing it stays text, and a note says so; one odd cell hides nothing."""
     Image.fromarray(pixels(0.5, True, 1)).save(tmp_path / "a.png")
     named = [str(tmp_path / "a.png") if cell in ("@", "gone") else cell for cell in cells] * 3
     found, notes = mixture.claims(pd.DataFrame({"photo": named}), ["photo"], None)
-    assert found == ({} if why else {"photo": "image"})
+    assert found == ({"photo": "image"} if cells[-2:] == ["@", "@"] else {})
     assert why in " ".join(notes)
+    assert len(notes) == bool(why)
 
 
 def test_categories_of_paths_are_pictures(folder: Path) -> None:
@@ -343,7 +364,7 @@ def test_odd_cells_among_names_of_files_are_no_reason_to_stop(tmp_path: Path) ->
     Image.fromarray(pixels(0.5, True, 1)).save(tmp_path / "a.png")
     names = pd.DataFrame({"photo": ["a.png"] * 19 + ["long " * 200]})
     assert mixture.claims(names, ["photo"], tmp_path)[0] == {"photo": "image"}
-    assert mixture.place(names, ["photo"], tmp_path)["photo"].iloc[-1] == "long " * 200
+    assert mixture.place(names, {"photo": "image"}, tmp_path)["photo"].iloc[-1] == "long " * 200
     objects = pd.DataFrame({"x": [{"array": "no sound", "sampling_rate": "fast"}] * 12})
     assert mixture.claims(objects, ["x"], None) == ({}, [])
 
@@ -353,3 +374,91 @@ def test_rows_in_a_list_stay_rows() -> None:
     for rows in ([(n, n % 2) for n in range(12)], [np.array([n, n % 2]) for n in range(12)]):
         assert mixture.kind_of(rows) is None
     assert mixture.kind_of([(wave(0.5, n), RATE) for n in range(12)]) == "audio"
+
+
+def test_missing_files_cost_their_rows_and_are_told_in_one_line(folder: Path) -> None:
+    """A third of the pictures is gone: a finding names the first; two thirds are a refusal."""
+    table = whole(folder)[["front", "weight_kg", "grade"]].head(30)
+    some = table.assign(front=[name if at % 3 else f"{name}.gone.png" for at, name in enumerate(table["front"])])
+    found = load(some, Options(target="grade"), decode=mixture.read)
+    assert len(found) == 20
+    told = next(finding for finding in mixture.findings(found) if finding.code == "unreadable")
+    assert told.message.startswith("10 files cannot be read and were left out: '0.png.gone.png'")
+    assert "\n" not in told.message
+    most = table.assign(front=[f"{name}.gone.png" if at % 3 else name for at, name in enumerate(table["front"])])
+    with pytest.raises(InputError, match=r"^20 of 30 image files cannot be read, first '1.png.gone.png': [^\n]*$"):
+        mixture.read(most, {"front": "image"}, most["grade"])
+
+
+@pytest.fixture(scope="module")
+def scored(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, pd.DataFrame]:
+    """A run with test rows one of whose pictures is no picture, and one of whose pictures is not there."""
+    test = whole(folder)[["front", "weight_kg", "grade"]].tail(20).reset_index(drop=True)
+    broken = folder / "broken.png"
+    broken.write_bytes(b"\x89PNG and no more")
+    test.loc[4, "front"], test.loc[9, "front"] = str(broken), str(folder / "gone.png")
+    table = whole(folder)[["front", "weight_kg", "grade"]].head(60)
+    options = {**FIT, "families": ["linear"], "budget": "1 trials"}
+    run = automl.fit(table, test=test, run_dir=tmp_path_factory.mktemp("runs") / "scored", verbose=0, **options)
+    return run, test
+
+
+@pytest.mark.slow
+def test_a_test_row_that_cannot_be_read_is_left_out_at_the_start_and_the_others_are_scored(
+    scored: tuple[Result, pd.DataFrame],
+) -> None:
+    """A note names the first; the score is that of the other rows."""
+    run, test = scored
+    rest = test.drop(index=[4, 9])
+    assert run.test_score is not None
+    error = run.predict(rest).to_numpy() - rest["grade"].to_numpy()
+    np.testing.assert_allclose(run.test_score.value, np.sqrt(np.mean(error**2)))
+    notes = json.loads((run.folder / "report.json").read_text())["data"]["notes"]
+    told = next(note for note in notes if note.startswith("test data:"))
+    assert "2 of 20 rows were left out: column 'front': 2 of 2 cannot be decoded" in told
+    assert "broken.png" in told
+
+
+@pytest.mark.slow
+def test_of_very_many_test_rows_the_unreadable_are_found_when_they_are_scored(
+    scored: tuple[Result, pd.DataFrame],
+) -> None:
+    """Not all are decoded before the search: what was not tried then costs its row at the end, and no score."""
+    from automl.refit.measure import Probe, answer
+    from cluster.pool import Grant
+
+    run, test = scored
+    told = answer(Grant(1, float("inf")), Probe(str(run.folder / "model"), test.drop(columns="grade")))
+    assert np.flatnonzero(~told.kept).tolist() == [4, 9]
+    np.testing.assert_array_equal(told.said, run.predict(test.drop(index=[4, 9])).to_numpy())
+    assert "column 'front': 2 of 2 cannot be decoded" in told.told
+
+
+@pytest.mark.slow
+def test_the_report_tells_what_each_part_adds_in_score_and_milliseconds(scored: tuple[Result, pd.DataFrame]) -> None:
+    """The picture and the number each know a part of the grade; a page shows it, and a run of one part has none."""
+    run, _ = scored
+    told = json.loads((run.folder / "report.json").read_text())["parts"]
+    added = {one["part"]: one for one in told["parts"]}
+    assert set(added) == {"front", "the table's own columns"}
+    assert added["the table's own columns"]["columns"] == ["weight_kg"]
+    assert all(one["added"] > 0 and one["row_ms"] > 0 for one in added.values())
+    assert told["model"] == "linear #1"
+    assert not told["notes"]
+    page = (run.folder / "report.html").read_text()
+    assert "What each part adds" in page
+    assert "ms a row" in page
+
+
+def test_test_data_none_of_whose_rows_can_be_read_is_refused(folder: Path) -> None:
+    """Before anything is searched for."""
+    from automl.data.prepare import check_held
+    from automl.doors.python import profile as outline
+
+    table = whole(folder)[["front", "weight_kg", "grade"]].head(20)
+    dataset = load(table, Options(target="grade"), decode=mixture.read)
+    known = outline(table, target="grade", task="regression")
+    schema = mixture.learn_schema(dataset.frame, known, dataset.decoded)
+    gone = load(table.assign(front="gone.png"), Options(target="grade"), claims=dataset.claims)
+    with pytest.raises(InputError, match=r"^test data: no row can be read: column 'front': 20 of 20 cannot be decoded"):
+        check_held(gone, known, schema)

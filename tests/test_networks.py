@@ -22,7 +22,7 @@ from search_spaces import contracts
 from search_spaces.spec import OF_NUMBERS, TABLE, Family, Learner, Matrix, Media, Rows, Run, Shape
 
 NETWORKS = [family for family in search_spaces.all_families() if family.route == "neural"]
-CASES = [(family.name, kind) for family in NETWORKS for kind in sorted(family.reads)]
+CASES = [(family.name, kind) for family in NETWORKS if not family.fuses for kind in sorted(family.reads)]
 FITS = [(name, kind, task) for name, kind in CASES for task in sorted(search_spaces.get(name).needs.tasks)]
 ROUNDS = 2
 LEVELS = np.array([0.2, 0.5, 0.8])
@@ -172,3 +172,82 @@ def test_the_contract_catches_networks_that_break_it() -> None:
     seen = torch.from_numpy(pictures(LEVELS, np.random.default_rng(0)).store)
     with pytest.raises(AssertionError, match="on paper, but"):
         contracts.check_network(dear, Shape((), (), 3, image=(15, 11, 3)), (seen,))
+
+
+# --- several parts in one network ------------------------------------------------------------------------------------
+
+FUSED = search_spaces.get("fused")
+
+
+def mixed_rows(run: Run, count: int, seed: int = 0, kinds: tuple[str, ...] = ("image", "audio")) -> Rows:
+    """Numbers with gaps and codes, beside blocks, one of which two numbers tell of; each part knows something."""
+    rows = contracts.made_up_rows(run, count, seed)
+    random = np.random.default_rng(seed)
+    ranks = np.argsort(np.argsort(rows.y)) / count
+    media = {kind: BLOCKS[kind](ranks, random) for kind in kinds}
+    told = np.stack([ranks, random.random(count)], axis=1).astype(np.float32)
+    numbers = np.hstack([rows.X.numbers, told])
+    return replace(rows, X=replace(rows.X, numbers=numbers, media=media, told={kinds[0]: np.array([3, 4])}))
+
+
+@pytest.mark.parametrize("seen", ["blocks", "numbers", "both"])
+def test_a_network_of_several_branches_is_built_at_corners_of_its_space(seen: str) -> None:
+    """Whatever its branches read; it costs what was counted, and no branch is idle."""
+    params = {**contracts.small(FUSED.space), "seen": seen}
+    learner = learners.make(FUSED, params | {"rounds": 1})
+    rows = mixed_rows(contracts.run_of("multiclass"), 12)
+    learner.fit(rows, None, contracts.run_of("multiclass"))
+    inputs = tuple(
+        part if isinstance(part, torch.Tensor) else torch.from_numpy(part.values()) for part in learner._parts(rows.X)
+    )
+    contracts.check_network(FUSED, learner.shape, inputs)
+    assert [branch.numbers for branch in learner.shape.branches] == [0 if seen == "blocks" else 2, 0]
+    assert [branch.is_seen for branch in learner.shape.branches] == [seen != "numbers", True]
+
+
+@pytest.mark.parametrize("task", sorted(FUSED.needs.tasks))
+def test_a_network_of_several_branches_keeps_the_contract_of_a_learner(task: str) -> None:
+    """Bit by bit when read back, the same under one seed, ended when it must."""
+    run = contracts.run_of(task)
+    params = {**contracts.small(FUSED.space), "rounds": ROUNDS}
+    jobs = mixed_rows(run, 40), mixed_rows(run, 20, 1), run
+    contracts.check_fit(lambda: learners.make(FUSED, params), lambda parts: learners.load(FUSED, parts), jobs)
+
+
+@pytest.mark.parametrize("part", ["numbers", "codes", "image", "audio"])
+def test_every_branch_is_read_and_nothing_but_its_columns_is_asked_for(part: str) -> None:
+    """Other values of one part change what is said; a column that is gone is named."""
+    run = contracts.run_of("regression")
+    rows = mixed_rows(run, 60)
+    learner = learners.make(FUSED, {**contracts.small(FUSED.space), "rounds": 3, "seen": "blocks"})
+    learner.fit(rows, None, run)
+    mirrored = rows.X.take(np.arange(60)[::-1])
+    if part in ("numbers", "codes"):
+        other = replace(rows.X, **{part: getattr(mirrored, part)})
+    else:
+        other = replace(rows.X, media={**rows.X.media, part: mirrored.media[part]})
+        lost = replace(rows.X, media={name: one for name, one in rows.X.media.items() if name != part})
+        with pytest.raises(ValueError, match=f"no column '{part}' to read"):
+            learner.predict(lost)
+    assert not np.allclose(learner.predict(other), learner.predict(rows.X))
+
+
+def test_branches_together_know_more_than_each_alone() -> None:
+    """A number knows one half of the answer, a picture's brightness the other."""
+    random = np.random.default_rng(0)
+    halves = random.random((240, 2))
+    numbers, codes = halves[:, :1].astype(np.float32), np.empty((240, 0), dtype=np.int32)
+    y, block = (100 * halves).sum(axis=1), pictures(halves[:, 1], random)
+    whole = Rows(Matrix(numbers, codes, (), {"photo": block}), y)
+    parts = {
+        "both": whole,
+        "number": Rows(Matrix(numbers, codes, ()), y),
+        "picture": Rows(Matrix(numbers[:, :0], codes, (), {"photo": block}), y),
+    }
+    params = {**contracts.small(FUSED.space), "steps": 200, "shift": 0.0, "erase": 0.0, "small": 1.0}
+    errors = {}
+    for name, rows in parts.items():
+        learner = learners.make(FUSED, params)
+        learner.fit(Rows(rows.X.take(np.arange(180)), y[:180]), None, contracts.run_of("regression"))
+        errors[name] = np.abs(learner.predict(rows.X.take(np.arange(180, 240))) - y[180:]).mean()
+    assert errors["both"] < 0.6 * min(errors["number"], errors["picture"])

@@ -141,6 +141,16 @@ def sample() -> dict:
             ],
             "notes": ["time was left for 2 of 3 columns"],
         },
+        "parts": {
+            "metric": "roc_auc", "higher_is_better": True, "model": "lightgbm #2", "rows": 2000, "whole": 0.853,
+            "parts": [
+                {"part": "photo", "columns": ["photo"], "without": 0.81, "added": 0.043, "low": 0.03, "high": 0.056,
+                 "row_ms": 3.2},
+                {"part": "the table's own columns", "columns": ["plan", "age"], "without": 0.7, "added": 0.153,
+                 "low": 0.1, "high": 0.2, "row_ms": None},
+            ],
+            "notes": ["time was left to do without 2 of 3 parts"],
+        },
         "versions": {"python": "3.11.9", "automl": "0.1.0"},
         "reproduce": "automl.fit('churn.csv', target='churn', budget='7 trials', seed=0)",
     }  # fmt: skip
@@ -200,13 +210,14 @@ def paths(tree, base=()):
 
 
 def test_the_page_holds_its_parts_in_order():
-    """Verdict first, then frontier, mistakes, columns, decision, models, cost, data, trials and how to go on."""
+    """Verdict first, then frontier, mistakes, columns, parts, decision, models, cost, data, trials and how to go on."""
     page = Page(draw(sample()))
     parts = [
         "verdict",
         "frontier",
         "mistakes",
         "columns",
+        "parts",
         "decision",
         "leaderboard",
         "cost",

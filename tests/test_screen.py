@@ -50,7 +50,7 @@ MIDDLING = NetworkCost(parameters=1_000_000, flops=100_000_000, values=100_000, 
 
 def counter_of(media: Media | None = PICTURES) -> Counter:
     blocks = {} if media is None else {"seen": media}
-    return Counter(SimpleNamespace(raw=SimpleNamespace(blocks=blocks), outputs=10))  # type: ignore[arg-type]
+    return Counter(SimpleNamespace(raw=SimpleNamespace(blocks=blocks, described={}), outputs=10))  # type: ignore[arg-type]
 
 
 class Notes:

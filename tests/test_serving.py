@@ -65,7 +65,7 @@ def model_of(data: Any, target: str | None, family: str = "linear", recipe: str 
         "task": "regression", "target": dataset.target_name, "classes": [], "metric": "rmse",
         "schema": schema.as_json(),
     }  # fmt: skip
-    return Model(schema, {"f": features}, (FittedPart("f", learner, "table", 1.0),), manifest)
+    return Model(schema, {"f": features}, (FittedPart("f", learner, frozenset({"table"}), 1.0),), manifest)
 
 
 def table(rows: int = ROWS) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from search_spaces.spec import Size, Task
 ROUGH_ROWS = 5_000  # held-out rows of a holdout below which a handful of them decides among good models
 CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
 TEXT_WIDTH = 10  # a text column costs as much as so many numbers
+MOST_TRIED = 1_000  # test rows that are decoded before the search, which takes seconds of its time
 ANOTHER_DEAL = 7_919  # added to the seed; far from those that users give one after another
 YARDSTICKS = ("lightgbm", "mlp")  # how many fits of the cheaper one the budget allows decides how many folds there are
 
@@ -91,7 +93,7 @@ def prepare(
     schema = replace(schema, decimal=dataset.decimal)
     raw = _encoded(dataset, schema)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
-    width = raw.numbers.shape[1] + raw.codes.shape[1] + TEXT_WIDTH * (len(raw.texts) + len(profile.of_kind("text")))
+    width = mixture.width(raw) + raw.codes.shape[1] + TEXT_WIDTH * (len(raw.texts) + len(profile.of_kind("text")))
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
     is_plain = not raw.blocks and not raw.texts  # texts and files seldom repeat, and would be read once more for it
     same_rows = find_same(row_ids(raw), y) if is_plain else None
@@ -157,13 +159,37 @@ def read_held(options: Options, dataset: Dataset) -> Dataset | None:
         return load_held(test, asked, list(dataset.frame.columns), dataset.claims)
 
 
-def check_held(held: Dataset, profile: Profile, schema: Schema) -> None:
-    """Refuse rows that the final model could not be scored on: a column or a class that it does not know."""
+def check_held(held: Dataset, profile: Profile, schema: Schema) -> Dataset:
+    """Refuse rows that the final model could not be scored on: a column or a class that it does not know.
+
+    A cell that cannot be decoded costs its row, as in training, and a note says so. Of very many rows some are tried:
+    the others are decoded when they are scored, and what cannot be is left out then.
+    """
     if held.target is None:
         raise ValueError("a data set without answers cannot be scored on")
     with _of_test_data():
         schema.check(held.frame)
         encode_target(held.target, profile)
+        some = np.arange(0, len(held), math.ceil(len(held) / MOST_TRIED) or 1)
+        is_read, told = schema.readable(held.frame.iloc[some])
+        kept = np.ones(len(held), dtype=bool)
+        kept[some] = is_read
+        if told and not is_read.any():
+            raise InputError(f"no row can be read: {told}")
+    return take_held(held, kept, told) if told else held
+
+
+def take_held(held: Dataset, kept: np.ndarray, told: str) -> Dataset:
+    """The rows to score on that can be read, with a note on the others."""
+    assert held.target is not None
+    note = f"test data: {(~kept).sum():,} of {len(kept):,} rows were left out: {told}"
+    return replace(
+        held,
+        frame=held.frame[kept].reset_index(drop=True),
+        target=held.target[kept].reset_index(drop=True),
+        weight=None if held.weight is None else held.weight[kept],
+        notes=(*held.notes, note),
+    )
 
 
 @contextmanager

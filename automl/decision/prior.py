@@ -123,6 +123,15 @@ def _why_not_on(family: Family, profile: Profile, options: Options, transfer: Tr
     return "" if family.name in options.families else transfer.why_not_tuned  # a guess: who asks for it has it tried
 
 
+def _parts(profile: Profile) -> int:
+    """The decoded columns, those of a kind that are read as one counted once, and a table's own together."""
+    others = [family for family in search_spaces.all_families() if family.reads_all and not family.fuses]
+    read_as_one = {kind for family in others for kind in family.reads - TABLE}
+    decoded = [column.kind for column in profile.columns if column.is_decoded]
+    parts = [kind for kind in decoded if kind not in read_as_one] + sorted(read_as_one & set(decoded))
+    return len(parts) + (len(profile.used) > len(decoded))
+
+
 def _can_read(family: Family, profile: Profile, known: Prior) -> bool:
     """A decoded column, or numbers; where networks read blocks themselves, none reads what describes these."""
     if (family.reads - TABLE) & set(profile.decoded):
@@ -145,6 +154,8 @@ def _why_not(family: Family, profile: Profile, options: Options, known: Prior) -
         return "route='hybrid' was asked for, and this begins from nothing"
     if options.route == "hybrid" and family.route == "neural" and family.reads == TABLE:
         return "reads table, not " + profile.modality
+    if family.fuses and (parts := _parts(profile)) < 2:
+        return f"joins the parts of a table, its own columns and each decoded one, and here is {parts}"
     if not _can_read(family, profile, known):
         return f"reads {' and '.join(sorted(family.reads))}, not {profile.modality}"
     if profile.task not in needs.tasks:

@@ -184,7 +184,7 @@ def weigh(ask: ImportanceRequest, ground: Ground, grant: Grant) -> Measured:
     if share < 1 and len(ground.y) > LEAST_ROWS:
         some = sample_rows(ground.y, max(LEAST_ROWS, int(share * len(ground.y))))
         ground, told = ground.take(some), told[some]
-    judge = _Judge(metric, ground, told, repeats)
+    judge = ErrorJudge(metric, ground, told, repeats)
     column_s, found = cost.of(repeats) * min(1.0, share) / max(1, len(ask.places)), []
     for at, place in enumerate(ask.places):
         if time.monotonic() + column_s > grant.until:
@@ -259,7 +259,7 @@ def _repeated(
     return said
 
 
-class _Judge:
+class ErrorJudge:
     """Compares what is said of shuffled rows with what is said of the true ones, on the same redrawn rows."""
 
     def __init__(self, metric: Metric, ground: Ground, told: np.ndarray, repeats: int) -> None:

@@ -1,13 +1,14 @@
 """All kinds of data behind one face: what a stage asks about the kind of data, it asks here.
 
 The surest claim wins a column; a row that any part cannot decode is dropped; copies must agree in all parts; findings
-are joined; the part that takes longest plans the folds; every rule is recorded.
+are joined; the prior weighs the table's own columns and the decoded ones; every rule is recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +17,16 @@ import numpy as np
 from automl import modalities
 from automl.errors import InputError
 from automl.messages import shown
-from automl.modalities.features import FoldFeatures, bend_of, learn_features, load_features, made_by, useful
+from automl.modalities.features import (
+    FoldFeatures,
+    bend_of,
+    learn_features,
+    load_features,
+    made_by,
+    useful,
+    width,
+    without,
+)
 from automl.modalities.files.cells import kind_of_cells, placed, plain
 from automl.modalities.files.folder import read_folder
 from automl.modalities.files.texts import read_texts
@@ -29,7 +39,7 @@ from automl.modalities.table.recipes import PLAIN
 from automl.modalities.table.repeats import Repeats, Way, judge
 from automl.modalities.text.claims import claim_alone
 from automl.options import Options
-from automl.records import Codec, Column, Dataset, Decoded, Finding, Profile
+from automl.records import Codec, Column, Dataset, Decoded, Finding, Profile, Rule
 from search_spaces.spec import Media
 from search_spaces.text.terms import MOST_CHARACTERS
 
@@ -42,7 +52,7 @@ __all__ = [
     "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
     "bend_of", "claims", "claims_of", "columns", "contents", "copies", "drawn", "facts", "findings", "kind_of",
     "learn_features", "learn_schema", "load_features", "made_by", "place", "prior", "read", "read_folder",
-    "schema_from_json", "show", "useful", "worded",
+    "schema_from_json", "show", "useful", "width", "without", "worded",
 ]  # fmt: skip
 
 
@@ -66,7 +76,7 @@ def claims(frame: pd.DataFrame, names: Sequence[str], base: Path | None) -> tupl
             found[name] = max(sure, key=lambda kind: sure[kind].sureness)
         elif names == [name] and claim_alone(frame[name]) is not None:
             found[name] = "text"
-        else:
+        if name not in found or not modalities.decoding(found[name]).is_of_files:
             notes += [f"column {shown(name)}: {one.why}" for one in said.values() if isinstance(one, Pass)]
     return found, notes
 
@@ -176,10 +186,36 @@ def audit(dataset: Dataset, profile: Profile, y: np.ndarray, options: Options) -
 
 
 def prior(profile: Profile, gpus: int = 0) -> Prior:
-    """What to expect of this data: of the columns that take longest; of a table where no other kind has a say."""
-    told = (modalities.get(kind).prior(profile, gpus) for kind in (*profile.decoded, "table"))
-    found = [one for one in told if one is not None]
-    return next((one for one in found if one.is_coursed), found[0])
+    """What to expect of this data: of the decoded columns that take longest, of a table, or of both together."""
+    told = {kind: modalities.get(kind).prior(profile, gpus) for kind in profile.decoded}
+    of_table, found = modalities.get("table").prior(profile, gpus), [one for one in told.values() if one is not None]
+    assert of_table is not None
+    if not found:
+        return of_table
+    of_blocks = next((one for one in found if one.is_coursed), found[0])
+    seen = sum(column.kind in told and told[column.kind] is not None for column in profile.columns)
+    own = len(profile.used) - seen
+    return _weighed(of_table, of_blocks, (own, seen), profile.modality) if own else of_blocks
+
+
+def _weighed(of_table: Prior, of_blocks: Prior, columns: tuple[int, int], modality: str) -> Prior:
+    """Each column weighs alike in what networks get; where most are the table's own, its families and folds lead."""
+    own, seen = columns
+    share = (own * of_table.neural_share + seen * of_blocks.neural_share) / (own + seen)
+    is_led = own >= seen
+    first, then = (of_table, of_blocks) if is_led else (of_blocks, of_table)
+    said = f"{own} of the table's own, for which networks get {of_table.neural_share:.0%}"
+    because = f"{said}, beside {seen} of {modality}, for which they get {of_blocks.neural_share:.0%}"
+    led = "models of numbers lead, on both; networks get" if is_led else "networks lead, with"
+    in_turn = zip_longest(first.first_looks, then.first_looks)
+    return Prior(
+        tuple(dict.fromkeys(name for both in in_turn for name in both if name is not None)),
+        share,
+        (Rule("mixture", because, f"{led} {share:.0%}, each column weighing alike, unless trials tell otherwise"),),
+        is_coursed=of_blocks.is_coursed and not is_led,
+        asked_for=tuple(name for name in of_table.asked_for if name not in of_blocks.first_looks),
+        asked_rows=min(of_table.asked_rows, of_blocks.asked_rows),
+    )
 
 
 def copies(dataset: Dataset, raw: Raw, y: np.ndarray, way: Way) -> Repeats:

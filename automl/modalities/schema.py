@@ -5,15 +5,15 @@ Plain columns become one block of numbers, codes and texts; each decoded one a b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from automl import modalities
-from automl.errors import SchemaError
-from automl.messages import near
+from automl.errors import InputError, SchemaError
+from automl.messages import near, shown
 from automl.modalities.encoders import kept
 from automl.modalities.protocol import Raw
 from automl.modalities.table import encode
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 WORDED = "text"  # what a column is decoded as that holds words
+AT_ONCE = 64  # cells decoded together when those are sought that cannot be
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,17 @@ class Schema:
         self._check(frame)
         encode.check(frame, self.codings)
 
+    def readable(self, frame: pd.DataFrame) -> tuple[np.ndarray, str]:
+        """The rows all of whose cells can be decoded, as truths, and what is wrong with others, the first by name."""
+        is_read, told = np.ones(len(frame), dtype=bool), ""
+        for one in self.decoders:
+            cells = frame[one.column.name].tolist()
+            lost = _lost(one.codec, cells)
+            is_read[lost] = False
+            if lost and not told:
+                told = f"column {shown(one.column.name)}: {_trouble(one.codec, [cells[at] for at in lost])}"
+        return is_read, told
+
     def _check(self, frame: pd.DataFrame) -> None:
         present = set(frame.columns)
         missing = [column.name for column in self.columns if column.name not in present]
@@ -154,6 +166,25 @@ class Schema:
             "codings": [coding_as_json(coding) for coding in self.codings],
             "decoders": [{"column": as_json(one.column), "codec": one.codec.as_json()} for one in self.decoders],
         }
+
+
+def _lost(codec: Codec, cells: Sequence[Any]) -> list[int]:
+    """Places of the cells that cannot be decoded."""
+    lost: list[int] = []
+    for start in range(0, len(cells), AT_ONCE):
+        some = cells[start : start + AT_ONCE]
+        if _trouble(codec, some):
+            lost += [start + at for at, cell in enumerate(some) if _trouble(codec, [cell])]
+    return lost
+
+
+def _trouble(codec: Codec, cells: Sequence[Any]) -> str:
+    """Why not all of these can be decoded; empty where they can."""
+    try:
+        codec.encode(cells)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def schema_from_json(plain: Mapping[str, Any], weights: Mapping[MediaKind, bytes] | None = None) -> Schema:

@@ -37,9 +37,9 @@ class FittedPart:
     weight: float  # the member's weight divided by its folds
 
     def looks_at(self, column: str, block: Media) -> bool:
-        """Whether it is a network that reads this column itself."""
+        """Whether it is a network that reads this column itself, and nothing beside it."""
         inner = getattr(self.learner, "learner", self.learner)
-        return block.kind in self.reads and getattr(inner, "column", "") in ("", column)
+        return not self.reads & TABLE and block.kind in self.reads and getattr(inner, "column", "") in ("", column)
 
 
 @dataclass(frozen=True)

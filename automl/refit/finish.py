@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from automl.data.prepare import Prepared, alike
+from automl.data.prepare import Prepared, alike, take_held
 from automl.data.target import encode_target
 from automl.ensemble.candidates import HeldOutComparison, mixture
 from automl.ensemble.frontier import EVERYDAY, Limits, Pick, choose, mark
@@ -21,7 +21,7 @@ from automl.errors import RunError
 from automl.model import artifact
 from automl.options import Options
 from automl.records import Candidate, Dataset, Member, Profile, Score, Trial
-from automl.refit.measure import ROW_REPEATS, Probe, Used, clocked
+from automl.refit.measure import ROW_REPEATS, Answered, Probe, Used, clocked
 from automl.refit.members import Refitter, as_bags, lean, sum_ms
 from automl.runtime.clock import WRITTEN_S
 from automl.runtime.context import RunContext
@@ -250,9 +250,13 @@ def _test(chosen: Candidate, inputs: FinishInputs, options: Options) -> tuple[Sc
     outcome = _ended(job, inputs.context.pool)
     if outcome.status is not Status.DONE:
         return None, outcome.error
-    metric = inputs.ready.metric
+    metric, answered = inputs.ready.metric, cast(Answered, outcome.value)
+    if answered.told:
+        held = take_held(held, answered.kept, answered.told)
+        inputs.context.watcher.say(f"note: {held.notes[-1]}")
+    assert held.target is not None
     y = encode_target(held.target, inputs.profile)
-    told = decided(outcome.value, chosen.readout)
+    told = decided(answered.said, chosen.readout)
     value = metric.score(y, told, held.weight)
     if not math.isfinite(value):
         return None, f"{metric.name} is not defined on these {len(y):,} rows. Give more of them, of every class."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from automl.errors import InputError
 from automl.explain import explain
 from automl.explain.wording import WeighedText, weigh_words
 from automl.model import artifact
@@ -50,10 +51,26 @@ def use(_grant: Grant, probe: Probe) -> Used:
     return Used(row_ms, batch_ms)
 
 
-def answer(_grant: Grant, probe: Probe) -> np.ndarray:
+@dataclass(frozen=True)
+class Answered:
+    """What the model says of the rows that can be read, which these are, and what is wrong with the others."""
+
+    said: np.ndarray
+    kept: np.ndarray  # bool per row
+    told: str = ""
+
+
+def answer(_grant: Grant, probe: Probe) -> Answered:
     """Load the model and predict: probabilities of classes, or numbers."""
     model = artifact.load(probe.path)
-    return np.asarray(model.predict_proba(probe.rows) if model.classes else model.predict(probe.rows))
+    predict = model.predict_proba if model.classes else model.predict
+    try:
+        return Answered(np.asarray(predict(probe.rows)), np.ones(len(probe.rows), dtype=bool))
+    except InputError:
+        kept, told = model.schema.readable(probe.rows)
+        if not told or not kept.any():
+            raise
+        return Answered(np.asarray(predict(probe.rows[kept])), kept, told)
 
 
 @dataclass(frozen=True)

@@ -37,3 +37,4 @@ class ReportInputs:
     confusion: Mapping[str, Any] | None = None  # of classes
     samples: Mapping[str, Any] | None = None  # of images and sounds
     importance: Mapping[str, Any] | None = None  # of the columns
+    parts: Mapping[str, Any] | None = None  # of a table that has several

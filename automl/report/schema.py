@@ -15,7 +15,7 @@ from automl.report import sections
 FORMAT = 1
 ORDER = (  # of the keys in report.json; others follow in the order of their sections
     "format", "run", "verdict", "data", "audit", "decision", "leaderboard", "confusion", "samples", "importance",
-    "arena", "trials", "cost", "versions", "reproduce",
+    "parts", "arena", "trials", "cost", "versions", "reproduce",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ WRITTEN_S = 0.5  # after the last measurement: the report
 TOGETHER_S = 0.3  # after the last of several targets: their common report
 ANSWERED_S = 0.2  # for a worker's answer to be taken in
 LOOK_S, LOOK_SHARE = 0.8, 0.04  # to see where a model looks; at most that share of the budget
+PARTS_S, PARTS_SHARE = 4.0, 0.04  # to learn without each part of a table; at most that share of the budget
 LEAST_ASKED_S = 0.3  # below it, no worker is asked for more
 
 
@@ -92,6 +93,11 @@ class Clock:
         """Keep back what it takes to see where the model looks, too."""
         if self.limit_s is not None:
             self.finish_share += min(LOOK_SHARE, LOOK_S / self.limit_s)
+
+    def keep_for_parts(self) -> None:
+        """Keep back what it takes to learn without each part of a table, too."""
+        if self.limit_s is not None:
+            self.finish_share += min(PARTS_SHARE, PARTS_S / self.limit_s)
 
     @property
     def search_left(self) -> float:

@@ -65,6 +65,10 @@ class Allocator:
             or self._pay(left_s, self._load.folds)
         )
 
+    def worth(self) -> Mapping[int, float]:
+        """What each looked-at trial is worth to a blend, by its number."""
+        return self._weigh()
+
     def threads(self, number: int, left_s: float) -> int:
         """Threads for a trial's next fold where no other runs: all of them for a long one, so that it is known soon."""
         attempt = self._attempts[number]
@@ -276,7 +280,7 @@ class Allocator:
         return sorted(filter(is_promising, able), key=lambda recipe: (mine[recipe], fair[recipe], quick[recipe]))
 
     def _able(self, family: Family) -> list[str]:
-        return [recipe for recipe in family.recipes if recipe in self._load.recipes] or [PLAIN]
+        return self._load.recipes_of(family)
 
     def _recipe_error(self, recipe: str, attempts: list[Attempt], *, is_quick: bool = False) -> float:
         """The least error so far of trials with this recipe, on the folds by which trials are judged."""

@@ -47,7 +47,7 @@ EpochSeconds = Callable[[Family, Params, int], float]  # of a configuration on s
 
 
 @dataclass(frozen=True)
-class _Lanes:
+class Lanes:
     """How many courses run side by side, and what each of them gets."""
 
     count: int
@@ -106,14 +106,12 @@ class NetworkScheduler:
         """The next configuration when only trials are counted; all its folds will run."""
         unseen = [f for f in [*self.families[:2], *self.networks, *self.families[2:]] if not self._of(f)]
         if unseen:
-            return Start(family=unseen[0], given=unseen[0].configs()[0], because="default: first look at the family")
+            return self._start(unseen[0], unseen[0].configs()[0], "default: first look at the family")
         config = next(self._untried(), None)
         if config is not None:
             family, given, because = config
-            return Start(family=family, given=given, because=because)
-        return (
-            Start(family=self.networks[0], given=None, because="search") if self.networks else self.others.whole_trial()
-        )
+            return self._start(family, given, because)
+        return self._start(self.networks[0], None, "search") if self.networks else self.others.whole_trial()
 
     # --- models of numbers --------------------------------------------------------------------------------------------
 
@@ -121,9 +119,7 @@ class NetworkScheduler:
         """What comes before the networks: a look at each family, and all folds of the good ones where files are few."""
         if (family := self._unseen_cheap(left_s)) is not None:
             limit = Course(max(SHORTEST_S, NUMBERS_SHARE * self.all_s), threads=1)
-            return Start(
-                family=family, given=family.configs()[0], because="default: first look at the family", course=limit
-            )
+            return self._start(family, family.configs()[0], "default: first look at the family", limit)
         return self._unpaid_cheap(left_s) if self._is_bagged else None
 
     def _of_numbers(self, left_s: float) -> Start | Continue | None:
@@ -146,13 +142,13 @@ class NetworkScheduler:
         slots = self.load.slots
         looked = [a for family in self.families for a in self._of(family) if a.folds and not a.trouble]
         room_s = (1 - self.load.neural_share) * self.all_s * slots - sum(attempt.spent.cpu_s for attempt in looked)
-        limit = HOPELESS * min(map(_first_error, looked), default=0.0)
-        for place, attempt in enumerate(sorted(looked, key=_first_error)):
+        limit = HOPELESS * min(map(first_error, looked), default=0.0)
+        for place, attempt in enumerate(sorted(looked, key=first_error)):
             missing = attempt.missing(self.load.goal)
             owed_s = len(missing) * attempt.fold_s
             most_s = NUMBERS_SHARE * self.all_s * slots if place else room_s  # without the best there is no evidence
             is_cheap = owed_s < min(room_s, most_s) and owed_s / slots < left_s / 2
-            if missing and is_cheap and _first_error(attempt) <= limit:
+            if missing and is_cheap and first_error(attempt) <= limit:
                 return Continue(attempt.plan.number, missing[0])
         return None
 
@@ -178,14 +174,14 @@ class NetworkScheduler:
         numbers = [a for family in self.families for a in self._of(family) if 0 in a.folds]
         if not (long and numbers):
             return False
-        best, rival = min(long, key=_first_error), min(numbers, key=_first_error)
+        best, rival = min(long, key=first_error), min(numbers, key=first_error)
         if self._is_bagged:
-            return _is_behind(min(long, key=lambda a: (-len(a.folds), a.error)), numbers, 1.0)
-        return _first_error(rival) < _first_error(best) and not self._is_sated(best)
+            return is_behind(min(long, key=lambda a: (-len(a.folds), a.error)), numbers, 1.0)
+        return first_error(rival) < first_error(best) and not self._is_sated(best)
 
     # --- networks -----------------------------------------------------------------------------------------------------
 
-    def _course(self, left_s: float) -> tuple[Start | Continue | None, _Lanes]:
+    def _course(self, left_s: float) -> tuple[Start | Continue | None, Lanes]:
         """A short course of another configuration, or a long one of the best, and where it may run."""
         self.whole_s = self.whole_s or left_s
         mine, lanes = self._mine(), self._lanes(LOOK_THREADS, LOOKS_ON_GPU)
@@ -196,7 +192,7 @@ class NetworkScheduler:
         if len(short) < looks and len(short) == len(mine):
             family, given, told = next(self._untried(), (self.networks[0], None, "search"))
             course = Course(look_s, lanes.threads, lanes.gpus)
-            return Start(family=family, given=given, because=f"{told}: a short course", course=course), lanes
+            return self._start(family, given, f"{told}: a short course", course), lanes
         lanes = self._lanes(LONG_THREADS, 1)
         long = [attempt for attempt in mine if attempt.plan.is_long]
         is_over = bool(long) and left_s < WORTH_MORE * self.whole_s
@@ -205,7 +201,7 @@ class NetworkScheduler:
         choose = self._bag if self._is_bagged else self._long_course
         return choose(short, long, lanes, left_s), lanes
 
-    def _again(self, torn: Attempt, look_s: float, left_s: float) -> tuple[Continue, _Lanes]:
+    def _again(self, torn: Attempt, look_s: float, left_s: float) -> tuple[Continue, Lanes]:
         """A course that ended with an earlier driver goes on from the state that it kept."""
         plan = torn.plan
         lanes = self._lanes(LONG_THREADS, 1) if plan.is_long else self._lanes(LOOK_THREADS, LOOKS_ON_GPU)
@@ -213,7 +209,7 @@ class NetworkScheduler:
         course = self._granted(plan.family, plan.params, lanes, left_s) if plan.is_long else short
         return Continue(plan.number, 0, course), lanes
 
-    def _looks(self, lanes: _Lanes) -> tuple[float, int]:
+    def _looks(self, lanes: Lanes) -> tuple[float, int]:
         """Seconds of a short course, and how many there are; none where they are too few to choose from."""
         default = self.networks[0]
         epochs = LOOK_EPOCHS * (KNOWING if default.goes_on else 1.0)
@@ -225,11 +221,11 @@ class NetworkScheduler:
         return look_s, looks if looks >= FEWEST_LOOKS else 0
 
     def _long_course(
-        self, short: list[Attempt], long: list[Attempt], lanes: _Lanes, left_s: float
+        self, short: list[Attempt], long: list[Attempt], lanes: Lanes, left_s: float
     ) -> Start | Continue | None:
         """The best configuration that has not had one; once it makes hardly any errors, another fold of it."""
         done = [attempt for attempt in long if attempt.folds]
-        best = min(done, key=_first_error, default=None)
+        best = min(done, key=first_error, default=None)
         if best is not None and self._is_sated(best) and best.missing(self.load.folds):
             return self._evidence(best, lanes, left_s)
         if any(attempt.trouble for attempt in long) and not done:
@@ -238,9 +234,9 @@ class NetworkScheduler:
         if fresh is None:
             return None
         family, given, told = fresh
-        return Start(family=family, given=given, because=told, course=self._granted(family.name, given, lanes, left_s))
+        return self._start(family, given, told, self._granted(family.name, given, lanes, left_s))
 
-    def _bag(self, short: list[Attempt], long: list[Attempt], lanes: _Lanes, left_s: float) -> Start | Continue | None:
+    def _bag(self, short: list[Attempt], long: list[Attempt], lanes: Lanes, left_s: float) -> Start | Continue | None:
         """Of few files: one fold after another of a network, until each file was held out; then the same of another."""
         alive = [attempt for attempt in long if not attempt.trouble]
         if long and not alive:
@@ -249,7 +245,7 @@ class NetworkScheduler:
         seen = {attempt.plan.family for attempt in long}
         if fresh is not None and (not long or (fresh[0].name not in seen and self._holds(fresh, lanes, left_s / 2))):
             return self._begun(fresh, lanes, left_s)
-        good = sorted((a for a in alive if not _is_behind(a, alive, BEHIND)), key=lambda a: (-len(a.folds), a.error))
+        good = sorted((a for a in alive if not is_behind(a, alive, BEHIND)), key=lambda a: (-len(a.folds), a.error))
         for attempt in good:
             if missing := attempt.missing(self._deal):
                 return self._another_fold(attempt, missing, lanes, left_s)
@@ -261,16 +257,16 @@ class NetworkScheduler:
         again = self._another_seed(min(good, key=lambda a: a.error))
         return self._begun(again, lanes, left_s) if self._holds(again, lanes, left_s / self._deal) else None
 
-    def _begun(self, fresh: _Idea, lanes: _Lanes, left_s: float) -> Start:
+    def _begun(self, fresh: _Idea, lanes: Lanes, left_s: float) -> Start:
         family, given, told = fresh
-        return Start(family=family, given=given, because=told, course=self._granted(family.name, given, lanes, left_s))
+        return self._start(family, given, told, self._granted(family.name, given, lanes, left_s))
 
-    def _another_fold(self, attempt: Attempt, missing: list[int], lanes: _Lanes, left_s: float) -> Continue:
+    def _another_fold(self, attempt: Attempt, missing: list[int], lanes: Lanes, left_s: float) -> Continue:
         plan = attempt.plan
         course = self._granted(plan.family, plan.params, lanes, left_s, len(missing))
         return Continue(plan.number, missing[0], course)
 
-    def _holds(self, fresh: _Idea, lanes: _Lanes, seconds: float) -> bool:
+    def _holds(self, fresh: _Idea, lanes: Lanes, seconds: float) -> bool:
         """Whether so many seconds are enough epochs of a configuration."""
         return self._enough(fresh[0]) * self.epoch_s(fresh[0], fresh[1], lanes.threads) <= seconds
 
@@ -289,11 +285,11 @@ class NetworkScheduler:
         told = f"a long course of trial {best.plan.number} with another seed"
         return self._named(best.plan.family), dict(best.plan.params), told
 
-    def _evidence(self, best: Attempt, lanes: _Lanes, left_s: float) -> Continue:
+    def _evidence(self, best: Attempt, lanes: Lanes, left_s: float) -> Continue:
         """Another fold of a network that is right nearly always, and before it of its cheap rival, if that is, too."""
         fold = best.missing(self.load.folds)[0]
         numbers = [a for family in self.families for a in self._of(family) if self._is_sated(a) and not a.trouble]
-        rival = min(numbers, key=_first_error, default=None)
+        rival = min(numbers, key=first_error, default=None)
         if rival and fold in rival.missing(self.load.folds) and rival.fold_s < WORTH_MORE * left_s:
             return Continue(rival.plan.number, fold)
         return Continue(best.plan.number, fold, self._granted(best.plan.family, best.plan.params, lanes, left_s))
@@ -301,9 +297,9 @@ class NetworkScheduler:
     def _is_sated(self, attempt: Attempt) -> bool:
         """Whether it made so few errors on the first fold that this fold tells no more."""
         baseline = self.attempts.get(0)
-        return _first_error(attempt) <= (SATED * baseline.error if baseline is not None and baseline.folds else 0.0)
+        return first_error(attempt) <= (SATED * baseline.error if baseline is not None and baseline.folds else 0.0)
 
-    def _granted(self, name: str, given: Params, lanes: _Lanes, left_s: float, folds: int = 0) -> Course:
+    def _granted(self, name: str, given: Params, lanes: Lanes, left_s: float, folds: int = 0) -> Course:
         """What is left, or an equal part of it where several courses of enough epochs fit in."""
         epoch_s = self.epoch_s(self._named(name), given, lanes.threads)
         most = (folds or self._deal) if self._is_bagged else MOST_LONG
@@ -328,20 +324,24 @@ class NetworkScheduler:
             return share * ENOUGH_EPOCHS
         return share * max(ENOUGH_EPOCHS, min(MOST_ENOUGH, FEW_STEPS / self.load.size.rows))
 
-    def _lanes(self, threads: int, on_gpu: int) -> _Lanes:
+    def _lanes(self, threads: int, on_gpu: int) -> Lanes:
         """Courses side by side: on GPUs so many on each, else as many as have their threads."""
         slots, widest = self.load.slots, self.load.widest or self.load.slots
         if self.load.gpus:
             count = max(1, round(self.load.gpus * on_gpu))
-            return _Lanes(count, max(1, min(widest, threads, slots // count)), 1 / on_gpu)
+            return Lanes(count, max(1, min(widest, threads, slots // count)), 1 / on_gpu)
         threads = min(widest, threads)
-        return _Lanes(max(1, slots // threads), threads, 0.0)
+        return Lanes(max(1, slots // threads), threads, 0.0)
 
-    def _is_free(self, lanes: _Lanes) -> bool:
+    def _is_free(self, lanes: Lanes) -> bool:
         """Whether a course may start; where there is room for one only it begins alone, to get its threads."""
         if lanes.count == 1:
             return not any(attempt.running for attempt in self.attempts.values())
         return sum(len(attempt.running) for attempt in self._mine()) < lanes.count
+
+    def _start(self, family: Family, given: dict[str, Any] | None, because: str, course: Course | None = None) -> Start:
+        """A trial with the first of the recipes that make something for its family."""
+        return Start(family=family, given=given, because=because, recipe=self.load.recipes_of(family)[0], course=course)
 
     def _untried(self) -> Iterator[tuple[Family, dict[str, Any], str]]:
         """Configurations known to be good that no trial had, the defaults first."""
@@ -362,7 +362,7 @@ class NetworkScheduler:
         return next(family for family in self.networks if family.name == name)
 
 
-def _is_behind(attempt: Attempt, rivals: Sequence[Attempt], times: float) -> bool:
+def is_behind(attempt: Attempt, rivals: Sequence[Attempt], times: float) -> bool:
     """Whether another one has an error so many times smaller on the folds that both did."""
     for rival in rivals:
         both = [k for k in attempt.folds if k in rival.folds]
@@ -372,6 +372,6 @@ def _is_behind(attempt: Attempt, rivals: Sequence[Attempt], times: float) -> boo
     return False
 
 
-def _first_error(attempt: Attempt) -> float:
+def first_error(attempt: Attempt) -> float:
     """On the first fold, which all have."""
     return attempt.folds[0].error if 0 in attempt.folds else math.inf

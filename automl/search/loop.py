@@ -28,6 +28,7 @@ from automl.runtime.progress import Pulse
 from automl.search.allocate import Allocator
 from automl.search.columns import column_for
 from automl.search.courses import NetworkScheduler
+from automl.search.mixed import MixedScheduler
 from automl.search.runner import FoldGrant, Runner, room_mb
 from automl.search.sample import Studies
 from automl.search.screen import LEAST_S, Counter, Room, Screen
@@ -73,7 +74,8 @@ class Search:
         families = [search_spaces.get(name) for name in self.decision.families]
         given = families, self._load(), self.attempts, self._weigh
         has_courses = any(family.is_coursed for family in families)
-        self._allocator = NetworkScheduler.of(*given, self._epoch_s) if has_courses else Allocator(*given)
+        scheduler = NetworkScheduler if self.ready.prior.is_coursed else MixedScheduler
+        self._allocator = scheduler.of(*given, self._epoch_s) if has_courses else Allocator(*given)
         # what an earlier driver wrote is replayed, and its locks are dead
         for left in context.folder.path.glob("study.journal*"):
             left.unlink()

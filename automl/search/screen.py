@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from statistics import median
 from threading import Thread
 from typing import Any
@@ -131,13 +132,13 @@ class Counter:
 
     def __init__(self, shared: Shared) -> None:
         self._blocks, self._outputs = shared.raw.blocks, shared.outputs
+        self._raw = shared.raw
         self._known: dict[str, NetworkCost] = {}
 
     def warm(self, families: Iterable[Family]) -> None:
         """Load what counting these takes, a second or two, while workers are busy."""
-        counted = [column for family in families if family.cost for column in family.columns(self._blocks)]
-        for column in counted[:1]:
-            Thread(target=self._shape, args=(self._blocks[column],), name="automl counter").start()
+        if any(family.cost and family.columns(self._blocks) for family in families):
+            Thread(target=import_module, args=("automl.training.forms",), name="automl counter").start()
 
     def cost(self, family: Family, params: Params) -> NetworkCost | None:
         """Of a configuration; None for a family that is not counted."""
@@ -147,7 +148,7 @@ class Counter:
         key = f"{family.name} {sorted(params.items())}"
         if key not in self._known:
             largest = max((self._blocks[column] for column in columns), key=lambda block: block.store[:1].nbytes)
-            shape = self._shape(largest)
+            shape = self._fused(params, columns) if family.fuses else self._shape(largest)
             self._known[key] = family.cost(params, replace(shape, encoder=largest.encoder) if family.goes_on else shape)
         return self._known[key]
 
@@ -158,6 +159,13 @@ class Counter:
         """
         cost = self.cost(family, params)
         return None if cost is None else math.log10(1e3 * cost.row_ops / ROW_OPS_S)
+
+    def _fused(self, params: Params, columns: Iterable[str]) -> Shape:
+        """Without the table's own columns, which cost little."""
+        from automl.training.fused import branch_of
+
+        told = (branch_of(params, self._blocks[name], self._raw.described.get(name, 0)) for name in columns)
+        return Shape((), (), self._outputs, branches=tuple(one for one in told if one.is_seen or one.numbers))
 
     def _shape(self, block: Media) -> Shape:
         from automl.training.forms import shape_of

@@ -9,7 +9,7 @@ from typing import Any
 
 from automl.modalities.mixture import PLAIN
 from automl.records import Fold, Plan, Spent
-from search_spaces.spec import Family, Size
+from search_spaces.spec import TABLE, Family, Size
 
 CUT = 1.5  # times longer that a fold would have taken, had its time not been over
 
@@ -102,6 +102,11 @@ class Load:
     is_rough: bool = False  # the one fold that all get holds out so few rows that leaders are due more
     distinct: float = 1.0  # share of the rows that is left where those that repeat others are counted once
     deal: int = 0  # folds in which each row is held out once; 0: all
+
+    def recipes_of(self, family: Family) -> list[str]:
+        """Those of a family that make something of these columns; what networks see needs no features."""
+        able = [recipe for recipe in family.recipes if recipe in self.recipes] if family.reads & TABLE else []
+        return able or [PLAIN]
 
     def price_s(self, family: Family) -> float:
         """Predicted seconds of a default fit, before a run has measured one."""

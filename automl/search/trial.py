@@ -125,7 +125,7 @@ def _timed(learner: Learner, X: Matrix, threads: int) -> tuple[np.ndarray, float
 def _encode(shared: Shared, job: FoldJob) -> Encoded:
     """The fold's matrices; kept, since many configurations ask for the same fold."""
     recipe = _recipe(job)
-    made = json.dumps([made_by(recipe), job.features.get("share", 1.0)])
+    made = json.dumps([made_by(recipe, shared.raw), job.features.get("share", 1.0)])
     is_once = shared.same_rows is not None and search_spaces.get(job.family).counts_weights
     key = (shared.key, job.fold, made + (" once" if is_once else ""))
     if key in _cache:

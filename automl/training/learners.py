@@ -10,6 +10,7 @@ from automl.training.bent import PART, TransformedTarget, load_bent
 from search_spaces.spec import TABLE, Family, Learner, Params
 
 if TYPE_CHECKING:
+    from automl.training.fused import FusedLearner
     from automl.training.media import MediaLearner
     from automl.training.tabular import NetworkLearner
     from automl.training.tokens import TextLearner
@@ -46,8 +47,12 @@ def _load(family: Family, parts: Mapping[str, bytes]) -> Learner:
     return family.load(parts)
 
 
-def _kind(family: Family) -> type[NetworkLearner] | type[MediaLearner] | type[TextLearner]:
+def _kind(family: Family) -> type[NetworkLearner] | type[MediaLearner] | type[TextLearner] | type[FusedLearner]:
     """What turns the rows of a neural family into batches. torch: only where a network is wanted."""
+    if family.fuses:
+        from automl.training.fused import FusedLearner
+
+        return FusedLearner
     if family.reads == TABLE:
         from automl.training.tabular import NetworkLearner
 

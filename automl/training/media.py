@@ -50,10 +50,7 @@ class MediaTable:
         self.device, self.media = find_device(), media
         self.target = target.to(self.device)
         self.weight = None if weight is None else weight.to(self.device)
-        fits = self.device.type == "cuda" and (
-            len(media) * media.store[:1].nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]
-        )
-        self.kept = torch.from_numpy(media.values()).to(self.device) if fits else None
+        self.kept = kept_on(media, self.device)
 
     def __len__(self) -> int:
         return len(self.media)
@@ -66,6 +63,14 @@ class MediaTable:
         else:
             inputs = torch.from_numpy(self.media.values(rows.numpy())).to(self.device)
         return Batch((inputs,), self.target[there], None if self.weight is None else self.weight[there])
+
+
+def kept_on(media: Media, device: torch.device) -> Tensor | None:
+    """All rows on a device that computes faster than rows come to it; None where they would crowd its memory."""
+    fits = device.type == "cuda" and (
+        len(media) * media.store[:1].nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+    )
+    return torch.from_numpy(media.values()).to(device) if fits else None
 
 
 class MediaFeed:
@@ -131,7 +136,7 @@ class MediaLearner:
         if self.params.get("led"):
             with use_threads(run.threads), seeded(run.seed):
                 self._lead(feed.train, objective, run)
-        recipe = self._recipe(feed.steps, is_timed=run.until < math.inf)
+        recipe = course_of(self.params, feed.steps, is_timed=run.until < math.inf)
         history = network.train(self.network, feed, objective, recipe, run)
         self.network.cpu().eval()
         self.is_cut, self.rounds_ = history.is_cut, history.rounds
@@ -208,21 +213,22 @@ class MediaLearner:
         weights = None if weight is None else torch.from_numpy(weight.astype(np.float32))
         return MediaTable(self._block(rows.X), self.answers.targets(rows.y), weights)
 
-    def _recipe(self, steps: int, *, is_timed: bool) -> TrainingRecipe:
-        """As long as there is time; where there is no clock, as many epochs as give the configuration's steps."""
-        usual = MOST_EPOCHS if is_timed else max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(self.params["steps"] / steps)))
-        epochs = max(1, int(self.params.get("rounds", usual)))  # to come to rest there beats half of a longer course
-        return TrainingRecipe(
-            epochs=epochs,
-            learning_rate=self.params["learning_rate"] * (ADAMW_RATE if self.params["optimizer"] == "adamw" else 1.0),
-            weight_decay=self.params["weight_decay"],
-            patience=max(5, epochs // 4),
-            cooling=max(3, epochs // 8),
-            warm_up=0.1,
-            is_narrow=True,
-            optimizer=self.params["optimizer"],
-            ema=self.params["ema"],
-        )
+
+def course_of(params: Params, steps: int, *, is_timed: bool) -> TrainingRecipe:
+    """As long as there is time; where there is no clock, as many epochs as give the configuration's steps."""
+    usual = MOST_EPOCHS if is_timed else max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(params["steps"] / steps)))
+    epochs = max(1, int(params.get("rounds", usual)))  # to come to rest there beats half of a longer course
+    return TrainingRecipe(
+        epochs=epochs,
+        learning_rate=params["learning_rate"] * (ADAMW_RATE if params["optimizer"] == "adamw" else 1.0),
+        weight_decay=params["weight_decay"],
+        patience=max(5, epochs // 4),
+        cooling=max(3, epochs // 8),
+        warm_up=0.1,
+        is_narrow=True,
+        optimizer=params["optimizer"],
+        ema=params["ema"],
+    )
 
 
 def told_by(valid: Rows | None, learned: int, seed: int) -> Rows | None:

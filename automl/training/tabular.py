@@ -56,6 +56,11 @@ class Cleaner:
             np.array([own.max(initial=0) + 1 for own in slots], dtype=np.int64),
         )
 
+    @property
+    def width(self) -> int:
+        """How many numbers it makes of a row."""
+        return len(self.center) + len(self.flagged)
+
     def numbers(self, X: Matrix) -> np.ndarray:
         """Numbers around zero without gaps and far outliers, then which of the flagged columns were missing."""
         with np.errstate(over="ignore"):  # the clip takes care of it

@@ -181,6 +181,6 @@ FAMILY = Family(
     ),
     portfolio=PORTFOLIO,
     price=Price(1.0, 20.0, 0.7),
-    recipes=("plain", "coded", "rich", "log"),
+    recipes=("reduced", "plain", "coded", "rich", "log"),
     imports=("catboost",),
 )

@@ -128,7 +128,7 @@ FAMILY = Family(
     needs=Needs(rows=(10, 100_000), columns=(1, 300), classes=200, package="sklearn"),
     portfolio=PORTFOLIO,
     price=Price(0.05, 2.0),
-    recipes=("plain",),
+    recipes=("reduced", "plain"),
     is_threaded=False,
     imports=("sklearn.neighbors",),
 )

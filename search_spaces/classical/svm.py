@@ -203,6 +203,6 @@ FAMILY = Family(
     needs=Needs(rows=(10, MOST_ROWS), columns=(1, 5_000), classes=100, package="sklearn"),
     portfolio=PORTFOLIO,
     price=Price(0.3, 0.3, pair_ns=120.0, cell_bytes=40.0),
-    recipes=("plain",),
+    recipes=("reduced", "plain"),
     is_threaded=False,
 )

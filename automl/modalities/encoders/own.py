@@ -79,7 +79,7 @@ def _model(folder: Path) -> Path | None:
 
 def _has_network(family: str) -> bool:
     known = search_spaces.get(family)
-    return known.route == "neural" and known.is_coursed
+    return known.route == "neural" and known.is_coursed and not known.reads_all
 
 
 def _whole(folder: Path, name: str, digests: Mapping[str, str]) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from automl.modalities import encoders
-from search_spaces.spec import Shape
+from search_spaces.spec import Branch, Shape
 
 
 def shape_as_json(shape: Shape) -> dict[str, Any]:
@@ -27,4 +27,14 @@ def shape_from_json(plain: Mapping[str, Any]) -> Shape:
         sound=None if sound is None else (sound[0], sound[1]),
         text=None if text is None else (text[0], text[1]),
         encoder=None if encoder is None else encoders.from_json(encoder),
+        branches=tuple(_branch(entry) for entry in plain.get("branches", ())),
+    )
+
+
+def _branch(plain: Mapping[str, Any]) -> Branch:
+    image, sound = plain["image"], plain["sound"]
+    return Branch(
+        plain["numbers"],
+        image=None if image is None else (image[0], image[1], image[2]),
+        sound=None if sound is None else (sound[0], sound[1]),
     )

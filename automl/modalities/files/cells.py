@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 200  # cells of a column, spread over it
 NEARLY_ALL = 0.9  # of its cells that must be of one kind
+MANY = 0.2  # of them, from which a column that is not of the kind is told to look like it
 FOUND = 0.5  # of the files named that must be there
 FIRST = 20  # of the cells looked at, among which there must be one of the kind
 MOST_EMPTY = 0.2  # of the cells: a row without its file is lost
@@ -87,7 +88,11 @@ def claimed(
         return None
     share = float(np.mean([_is_like(cell, kind, is_content) for cell in known]))
     if share < NEARLY_ALL:
-        return None
+        other = next(cell for cell in known if not _is_like(cell, kind, is_content))
+        what = f"{percent(share)} of its cells hold {kind} data or name such files, but not {shown(str(other))}"
+        return (
+            Pass(f"{what}: read as text. Give files in all rows, or in a column of their own") if share > MANY else None
+        )
     if empty > MOST_EMPTY:
         return Pass(
             f"it holds {kind} data, but {percent(empty)} of its cells are empty, and a row without a file cannot be "

@@ -7,7 +7,7 @@ from automl.records import Column, Decoded, Profile, Rule
 
 # In the hundreds of numbers that describe them, a kernel or a line separates classes.
 FIRST_LOOKS = (
-    "svm", "linear", "finetuned", "convnet", "soundnet", "extra_trees", "lightgbm", "xgboost", "neighbors",
+    "svm", "linear", "fused", "finetuned", "convnet", "soundnet", "extra_trees", "lightgbm", "xgboost", "neighbors",
 )  # fmt: skip
 FEW_ROWS = 500
 ASKED_ROWS = 200  # networks that see them again for each column take long

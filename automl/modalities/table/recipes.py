@@ -11,6 +11,7 @@ from automl.modalities.protocol import Raw
 
 PLAIN = "plain"
 LONG_CATEGORY = 8  # labels beyond which a tree no longer finds all groups by itself
+REDUCED = 32  # numbers left of what describes a block beside a table's own (STRABLE and MulTaBench, 2026: about 30)
 SAMPLE = 20_000  # rows that are looked at
 FEWEST = 16  # exact values up to which a tree needs no help
 REPEATS = 4  # rows per exact value of a number, on average, from which it may be a key (a day, a shop, a postal code)
@@ -30,12 +31,14 @@ class FeatureRecipe:
     groups: int = 0  # numbers compared with their mean among the rows of the same key
     sums: int = 0  # sums, differences, products and ratios of two numbers
     of_blocks: bool = False  # what it makes, a modality makes of its blocks
+    reduced: int = REDUCED  # numbers that describe a block beside a table's own columns; 0: all of them
     bend: str = ""  # the scale on which answers are learned: "log", "rank" or as they are
 
 
 RECIPES: Mapping[str, FeatureRecipe] = {
-    PLAIN: FeatureRecipe(),
-    "bare": FeatureRecipe(text_dims=0, label_dims=0, flags=0),  # nothing is learned: for the baseline
+    PLAIN: FeatureRecipe(reduced=0),
+    "reduced": FeatureRecipe(),
+    "bare": FeatureRecipe(text_dims=0, label_dims=0, flags=0, reduced=0),  # nothing is learned: for the baseline
     "coded": FeatureRecipe(coded=2),
     "means": FeatureRecipe(means=12, groups=16),
     "rich": FeatureRecipe(means=20, pairs=8, groups=16, sums=12),

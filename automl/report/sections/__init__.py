@@ -17,6 +17,7 @@ _SECTIONS = {
     "frontier": "automl.report.sections.frontier",
     "mistakes": "automl.report.sections.mistakes",
     "columns": "automl.report.sections.columns",
+    "parts": "automl.report.sections.parts",
     "decision": "automl.report.sections.decision",
     "leaderboard": "automl.report.sections.leaderboard",
     "cost": "automl.report.sections.cost",

@@ -26,6 +26,11 @@ def on_paper(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Netwo
 
 def cost(network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> NetworkCost:
     """Count on a row of zeros of this shape, without the row axis; the network is left as it was."""
+    return cost_of(network, (torch.zeros(1, *input_shape, dtype=dtype, device=_device(network)),))
+
+
+def cost_of(network: nn.Module, row: Sequence[Tensor]) -> NetworkCost:
+    """Count on one row, given as each of its inputs; the network is left as it was."""
     flops, values = 0, 0
 
     def count(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -41,7 +46,7 @@ def cost(network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype = to
     was_training = network.training
     try:
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, *input_shape, dtype=dtype, device=_device(network)))
+            network.eval()(*row)
     finally:
         network.train(was_training)
         for hook in hooks:
