@@ -264,7 +264,10 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Reading takes a millisecond for a picture of 64 px, and grows with the area; the sizes that were asked for."""
     asked: list[int] = []
 
-    def fake(block: Media, encoder: Checkpoint, limit_s: float = math.inf, report: object = None) -> Embedded:
+    def fake(
+        block: Media, encoder: Checkpoint, limit_s: float = math.inf, report: object = None, *, is_exact: bool = True
+    ) -> Embedded:
+        assert not is_exact  # nothing is predicted here
         side = encoder.facts["sides"][0]
         asked.append(side)
         row_s = 1e-3 * (side / 64) ** 2

@@ -17,6 +17,7 @@ from automl.modalities import encoders
 from automl.modalities.encoders import sentences
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.embed import embed
+from search_spaces.neural.blocks import has_bf16
 from search_spaces.neural.text import pieces
 from search_spaces.neural.text.wordpiece import WordPiece, words
 from search_spaces.spec import Media
@@ -143,6 +144,18 @@ def test_texts_are_asked_about_once_and_answers_come_back_in_order(encoder: Chec
     assert embed(media, encoder, limit_s=0.0).numbers is not None  # a single batch is no reason to stop
     many = Media("text", np.array([f"film {number}" for number in range(200)], dtype=object), np.arange(200))
     assert embed(many, encoder, limit_s=0.0).numbers is None
+
+
+@pytest.mark.skipif(not has_bf16(), reason="this CPU does not multiply bfloat16")
+def test_texts_to_learn_from_are_read_quickly_and_those_to_predict_exactly(encoder: Checkpoint) -> None:
+    """Nearly the same numbers, but only predictions are those of any machine."""
+    media = Media("text", np.array(TEXTS, dtype=object), np.arange(len(TEXTS)))
+    exact, quick = (embed(media, encoder, is_exact=is_exact).numbers for is_exact in (True, False))
+    assert exact is not None
+    assert quick is not None
+    assert np.allclose(exact, said_of(encoder, TEXTS), atol=1e-6)
+    assert not np.allclose(quick, exact, atol=1e-6)
+    assert np.allclose(quick, exact, atol=0.02)
 
 
 def test_the_words_travel_with_the_weights(encoder: Checkpoint) -> None:

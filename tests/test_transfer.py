@@ -273,7 +273,7 @@ def test_the_files_are_read_for_those_who_ask_what_the_network_says(
 
     limits: list[float] = []
 
-    def too_slow(media: object, encoder: object, limit_s: float, report: object) -> Embedded:
+    def too_slow(media: object, encoder: object, limit_s: float, report: object, *, is_exact: bool) -> Embedded:
         limits.append(limit_s)
         return Embedded(None, 1000.0)
 

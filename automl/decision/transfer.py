@@ -218,7 +218,7 @@ def _evidence(asked: _Asked, column: str, sizes: list[Checkpoint], row_s: float)
         return None
     able = [one for one in sizes if _growth(one, sizes[0]) * row_s * len(rows) <= room_s]
     some = dataset.decoded[column].take(rows)
-    said = embed(some.block, able[-1] if able else sizes[0]).numbers
+    said = embed(some.block, able[-1] if able else sizes[0], is_exact=False).numbers
     assert said is not None  # there is no limit
     return evidence.weigh(dataset.target.iloc[rows], {"own": some.codec.describe(some.block), "said": said})
 
@@ -304,7 +304,7 @@ def _numbers(asked: _Asked, column: str, encoder: Checkpoint, limit_s: float) ->
     if place is not None and (place / SECONDS).is_file():
         cache.touch(place)
         return np.load(place / NUMBERS), float((place / SECONDS).read_text())
-    found = embed(asked.dataset.decoded[column].block, encoder, limit_s, asked.report)
+    found = embed(asked.dataset.decoded[column].block, encoder, limit_s, asked.report, is_exact=False)
     if found.numbers is not None and place is not None:
         cache.make_room()
         place.mkdir(parents=True, exist_ok=True)

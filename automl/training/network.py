@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from automl.training.averaged import Averaged
 from automl.training.kept import Kept
 from automl.training.optimizers import Muon, adamw
+from search_spaces.neural.blocks import has_bf16
 from search_spaces.spec import Run
 
 PROBED = 4  # steps seen before the time of the rest is predicted; the very first one also sets up
@@ -308,7 +309,7 @@ class _Attempt:
             thaw(1.0)  # what learns later is known to the optimizer, too
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         if self.recipe.optimizer == "muon":
-            is_narrow = parameters[0].is_cuda or _has_bf16()
+            is_narrow = parameters[0].is_cuda or has_bf16()
             return Muon(parameters, rate, self.recipe.weight_decay, is_narrow=is_narrow)
         rates = getattr(self.network, "rates", None)
         return adamw(parameters, rate, self.recipe.weight_decay, rates() if rates is not None else None)
@@ -363,15 +364,8 @@ class _Attempt:
 def _narrow(device: torch.device, is_narrow: bool) -> torch.autocast:
     """bfloat16 where it is fast: on a GPU, and on a CPU that multiplies it, once products are large."""
     return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=device.type == "cuda" or (is_narrow and _has_bf16())
+        device.type, dtype=torch.bfloat16, enabled=device.type == "cuda" or (is_narrow and has_bf16())
     )
-
-
-@cache
-def _has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself; elsewhere it would be slower than float32."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in asked)
 
 
 def _course(progress: float, warm_up: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,6 +21,13 @@ CODE_WIDTH = 8  # numbers a categorical column becomes, where WIDEST allows it
 FEWEST_EDGES = 3  # a column with fewer says nothing that one slope cannot say
 START = 0.3  # deviation of embeddings at the start; at one, the first epochs are spent on shrinking them
 BYTE = 256  # values of a byte
+
+
+@cache
+def has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself; elsewhere it would be slower than float32."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in asked)
 
 
 class PiecewiseLinear(nn.Module):

@@ -39,13 +39,25 @@ class Embedded:
     row_s: float  # seconds for one row
 
 
-def embed(media: Media, encoder: Checkpoint, limit_s: float = math.inf, report: Report | None = None) -> Embedded:
-    """Ask of every row, unless that would take longer than `limit_s`; then only of the first batches."""
+def embed(
+    media: Media,
+    encoder: Checkpoint,
+    limit_s: float = math.inf,
+    report: Report | None = None,
+    *,
+    is_exact: bool = True,
+) -> Embedded:
+    """Ask of every row, unless that would take longer than `limit_s`; then only of the first batches.
+
+    Texts that a model is to learn from need not be read exactly: in bfloat16, where a CPU multiplies it, they take half
+    the time and their numbers have a cosine of 0.9999 with the exact ones. Predictions are exact, alike on any machine.
+    """
     if encoder.media != "text":
         return _asked(media, encoder, limit_s, report)
     distinct, place = _distinct(media)
     order = np.random.default_rng(0).permutation(len(distinct))  # so that the first ones are as long as the others
-    found = _asked(distinct.take(order), encoder, limit_s, report)
+    with _narrow(not is_exact):
+        found = _asked(distinct.take(order), encoder, limit_s, report)
     if found.numbers is None:
         return found
     return Embedded(found.numbers[np.argsort(order)[place]], found.row_s)
@@ -83,6 +95,14 @@ def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | N
     finally:
         torch.set_num_threads(before)
     return Embedded(np.nan_to_num(numbers), row_s if len(media) else 0.0)
+
+
+def _narrow(is_wanted: bool) -> torch.autocast:
+    import torch
+
+    from search_spaces.neural.blocks import has_bf16
+
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_wanted and has_bf16())
 
 
 def _batches(count: int, kind: str, *, is_far: bool) -> Iterator[slice]:
