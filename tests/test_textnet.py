@@ -175,7 +175,14 @@ def made_up(count: int, seed: int) -> tuple[list[str], np.ndarray]:
 def test_every_body_learns_what_depends_on_the_order_of_words(name: str) -> None:
     """Far better than by the words alone, within seconds."""
     run = contracts.run_of("binary")
-    params = {**contracts.small(FAMILY.space), "architecture": name, "pool": "both", "embedding": 32, "width": 64}
+    params = {
+        **contracts.small(FAMILY.space),
+        "architecture": name,
+        "pool": "both",
+        "embedding": 32,
+        "width": 64,
+        "pair_bits": 12,
+    }
     params |= {"learning_rate": 1e-2 if name == "bag" else 3e-3, "rounds": 14, "word_dropout": 0.0, "dropout": 0.1}
     lines, y = made_up(400, 0)
     new, told = made_up(100, 1)
@@ -189,7 +196,7 @@ def test_all_columns_are_read_by_their_names() -> None:
     """What only the second column tells is learned; rows without one of them are refused."""
     run, (lines, y) = contracts.run_of("binary"), made_up(300, 0)
     dull = ["nothing to see"] * 300
-    params = {**contracts.small(FAMILY.space), "learning_rate": 2e-2, "rounds": 8}
+    params = {**contracts.small(FAMILY.space), "learning_rate": 2e-2, "rounds": 8, "pair_bits": 12}
     learner = learners.make(FAMILY, params)
     rows = rows_of({"title": dull, "body": lines}, y)
     learner.fit(rows, None, run)
