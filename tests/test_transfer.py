@@ -150,7 +150,7 @@ def test_a_package_on_the_machine_is_used_without_a_word_and_travels_with_the_mo
         )
     (rule,) = [rule for rule in report(tmp_path / "run")["decision"]["rules"] if rule["name"] == "transfer"]
     assert "tiny-lite-weights" in rule["because"]
-    assert "at 64 px makes 1280 numbers of each of 24 image files" in rule["because"]
+    assert "at 64 px makes 1728 numbers of each of 24 image files" in rule["because"]
     expected = result.predict_proba(data)
     model = shutil.copytree(tmp_path / "run" / "model", tmp_path / "model")
     for gone in ("site", "run", "cache"):

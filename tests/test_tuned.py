@@ -103,7 +103,7 @@ def test_small_pictures_are_looked_at_twice_as_large(image: Any, params: dict[st
 def pictures(side: int) -> Media:
     """Pictures behind an EfficientNet-Lite that learned nothing."""
     facts = {"media": "image", "sides": [224, 224], "channels": 3, "mean": [0.5] * 3, "deviation": [0.5] * 3, "size": 0}
-    encoder = Checkpoint("lite", "made", "image", 1280, 0, facts, "k")
+    encoder = Checkpoint("lite", "made", "image", 1728, 0, facts, "k")
     return Media("image", np.zeros((4, side, side, 3), np.uint8), np.arange(4), encoder=encoder)
 
 

@@ -17,7 +17,7 @@ from search_spaces.neural.spectrogram import Shake
 from search_spaces.spec import Encoder, Params, Shape
 
 THAWS = 4  # moments at which further layers begin to learn
-LED_STEPS, LED_PENALTY = 60, 1.0  # of the head's own fit; the penalty is on weights of numbers of deviation one
+LED_STEPS, LED_PENALTY = 60, 100.0  # of the head's own fit; the penalty is on weights of numbers of deviation one
 MEASURED = 64  # rows on which the scale of the body's numbers is seen
 FLATTEST = 1e-3  # share of the usual deviation: numbers that hardly vary are not blown up
 CHUNK = 32  # rows at once where nothing is learned: large encoders need much memory for each
@@ -35,6 +35,8 @@ class Finetuned(nn.Module):
         self.body = encoder.build(shape.sound[1] if shape.sound else 0)
         self.layers = [parameter for parameter in self.body.parameters() if parameter.requires_grad]
         self.fade, self.span, self.head_rate = params.get("fade", 1.0), params.get("thaw", 0.0), params["head_rate"]
+        self.norms = [m for m in self.body.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self.is_spread_known = params.get("norms", "batch") == "known"
         self.first, self.begun, self.still = frozen(self.layers, params["frozen"]), -1, list[nn.Module]()
         self.register_buffer("mean", torch.zeros(encoder.width))
         self.register_buffer("deviation", torch.ones(encoder.width))
@@ -45,9 +47,9 @@ class Finetuned(nn.Module):
         self.thaw(1.0)
 
     def train(self, mode: bool = True) -> Finetuned:
-        """Parts that stay as they were do not learn the spread of batches either."""
+        """Parts that stay as they were do not learn the spread of batches either; where it is known none does."""
         super().train(mode)
-        for part in self.still:
+        for part in (*self.still, *(self.norms if self.is_spread_known else ())):
             part.eval()
         return self
 

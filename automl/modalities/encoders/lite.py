@@ -29,7 +29,7 @@ def read(place: str) -> Checkpoint:
     facts = {**package.facts, "media": package.media}
     network = _wrapped(facts)
     network.model.load_state_dict({name: value for name, value in state.items() if not name.startswith(CLASSIFIER)})
-    return seal(NAME, package.name.removesuffix("-pytorch-model"), facts, network, _width())
+    return seal(NAME, package.name.removesuffix("-pytorch-model"), facts, network, network.model.width)
 
 
 def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
@@ -39,12 +39,6 @@ def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
 
 
 KIND = CheckpointKind(NAME, partial(packages.claims, kind=NAME), read, build, sides=SIDES)
-
-
-def _width() -> int:
-    from search_spaces.neural.vision.lite import PUT_OUT
-
-    return PUT_OUT
 
 
 def _wrapped(facts: Mapping[str, Any]) -> Any:
