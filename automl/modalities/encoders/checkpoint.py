@@ -97,7 +97,8 @@ def seal(kind: str, name: str, facts: Mapping[str, Any], network: nn.Module, wid
     state = {place: value.detach().cpu().clone().contiguous() for place, value in network.state_dict().items()}
     content = save(state)
     plain = json.dumps(facts, sort_keys=True)
-    key = hashlib.sha256(plain.encode() + hashlib.sha256(content).digest()).hexdigest()[:16]
+    known = f"{plain} {width}".encode()  # what is told may grow while weights and facts stay
+    key = hashlib.sha256(known + hashlib.sha256(content).digest()).hexdigest()[:16]
     count = sum(value.numel() for value in state.values())
     weights = np.frombuffer(content, dtype=np.uint8)  # an array is mapped by workers, where bytes would be copied
     return Checkpoint(kind, name, facts["media"], width, count, json.loads(plain), key, weights)
