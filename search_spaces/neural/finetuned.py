@@ -19,7 +19,7 @@ TUNING: Space = {
     ),  # of pictures, where the encoder can be asked; 0: by theirs
     "norms": Choice(("known", "batch"), start="known"),  # spreads of maps as they were learned before, or of each batch
     "led": Choice((True, False), start=True),  # whether the head is fitted before all learn
-    "fade": Float(0.05, 1.0, start=0.3, log=True),  # rate of the first layer, relative to the last one of the body
+    "fade": Float(0.05, 1.0, start=1.0, log=True),  # rate of the first layer, relative to the last one of the body
     "thaw": Float(0.0, 0.5, start=0.0),  # share of the course in which layers begin to learn, the last one first
     "frozen": Float(0.0, 0.95, start=0.0),  # share of the body's weights, from its first layer on, that stay
     "head_rate": Float(1.0, 100.0, start=10.0, log=True),  # how much faster the head learns
