@@ -60,7 +60,9 @@ def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks on images and sounds are small and learn for a moment: enough for what tests make."""
     for name in ("finetuned", "fused", "convnet", "soundnet"):
         family = search_spaces.get(name)
-        small = {"fused": {"map_width": 8}, "finetuned": {}}.get(name, family.quick)  # the latter with all its layers
+        small = {"fused": {"seen": "both", "map_width": 8}, "finetuned": {}}.get(
+            name, family.quick
+        )  # the latter with all its layers
         starts = {knob: dataclasses.replace(family.space[knob], start=value) for knob, value in small.items()}
         starts["steps"] = dataclasses.replace(family.space["steps"], low=1, start=COURSE)
         for knob, value in starts.items():

@@ -18,7 +18,7 @@ WRITTEN_S = 0.5  # after the last measurement: the report
 TOGETHER_S = 0.3  # after the last of several targets: their common report
 ANSWERED_S = 0.2  # for a worker's answer to be taken in
 LOOK_S, LOOK_SHARE = 0.8, 0.04  # to see where a model looks; at most that share of the budget
-PARTS_S, PARTS_SHARE = 4.0, 0.04  # to learn without each part of a table; at most that share of the budget
+PARTS_S, PARTS_SHARE = 8.0, 0.06  # to learn without each part of a table; at most that share of the budget
 LEAST_ASKED_S = 0.3  # below it, no worker is asked for more
 
 

@@ -33,8 +33,6 @@ FIELDS = {field.name for field in fields(Branch)}  # what a branch can be told o
 def branch_of(params: Params, block: Media, numbers: int) -> Branch:
     """What a branch reads of a decoded column that so many numbers tell of."""
     way = str(params["seen"])
-    if way == "auto":
-        way = "numbers" if block.encoder is not None and numbers else "both"
     shape = FORMS[block.kind].shape(block) if block.kind in FORMS else {}
     if not shape or not set(shape) <= FIELDS or (way == "numbers" and numbers):
         return Branch(numbers)

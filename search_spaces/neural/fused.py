@@ -22,7 +22,8 @@ OF_TABLE: Space = {
 }
 
 OF_COLUMNS: Space = {
-    "seen": Choice(("auto", "blocks", "numbers", "both"), start="auto"),  # auto: numbers where an encoder gave them
+    # what tells of a column takes a second to learn from; to see the files themselves takes many epochs
+    "seen": Choice(("numbers", "blocks", "both"), start="numbers"),
     "branch": Int(16, 128, start=48, log=True),  # numbers that each decoded column says
     "map_width": Int(8, 48, start=16, log=True),  # channels of pictures and spectrograms after the stem
     "silence": Float(0.0, 0.4, start=0.1),  # share of the rows that a branch says nothing of while training
@@ -49,7 +50,8 @@ AUGMENTATION: Space = {
 SPACE: Space = {**OF_TABLE, **OF_COLUMNS, **RECIPE, **AUGMENTATION}
 
 PORTFOLIO: tuple[Params, ...] = (
-    {"seen": "numbers", "dropout": 0.4, "branch": 32, "learning_rate": 1.5e-2},  # few rows: nothing is seen anew
+    {"seen": "both"},
+    {"dropout": 0.4, "branch": 32, "learning_rate": 1.5e-2},  # few rows
     {"seen": "both", "map_width": 32, "branch": 96, "width": 256, "steps": 3_000},
     {"seen": "both", "silence": 0.3, "dropout": 0.4, "weight_decay": 0.1},
 )
@@ -92,7 +94,7 @@ FAMILY = Family(
     cost=cost,
     portfolio=PORTFOLIO,
     imports=("torch",),
-    quick={"seen": "numbers", "steps": 300},
+    quick={"steps": 300},
     needs=Needs(rows=(60, 1_000_000), columns=(1, 2_000), package="torch"),
     price=Price(2.0, 30.0, cell_bytes=32.0),
     recipes=("plain",),

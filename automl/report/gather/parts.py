@@ -112,7 +112,8 @@ def _asked(inputs: FinishInputs, trial: Trial, metric: str, parts: int) -> Ablat
     left_s = TIME_SHARE * context.clock.left(WRITTEN_S + ANSWERED_S)
     if context.interrupt.asked or left_s < LEAST_ASKED_S:
         return "the run was interrupted" if context.interrupt.asked else "no time was left"
-    whole_s = (parts + 1) * (trial.folds[0].fit_s if context.clock.is_timed else _price_s(inputs, trial))
+    fold_s = max(trial.folds[0].fit_s, trial.spent.wall_s / len(trial.folds))  # the latter with its features, if new
+    whole_s = (parts + 1) * (fold_s if context.clock.is_timed else _price_s(inputs, trial))
     allowed_s = left_s if context.clock.is_timed else COUNTED_S
     if whole_s > allowed_s:
         return f"{parts + 1} fits of {plan.family} take about {whole_s:.1f} s, and {allowed_s:.1f} s are there for it"
