@@ -50,8 +50,8 @@ def embed(
     """Ask of every row, unless that would take longer than `limit_s`; then only of the first batches.
 
     Texts that a model is to learn from need not be read exactly: in bfloat16, where a CPU multiplies it, they take half
-    the time and their numbers have a cosine of 0.9999 with the exact ones. So with pictures: of 1,500 small ones read so
-    a line was right on 0.714 of new ones read in full, else on 0.715. Predictions are exact, alike on any machine.
+    the time and their numbers have a cosine of 0.9999 with the exact ones. So with pictures: of 1,500 small ones read
+    so a line was right on 0.714 of new ones read in full, else on 0.715. Predictions are exact, alike on any machine.
     """
     if encoder.media != "text":
         with _narrow(not is_exact and encoder.media == "image"):
