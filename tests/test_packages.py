@@ -12,6 +12,7 @@ import encoders_made as made
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import automl
 from automl import Result
@@ -21,6 +22,7 @@ from automl.doors.cli import main
 from automl.errors import ArtifactError, InputError, OptionError
 from automl.modalities import encoders
 from automl.modalities.encoders import caches, kept, packages
+from automl.modalities.encoders import embed as embedding
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.embed import Embedded, embed
 from automl.modalities.image.codec import ImageCodec
@@ -430,3 +432,23 @@ def test_a_model_without_such_weights_cannot_be_made_leaner(finished: Result, tm
     """There is nothing to leave out."""
     with pytest.raises(ArtifactError, match="nothing to leave out"):
         finished.save(tmp_path / "lean", lean=True)
+
+
+def test_reading_that_turns_out_slow_is_given_up(tiny: packages.Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first batches were quick, then others took the cores: half as much again as there was is the most."""
+    now, asked = [0.0], list[int]()
+
+    def network(pixels: torch.Tensor) -> torch.Tensor:
+        asked.append(len(pixels))
+        now[0] += 0.001 if len(asked) < 6 else 5.0
+        return torch.zeros(len(pixels), 3)
+
+    monkeypatch.setattr(embedding, "_network", lambda *_: network)
+    monkeypatch.setattr(embedding.time, "monotonic", lambda: now[0])
+    encoder = Checkpoint("automl", "", "image", 3, 0, {}, "k")
+    media = Media("image", np.zeros((2_000, 4, 4, 3), np.uint8), np.arange(2_000))
+    found = embed(media, encoder, limit_s=10.0)
+    assert found.numbers is None
+    assert now[0] < 20.0
+    assert found.row_s > 0.01
+    assert embed(media, encoder).numbers is not None  # without a limit all is read

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ ASKED_SHARE = 0.8  # the same where the user asks for what goes on from them: th
 DOUBTED_SHARE = 0.1  # the same where our own numbers tell more of the answers
 LOOK_SHARE, FEWEST_ASKED = 0.05, 60  # of the seconds left for asking that of some rows, and how few are too few
 RIVALLED = ("image", "audio")  # kinds that we describe well ourselves; of texts only words are counted
+MOST_TRIED = 1.5  # times that share, for all sizes that are begun: where one takes longer than it seemed, a smaller one
 LEAST_S = 2.0  # that may be taken however little is left
 TRAIN_COST = 3.0  # a row learned from, relative to a row read
 LEAST_EPOCHS, TUNE_SHARE = 3, 0.6  # fewer passes over the rows, in that share of the time left, would tune nothing
@@ -185,9 +187,10 @@ def _taken(asked: _Asked, media: MediaKind, encoder: Checkpoint, *, is_fixed: bo
     told = _evidence(asked, columns[0], sizes, least_s) if asked.is_read and not is_fixed else None
     share = asked.share if told is None or told.leads or asked.is_asked_for else DOUBTED_SHARE
     limit_s = max(LEAST_S, share * left_s) if asked.is_read else 0.0
-    tried, said = sizes[0], dict[str, tuple[np.ndarray | None, float]]()
+    tried, said, began = sizes[0], dict[str, tuple[np.ndarray | None, float]](), time.monotonic()
     for tried in _by_size(asked, columns[0], sizes, (least_s, limit_s)) if asked.is_read else ():
-        said = {name: _numbers(asked, name, tried, limit_s / len(columns)) for name in columns}
+        room_s = min(limit_s, max(0.0, MOST_TRIED * limit_s - (time.monotonic() - began)))
+        said = {name: _numbers(asked, name, tried, room_s / len(columns)) for name in columns}
         if all(numbers is not None for numbers, _ in said.values()):
             break
     is_late = any(numbers is None for numbers, _ in said.values())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BATCH, BATCH_ON_GPU = 16, 128
 TEXTS, PROBED_TEXTS = 512, 32  # a network on texts makes batches of about one length out of many, but first of few
+LATE = 1.5  # times the time that there was, after which even what seemed quick is given up
 PROBED = 3  # batches in which the time of all is predicted
 WARMING = 2  # rows asked about before the clock counts: the first call sets up, and that is no price of a row
 FEW = 256  # rows that are not worth a way to the GPU
@@ -72,8 +73,8 @@ def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | N
     is_far = torch.cuda.is_available() and len(media) > FEW
     device = torch.device("cuda" if is_far else "cpu")
     network, before = _network(encoder, media.rate, device), torch.get_num_threads()
-    torch.set_num_threads(cores())
-    row_s = math.inf
+    torch.set_num_threads(max(1, min(cores(), len(media))))  # a row alone waits for other threads longer than it gains
+    row_s, started = math.inf, time.monotonic()
 
     def ask(rows: slice) -> np.ndarray:
         values = media.values(rows)  # of texts, which a network takes as they are, an array of str
@@ -92,6 +93,9 @@ def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | N
                 row_s = min(row_s, (time.monotonic() - began) / len(said))  # what else the machine did costs no more
                 if 1 <= number <= PROBED and row_s * len(media) > limit_s:
                     return Embedded(None, row_s)
+                spent_s = time.monotonic() - started
+                if number > PROBED and spent_s > LATE * limit_s:  # others hold the cores, and may do so for long
+                    return Embedded(None, spent_s / rows.stop)
                 if report is not None:
                     report(rows.start + len(said), len(media))
     finally:
