@@ -298,6 +298,7 @@ def test_where_even_the_smallest_takes_too_long_the_decision_says_so(tiny: packa
     _, told = transfer.take_over(pictures(9_000), {}, Options(target="y"), 10.0)
     assert not told.encoders
     assert "more than 35% of the 10 s left" in told.told
+    assert not told.advice  # there are weights, and others would be as slow
     with pytest.raises(OptionError, match="route='hybrid' cannot be taken"):
         transfer.take_over(pictures(9_000), {}, Options(target="y", route="hybrid"), 10.0)
 
@@ -452,3 +453,16 @@ def test_reading_that_turns_out_slow_is_given_up(tiny: packages.Package, monkeyp
     assert now[0] < 20.0
     assert found.row_s > 0.01
     assert embed(media, encoder).numbers is not None  # without a limit all is read
+
+
+def test_one_thread_reads_where_several_wait_for_each_other() -> None:
+    """The first batch is read by all, the second by one; the quicker way goes on."""
+    threads = embedding._Threads(most=4)
+    assert [threads.next(0), threads.next(1)] == [4, 1]
+    threads.seen(0, 0.2)
+    threads.seen(1, 0.1)
+    assert threads.next(2) == 1
+    threads.seen(0, 0.05)
+    threads.seen(2, 9.0)
+    assert threads.next(3) == 4
+    assert embedding._Threads(most=1).next(5) == 1

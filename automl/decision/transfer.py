@@ -110,7 +110,7 @@ def take_over(
     if not taken:
         if options.route == "hybrid" and any(one.is_slow for one in looked.values()):
             raise OptionError(f"route='hybrid' cannot be taken: {told}.")
-        return dataset, Transfer(told=told, advice=_advice(kinds))
+        return dataset, Transfer(told=told, advice=_advice([m for m, one in looked.items() if not one.is_slow]))
     decoded = dict(dataset.decoded)
     for one in taken.values():
         for name, numbers in one.said.items():

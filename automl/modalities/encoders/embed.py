@@ -66,6 +66,26 @@ def embed(
     return Embedded(found.numbers[np.argsort(order)[place]], found.row_s)
 
 
+@dataclass
+class _Threads:
+    """How many threads read: all, unless one alone is quicker, for others hold the cores and each step waits for all."""
+
+    most: int
+    all_s: float = 0.0
+    alone_s: float = math.inf
+
+    def next(self, number: int) -> int:
+        """For that batch: first all, then one, then what was quicker."""
+        return 1 if number == 1 or (number > 1 and self.alone_s < self.all_s) else self.most
+
+    def seen(self, number: int, row_s: float) -> None:
+        """What a row of it took."""
+        if number == 0:
+            self.all_s = row_s
+        elif number == 1:
+            self.alone_s = row_s
+
+
 def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | None) -> Embedded:
     import torch
 
@@ -73,8 +93,7 @@ def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | N
     is_far = torch.cuda.is_available() and len(media) > FEW
     device = torch.device("cuda" if is_far else "cpu")
     network, before = _network(encoder, media.rate, device), torch.get_num_threads()
-    torch.set_num_threads(max(1, min(cores(), len(media))))  # a row alone waits for other threads longer than it gains
-    row_s, started = math.inf, time.monotonic()
+    row_s, threads = math.inf, _Threads(most=max(1, min(cores(), len(media))))  # a row alone gains nothing by several
 
     def ask(rows: slice) -> np.ndarray:
         values = media.values(rows)  # of texts, which a network takes as they are, an array of str
@@ -84,17 +103,23 @@ def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | N
 
     try:
         with torch.inference_mode():
+            torch.set_num_threads(threads.most)
             if len(media):
                 ask(slice(0, WARMING))
+            started = time.monotonic()
             for number, rows in enumerate(_batches(len(media), encoder.media, is_far=is_far)):
+                torch.set_num_threads(threads.next(number))
                 began = time.monotonic()
                 said = ask(rows)
                 numbers[rows] = said
-                row_s = min(row_s, (time.monotonic() - began) / len(said))  # what else the machine did costs no more
+                took_s = (time.monotonic() - began) / len(said)
+                threads.seen(number, took_s)
+                row_s = min(row_s, took_s)  # what else the machine did costs no more
                 if 1 <= number <= PROBED and row_s * len(media) > limit_s:
                     return Embedded(None, row_s)
                 spent_s = time.monotonic() - started
-                if number > PROBED and spent_s > LATE * limit_s:  # others hold the cores, and may do so for long
+                is_late = spent_s > LATE * limit_s and rows.stop < len(media)
+                if number > PROBED and is_late:  # others hold the cores, and may do so for long
                     return Embedded(None, spent_s / rows.stop)
                 if report is not None:
                     report(rows.start + len(said), len(media))
