@@ -128,9 +128,10 @@ def sample() -> dict:
             "notes": ["time was left to look into 1 of 2 files only"],
             "files": [
                 {"name": "IMG_1.jpg", "kind": "wrong", "answer": "dog", "prediction": "cat", "probability": 0.98,
-                 "answer_probability": 0.01, "seconds": None, "picture": "01.png", "heat": "01-looked.png"},
+                 "answer_probability": 0.01, "seconds": None, "picture": "01.png", "heat": "01-looked.png",
+                 "words": [["dog", 0.7], ["cat", -0.2]]},
                 {"name": "IMG_2.jpg", "kind": "unsure", "answer": "dog", "prediction": "dog", "probability": 0.51,
-                 "answer_probability": 0.51, "seconds": 1.2, "picture": None, "heat": None},
+                 "answer_probability": 0.51, "seconds": 1.2, "picture": None, "heat": None, "words": []},
             ],
         },
         "importance": {
