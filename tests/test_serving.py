@@ -30,12 +30,12 @@ from automl.options import Options
 from automl.plain import as_json
 from automl.records import Profile
 from automl.training import learners
-from search_spaces.spec import Rows, Run
+from search_spaces.spec import TABLE, Rows, Run
 
 ROWS = 60
 RANDOM = np.random.default_rng(0)
 QUICK = {"trees": 4, "rounds": 8, "width": 16, "depth": 1, "members": 2, "bins": 4, "embedding": 2}
-FAMILIES = [family.name for family in search_spaces.all_families() if not family.is_coursed]
+FAMILIES = [family.name for family in search_spaces.all_families() if family.reads >= TABLE and not family.is_coursed]
 
 
 def schema_of(frame: pd.DataFrame) -> Schema:
