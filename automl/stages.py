@@ -173,6 +173,8 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         clock.keep_for_looks()
     if len(ablate.parts(ready.shared.raw)) > 1:
         clock.keep_for_parts()
+    if held is not None:
+        clock.keep_for_test(len(held) * taken_over.row_s)
     _introduce(dataset, profile, audit, ready, listener)
     if taken_over is not transfer.NO_WEIGHTS:
         listener.say("; ".join(part for part in (f"transfer: {taken_over.told}", taken_over.advice) if part))

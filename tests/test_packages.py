@@ -27,9 +27,10 @@ from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.embed import Embedded, embed
 from automl.modalities.image.codec import ImageCodec
 from automl.modalities.image.pictures import PictureShape
-from automl.options import Options
+from automl.options import Budget, Options
 from automl.records import Dataset, Decoded
 from automl.report.sections.environment import command
+from automl.runtime.clock import Clock
 from search_spaces.spec import Media
 
 
@@ -466,3 +467,16 @@ def test_one_thread_reads_where_several_wait_for_each_other() -> None:
     threads.seen(2, 9.0)
     assert threads.next(3) == 4
     assert embedding._Threads(most=1).next(5) == 1
+
+
+def test_the_time_to_read_test_files_is_kept_back(tiny: packages.Package, rates: list[int]) -> None:
+    """What a row took is known; predictions are read in full, which takes longer, and of a budget at most a part."""
+    _, told = transfer.take_over(pictures(2_000), {}, Options(target="y"), 40.0)
+    assert told.row_s == pytest.approx(transfer.EXACT_COST * 4e-3)  # at 128 px
+    clock = Clock(Budget.parse("100s"))
+    before = clock.search_left
+    clock.keep_for_test(10.0)
+    assert before - clock.search_left == pytest.approx(10.0, abs=0.5)
+    clock.keep_for_test(1e6)
+    assert clock.search_left > 50
+    Clock(Budget.parse("3 trials")).keep_for_test(10.0)

@@ -35,6 +35,7 @@ EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
 ASKED_SHARE = 0.8  # the same where the user asks for what goes on from them: the rest holds a model of numbers
 DOUBTED_SHARE = 0.1  # the same where our own numbers tell more of the answers
 LOOK_SHARE, FEWEST_ASKED = 0.05, 60  # of the seconds left for asking that of some rows, and how few are too few
+EXACT_COST = 1.7  # times what a row took to learn from, which may have been rounded
 RIVALLED = ("image", "audio")  # kinds that we describe well ourselves; of texts only words are counted
 MOST_TRIED = 1.5  # times that share, for all sizes that are begun: where one takes longer than it seemed, a smaller one
 LEAST_S = 2.0  # that may be taken however little is left
@@ -54,6 +55,7 @@ class Transfer:
     why_not_tuned: str = ""  # where they stay as they are
     advice: str = ""  # what to install, where nothing was found
     leads: bool = True  # what is read tells more of the answers than our own numbers do, as far as that was asked
+    row_s: float = 0.0  # what a row takes, read exactly, as predictions are
 
 
 NO_WEIGHTS = Transfer(told="weights=None was given")
@@ -69,6 +71,7 @@ class _Looked:
     why_not_tuned: str = ""
     is_slow: bool = False
     leads: bool = True
+    row_s: float = 0.0  # as it was read
 
 
 def find(options: Options, earlier: Path | None) -> dict[MediaKind, Checkpoint]:
@@ -119,7 +122,9 @@ def take_over(
     reasons = [one.why_not_tuned for one in taken.values()]
     known = {media: one.encoder for media, one in taken.items() if one.encoder is not None}
     leads = all(one.leads for one in taken.values())
-    return replace(dataset, decoded=decoded), Transfer(known, told, reasons[0] if all(reasons) else "", leads=leads)
+    row_s = EXACT_COST * sum(one.row_s for one in taken.values())
+    why_not = reasons[0] if all(reasons) else ""
+    return replace(dataset, decoded=decoded), Transfer(known, told, why_not, leads=leads, row_s=row_s)
 
 
 @dataclass(frozen=True)
@@ -206,7 +211,8 @@ def _taken(asked: _Asked, media: MediaKind, encoder: Checkpoint, *, is_fixed: bo
     at = f" at {tried.facts['sides'][0]} px" if sides else ""
     made = f"{tried}{at} makes {tried.width} numbers of each of {files}" + (f"; {told}" if told else "")
     numbers = {name: said[name][0] if name in said else None for name in columns}
-    return _Looked(tried, made, numbers, why_not, leads=told is None or told.leads)
+    row_s = sum(took_s for _, took_s in said.values())
+    return _Looked(tried, made, numbers, why_not, leads=told is None or told.leads, row_s=row_s)
 
 
 def _evidence(asked: _Asked, column: str, sizes: list[Checkpoint], row_s: float) -> LineErrors | None:

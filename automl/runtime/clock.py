@@ -19,6 +19,7 @@ TOGETHER_S = 0.3  # after the last of several targets: their common report
 ANSWERED_S = 0.2  # for a worker's answer to be taken in
 LOOK_S, LOOK_SHARE = 0.8, 0.04  # to see where a model looks; at most that share of the budget
 PARTS_S, PARTS_SHARE = 8.0, 0.06  # to learn without each part of a table; at most that share of the budget
+TEST_SHARE = 0.3  # of the budget at most, to read test files by a network trained before
 LEAST_ASKED_S = 0.3  # below it, no worker is asked for more
 
 
@@ -98,6 +99,11 @@ class Clock:
         """Keep back what it takes to learn without each part of a table, too."""
         if self.limit_s is not None:
             self.finish_share += min(PARTS_SHARE, PARTS_S / self.limit_s)
+
+    def keep_for_test(self, seconds: float) -> None:
+        """Keep back what it takes to read the rows that the final model is scored on."""
+        if self.limit_s is not None:
+            self.finish_share += min(TEST_SHARE, seconds / self.limit_s)
 
     @property
     def search_left(self) -> float:

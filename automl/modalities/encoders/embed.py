@@ -68,7 +68,7 @@ def embed(
 
 @dataclass
 class _Threads:
-    """How many threads read: all, unless one alone is quicker, for others hold the cores and each step waits for all."""
+    """How many threads read: all, or one where that is quicker, for others hold the cores and each step waits."""
 
     most: int
     all_s: float = 0.0
