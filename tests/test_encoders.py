@@ -135,7 +135,7 @@ def test_a_checkpoint_keeps_its_contract(case: str, place: str) -> None:
         assert said_of(encoder, rows_of("image", channels=1)).shape == (5, encoder.width)
 
 
-@pytest.mark.parametrize("case", SENSES)
+@pytest.mark.parametrize("case", CASES)
 def test_every_checkpoint_can_be_trained_further_in_part(case: str, place: str) -> None:
     """First layers stay as they are, gradients reach the rest, and the head starts as a guess of nothing."""
     from search_spaces.neural import finetuned
@@ -143,8 +143,8 @@ def test_every_checkpoint_can_be_trained_further_in_part(case: str, place: str) 
     encoder = encoders.read(place)
     encoder = encoder.at(min(encoder.sides, default=0))
     rows = rows_of(encoder.media)
-    image, sound = ((20, 28, 3), None) if encoder.media == "image" else (None, (9000, 11_025))
-    shape = Shape((), (), 3, image=image, sound=sound, encoder=encoder)
+    told = {"image": {"image": (20, 28, 3)}, "audio": {"sound": (9000, 11_025)}, "text": {"text": (0, 5)}}
+    shape = Shape((), (), 3, encoder=encoder, **told[encoder.media])
     network = finetuned.build({**starts(finetuned.SPACE), "frozen": 0.5}, shape)
     network.learn(rows)
     assert torch.equal(network(rows), torch.zeros(5, 3))

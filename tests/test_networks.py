@@ -17,7 +17,7 @@ import search_spaces
 from automl.modalities import encoders
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.training import learners
-from automl.training.forms import shape_of
+from automl.training.forms import given, shape_of
 from search_spaces import contracts
 from search_spaces.spec import OF_NUMBERS, TABLE, Family, Learner, Matrix, Media, Rows, Run, Shape
 
@@ -83,7 +83,8 @@ def encoder_of(tmp_path_factory: pytest.TempPathFactory) -> EncoderOf:
 
     @cache
     def find(kind: str) -> Checkpoint:
-        return encoders.read(str(made.save_own(tmp_path_factory.mktemp(kind), kind)))
+        folder = tmp_path_factory.mktemp(kind)
+        return encoders.read(str(made.save_sentences(folder / "s") if kind == "text" else made.save_own(folder, kind)))
 
     return find
 
@@ -119,7 +120,7 @@ def test_a_network_is_built_at_corners_of_its_space_and_costs_what_was_counted(
         shape = Shape((), (), 3, text=(40, 9))
     else:
         block = rows.X.media["seen"]
-        inputs = (torch.from_numpy(block.values()),)
+        inputs = (given(block.values()),)
         shape = replace(shape_of(block, 3), encoder=encoder_for(family, kind, encoder_of))
     contracts.check_network(family, shape, inputs)
 

@@ -14,6 +14,8 @@ from automl.training.augment import Augment, change, shrink
 from automl.training.symmetry import flip_is_harmless, sample_rows
 from search_spaces.spec import Media, Shape
 
+SOME = 500  # texts whose words are counted
+
 
 @dataclass(frozen=True)
 class Served:
@@ -45,9 +47,19 @@ class Form:
 
 def form_of(block: Media) -> Form:
     """The form of a block; ValueError for a kind that no network reads."""
-    if block.kind not in FORMS:
-        raise ValueError(f"no network reads blocks of kind {block.kind!r}. Known kinds: {', '.join(FORMS)}.")
-    return FORMS[block.kind]
+    if block.kind not in (known := {**FORMS, **OF_TEXTS}):
+        raise ValueError(f"no network reads blocks of kind {block.kind!r}. Known kinds: {', '.join(known)}.")
+    return known[block.kind]
+
+
+def given(values: np.ndarray, device: torch.device | str = "cpu") -> Any:
+    """Rows of a store as networks take them: texts as they are, all else as tensors on their device."""
+    return values if values.dtype == object else torch.from_numpy(values).to(device)
+
+
+def _usual_words(block: Media) -> int:
+    some = block.values(np.arange(0, len(block), max(1, len(block) // SOME)))
+    return int(np.median([len(text.split()) for text in some])) + 1 if len(some) else 1
 
 
 def shape_of(block: Media, outputs: int) -> Shape:
@@ -73,4 +85,7 @@ FORMS = {
     "audio": Form(
         lambda block: {"sound": (block.store.shape[1], block.rate)}, lambda waves, _: waves, lambda _, __: "never"
     ),
+}
+OF_TEXTS = {  # for networks that split them themselves: no tokens are numbered, and so many words are usual
+    "text": Form(lambda block: {"text": (0, _usual_words(block))}, lambda texts, _: texts, lambda _, __: "never")
 }

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment, mix
-from automl.training.forms import Asked, Served, form_of, shape_of
+from automl.training.forms import Asked, Served, form_of, given, shape_of
 from automl.training.network import Batch, Objective, TrainingRecipe, find_device, seeded, use_threads
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.symmetry import sample_rows
@@ -61,14 +61,16 @@ class MediaTable:
         if self.kept is not None:
             inputs = self.kept[there]
         else:
-            inputs = torch.from_numpy(self.media.values(rows.numpy())).to(self.device)
+            inputs = given(self.media.values(rows.numpy()), self.device)
         return Batch((inputs,), self.target[there], None if self.weight is None else self.weight[there])
 
 
 def kept_on(media: Media, device: torch.device) -> Tensor | None:
     """All rows on a device that computes faster than rows come to it; None where they would crowd its memory."""
-    fits = device.type == "cuda" and (
-        len(media) * media.store[:1].nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+    fits = (
+        device.type == "cuda"
+        and media.store.dtype != object
+        and (len(media) * media.store[:1].nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0])
     )
     return torch.from_numpy(media.values()).to(device) if fits else None
 
@@ -130,7 +132,7 @@ class MediaLearner:
         feed = self._feed(train, told_by(valid, len(train), run.seed))
         with use_threads(run.threads), seeded(run.seed):
             made = self.family.build(self.params, self.shape)
-            made.learn(torch.from_numpy(media.values(sample_rows(len(media), run.seed, MEASURED))))
+            made.learn(given(media.values(sample_rows(len(media), run.seed, MEASURED))))
             self.network: nn.Module = made.to(feed.train.device)
         objective = self.answers.objective(run, feed.train.device, self.params["smoothing"])
         if self.params.get("led"):
@@ -169,7 +171,7 @@ class MediaLearner:
         media = self._block(X)
         with use_threads(threads), torch.inference_mode():
             starts = range(0, len(media), LOOKED_AT)
-            pieces = (torch.from_numpy(media.values(slice(start, start + LOOKED_AT))) for start in starts)
+            pieces = (given(media.values(slice(start, start + LOOKED_AT))) for start in starts)
             pooled = torch.cat([self.answers.pool(self._ask(piece)) for piece in pieces]).numpy()
         return self.answers.decode(pooled)
 
@@ -200,7 +202,8 @@ class MediaLearner:
         return torch.stack([said, self.network(rows.flip(2))], dim=1) if self.params["flip"] == "always" else said
 
     def _feed(self, train: Rows, valid: Rows | None) -> MediaFeed:
-        params = self.params if not self.answers.is_numeric else {**self.params, "mix": "none"}  # nothing lies between
+        nothing_between = self.answers.is_numeric or self.shape.text is not None
+        params = {**self.params, "mix": "none"} if nothing_between else self.params
         how = Augment.of(params)
         learned = self._table(train)
         if how.mix != "none":

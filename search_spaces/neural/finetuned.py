@@ -75,6 +75,11 @@ def _counted(shape: Shape, side: int) -> NetworkCost:
     """Built once for each side: a large encoder takes seconds."""
     from search_spaces.neural.vision import cost as paper
 
+    if shape.text is not None:
+        import numpy as np
+
+        text = np.array([" ".join(["word"] * shape.text[1])], dtype=object)
+        return paper.cost_of(build(starts(SPACE), shape), (text,))
     row = shape.image or (shape.sound or (0, 0))[:1]
     return paper.cost(build({**starts(SPACE), "side": side}, shape), row)
 
@@ -91,7 +96,7 @@ FAMILY = Family(
     name="finetuned",
     title="Network trained before, trained further",
     route="neural",
-    reads=frozenset({"image", "audio"}),
+    reads=frozenset({"image", "audio", "text"}),
     is_coursed=True,
     goes_on=True,
     space=SPACE,

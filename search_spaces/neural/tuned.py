@@ -92,7 +92,7 @@ class Finetuned(nn.Module):
     def learn(self, x: Tensor) -> None:
         """See the scale of the body's numbers on some rows as the store holds them."""
         self.eval()
-        numbers = torch.cat([self.body(part) for part in torch.split(x[:MEASURED], CHUNK)])
+        numbers = torch.cat([self.body(part) for part in _parts(x[:MEASURED])])
         deviation = numbers.std(dim=0, correction=0)
         self.mean.copy_(numbers.mean(dim=0))
         self.deviation.copy_(deviation.clamp(min=FLATTEST * float(deviation.mean()) + 1e-6))
@@ -102,13 +102,18 @@ class Finetuned(nn.Module):
         """The outputs."""
         if self.training or len(x) <= CHUNK:
             return self.say(x)
-        return torch.cat([self.say(part) for part in torch.split(x, CHUNK)])
+        return torch.cat([self.say(part) for part in _parts(x)])
 
     def say(self, x: Tensor) -> Tensor:
         """The outputs, all rows at once."""
         numbers = (self.body(self.shake(x)) - self.mean) / self.deviation
         said: Tensor = self.head(self.dropout(numbers) * self.head_rate)
         return said
+
+
+def _parts(x: Tensor) -> list[Tensor]:
+    """Rows that are read at once; of texts, which come as an array, too."""
+    return [x[start : start + CHUNK] for start in range(0, len(x), CHUNK)]
 
 
 def frozen(layers: list[nn.Parameter], share: float) -> int:

@@ -83,6 +83,7 @@ class Bert(nn.Module):
     def __init__(self, plan: BertPlan) -> None:
         super().__init__()
         self.words = nn.Embedding(plan.vocab_size, plan.hidden_size)
+        self.words.weight.requires_grad_(False)  # half of all weights, and few texts hold a word
         self.places = nn.Parameter(torch.zeros(plan.max_position_embeddings, plan.hidden_size))
         self.norm = nn.LayerNorm(plan.hidden_size, plan.layer_norm_eps)
         self.layers = nn.ModuleList(BertLayer(plan) for _ in range(plan.num_hidden_layers))

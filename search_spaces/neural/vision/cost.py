@@ -29,7 +29,7 @@ def cost(network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype = to
     return cost_of(network, (torch.zeros(1, *input_shape, dtype=dtype, device=_device(network)),))
 
 
-def cost_of(network: nn.Module, row: Sequence[Tensor]) -> NetworkCost:
+def cost_of(network: nn.Module, row: Sequence[Any]) -> NetworkCost:
     """Count on one row, given as each of its inputs; the network is left as it was."""
     flops, values = 0, 0
 
