@@ -105,6 +105,12 @@ def test_batches_hold_every_row_once_and_no_more_than_they_may(lengths: list[int
         assert len(rising[batch]) == 1 or len(rising[batch]) * rising[batch][-1] <= tokens
 
 
+def test_a_batch_that_is_large_enough_ends_before_much_longer_texts() -> None:
+    """A few hundred short texts are not filled up to the length of one long one."""
+    lengths = np.repeat([10, 40], [60, 20])
+    assert list(pieces.batches(lengths, 4000)) == [slice(0, 60), slice(60, 80)]
+
+
 # --- the encoder -----------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ PART_LETTERS = 8_000  # what is longer than all parts of this size is cut before
 LINK = re.compile(r"(?:https?://|www\.)\S+")  # its letters say nothing, and there are many of them
 BATCH_TOKENS = 2_048  # of one batch: enough for fast products, few enough for the caches
 BATCH_TOKENS_ON_GPU = 65_536
+ENOUGH_TOKENS, LONGER = 512, 1.5  # a batch of so many ends before a text so many times longer than its first one
 
 Say = Callable[[Tensor, Tensor | None], Tensor]  # numbers and mask, (texts, tokens) both -> (texts, width)
 
@@ -77,6 +78,8 @@ def batches(lengths: np.ndarray, tokens: int) -> Iterator[slice]:
     while start < len(lengths):
         end = start + 1
         while end < len(lengths) and (end + 1 - start) * lengths[end] <= tokens:
+            if (end - start) * lengths[end - 1] >= ENOUGH_TOKENS and lengths[end] > LONGER * lengths[start]:
+                break
             end += 1
         yield slice(start, end)
         start = end
