@@ -318,6 +318,7 @@ def test_what_the_network_knows_of_the_answers_is_asked_of_some_rows(*, is_class
     assert found.own > 0.8
     assert not evidence.weigh(answers, {"own": said, "said": own}).leads
     assert "120 rows, each left out" in str(found)
+    assert not replace(found, own=0.2, said=0.1).leads  # what is so easy is learned from nothing
 
 
 def test_a_ridge_without_one_row_is_what_it_would_be_fitted_anew() -> None:
