@@ -362,7 +362,10 @@ class BundleResult:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise ArtifactError(f"{str(target)!r} exists and is not empty. Name another folder for the models.")
         found = {}
-        for name, place in target_folders(self.folder).items():
+        places = target_folders(self.folder)
+        for place in places.values() if lean else ():
+            artifact.check_lean(place / "model")  # refused before anything is written
+        for name, place in places.items():
             found[name] = artifact.copy(place / "model", target / "targets" / place.name, is_lean=lean)
         write_index(target, found)
         return target

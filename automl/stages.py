@@ -154,7 +154,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         _enter(clock, listener, "embed")
         reading = partial(_counting, listener, "embed")
         left_s = math.inf if earlier else clock.search_left  # what was decided then stays
-        dataset, taken_over = transfer.take_over(dataset, found, options, left_s, reading)
+        dataset, taken_over = transfer.take_over(dataset, found, options, left_s, reading, goes_on=earlier is not None)
     _enter(clock, listener, "profile")
     profile, audit = examine(dataset, options)
     dataset, held = weigh(dataset, profile, options), None if held is None else weigh(held, profile, options)

@@ -435,6 +435,22 @@ def test_a_model_without_such_weights_cannot_be_made_leaner(finished: Result, tm
     """There is nothing to leave out."""
     with pytest.raises(ArtifactError, match="nothing to leave out"):
         finished.save(tmp_path / "lean", lean=True)
+    assert not (tmp_path / "lean").exists()
+
+
+def test_one_network_serves_all_columns_of_a_loaded_model(tiny: packages.Package) -> None:
+    """Equal keys mean equal networks: each is built once, however many columns it reads."""
+    one, other = encoders.read(tiny.place), encoders.read(tiny.place)
+    assert one is not other
+    assert one == other
+    assert len({one, other, one.at(64), replace(one, weights=None)}) == 3
+
+
+def test_a_run_that_goes_on_looks_for_no_weights_that_it_did_without(tiny: packages.Package) -> None:
+    """What came to the machine since then would change the data."""
+    dataset, told = transfer.take_over(pictures(), {}, Options(target="y"), math.inf, goes_on=True)
+    assert told.encoders == {}
+    assert dataset.decoded["seen"].codec.encoder is None
 
 
 def test_reading_that_turns_out_slow_is_given_up(tiny: packages.Package, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,8 +87,17 @@ def test_a_store_is_counted_once_and_rows_of_it_are_picked(monkeypatch: pytest.M
     """Every fold asks for other rows of the same store."""
     made = block("one two", "two", "three one")
     whole = counts(made, Terms("words", 1))
-    monkeypatch.setattr(terms, "count", lambda *_: pytest.fail("it was counted again"))
+    monkeypatch.setattr(terms, "_count", lambda *_: pytest.fail("it was counted again"))
     assert (counts(made.take(np.array([2, 0])), Terms("words", 1)) != whole[[2, 0]]).nnz == 0
+
+
+def test_many_texts_are_counted_in_pieces_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting takes some eighty bytes for each character."""
+    texts = ["one two", "", "three", "one " * 40, "two two", ""]
+    whole = count(texts, Terms("characters", 3))
+    monkeypatch.setattr(terms, "AT_ONCE", 10)
+    assert (count(texts, Terms("characters", 3)) != whole).nnz == 0
+    assert count([], Terms("words", 1)).shape == (0, terms.SPACE)
 
 
 def test_what_follows_the_most_characters_is_not_read() -> None:
@@ -112,6 +121,9 @@ def test_terms_of_too_few_texts_and_beyond_the_most_are_left_out() -> None:
     made = block("a b c", "a b", "a")
     assert learn_weights(made, "words", [1], least=2, most=10).width == 2
     assert learn_weights(made, "words", [1], least=1, most=1).width == 1
+    equal = learn_weights(block("a b c d e f", "a b c d e f"), "words", [1, 2], least=1, most=4)
+    assert equal.width == 4
+    assert equal.transform(made).shape == (3, 4)
     assert learn_weights(block("", ""), "words", [1, 2], least=1, most=5).transform(made).shape == (3, 0)
 
 

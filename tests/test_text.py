@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,8 @@ from automl.modalities.text.near import find_twins
 from search_spaces import contracts
 from search_spaces.classical.text_linear import FAMILY, TextLinear, load
 from search_spaces.spec import Matrix, Media, Rows, Run, starts
+from search_spaces.text import terms
+from search_spaces.text.terms import MOST_CHARACTERS, Terms, count, counts
 
 pytestmark = pytest.mark.usefixtures("lasting_workers")
 
@@ -112,9 +116,57 @@ def test_texts_that_say_the_same_are_twins_whatever_their_signs() -> None:
 
 def test_what_every_twentieth_text_says_is_how_texts_are_here() -> None:
     """A form letter in production comes again and again, so it may be on both sides of a fold."""
-    texts = ["please find the invoice of this month attached"] * 10 + opinions(60)["said"].tolist()
+    texts = ["please find the invoice of this month attached"] * 30 + opinions(60)["said"].tolist()
     twins = find_twins(texts)
-    assert twins is None or len(set(twins[:10].tolist())) == 10
+    assert twins is None or len(set(twins[:30].tolist())) == 30
+
+
+def test_copies_stay_together_though_very_many_texts_are_nearly_alike() -> None:
+    """Letters made from one form hang together all at once; those that are the same are copies all the same."""
+    names = ("Ada", "Ben", "Cleo", "Dora", "Emil", "Fritz", "Gwen", "Hugo", "Ida", "Jan", "Kim", "Lea")
+    form = "dear {} we are glad to tell you that your order is on its way and will be with you by the end of this week"
+    texts = [form.format(name) for name in names for _ in range(3)]
+    twins = find_twins(texts)
+    assert twins is not None
+    assert twins.tolist() == np.repeat(np.arange(12), 3).tolist()
+
+
+def test_texts_with_signs_that_no_file_name_has_are_fitted_and_kept(tmp_path: Path, monkeypatch) -> None:
+    """What an encoder says is kept under what the texts say, and these are no names of files."""
+    from automl.modalities.files import cache
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    odd = ["a\0b c d e", "half \ud800 of a letter", "plain words"]
+    places = {cache.place_of_texts(given, {}) for given in (odd, odd[::-1], [odd[0] + odd[1], odd[2]], odd)}
+    assert len(places) == 3
+    assert cache.place_for(["a\0b.png", "half \ud800.png"], {}) is not None
+    data = opinions(40).astype({"said": object})
+    data.loc[0, "said"] = odd[0] + odd[1]
+    result = automl.fit(data[["said", "mood"]], target="mood", run_dir=tmp_path / "run", **QUICK)
+    assert result.predict(data[["said"]].head(2)).notna().all()
+
+
+def test_many_threads_read_texts_at_once_and_nothing_of_their_rows_stays() -> None:
+    """As a server does: what was counted of rows that are gone is forgotten."""
+    before = len(terms._counted._kept)
+    texts = opinions(8)["said"].tolist()
+    wanted = count(texts, Terms("words", 1))
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: counts(block(texts), Terms("words", 1)), range(200)))
+    assert all((one != wanted).nnz == 0 for one in found)
+    gc.collect()
+    assert len(terms._counted._kept) == before
+
+
+def test_a_few_rows_of_a_large_store_are_counted_alone(monkeypatch) -> None:
+    """A sample of a million texts must not cost all of them."""
+    made = block(opinions(100)["said"].tolist())
+    asked: list[int] = []
+    monkeypatch.setattr(terms, "count", lambda texts, how: asked.append(len(texts)) or count(texts, how))
+    counts(made.take(np.arange(5)), Terms("words", 1))
+    counts(made.take(np.arange(80)), Terms("words", 1))
+    counts(made.take(np.arange(5)), Terms("words", 1))
+    assert asked == [5, 100]
 
 
 def test_the_audit_tells_of_torn_repeated_empty_and_endless_texts() -> None:
@@ -195,6 +247,11 @@ def test_lists_series_frames_and_folders_of_texts_give_the_same_model(tmp_path: 
         result = automl.fit(source, run_dir=tmp_path / name, **QUICK)
         assert result.predict(new).tolist() == ["good", "bad"], name
         assert result.predict(["ok"]).tolist()[0] in ("good", "bad"), name
+        assert result.predict(["picture.png"]).tolist()[0] in ("good", "bad"), name
+        assert result.predict(pd.Series(new, name="other", index=["x", "y"])).to_dict() == {"x": "good", "y": "bad"}, (
+            name
+        )
+        assert len(result.predict([])) == 0, name
     first = min(file.name for file in (tmp_path / "texts" / "bad").iterdir())
     assert result.predict(tmp_path / "texts").loc[f"bad/{first}"] == "bad"
 
@@ -229,6 +286,11 @@ def test_any_cell_is_some_text_and_is_described_by_finite_numbers(cells: list[ob
     made = codec.encode(cells)
     assert all(type(text) is str for text in made.store)
     assert np.isfinite(codec.describe(made)).all()
+
+
+def test_an_endless_text_is_cut_whichever_way_it_comes() -> None:
+    """Also where a DataFrame has just the columns of training, and nothing else is looked at."""
+    assert [len(text) for text in TextCodec().encode(["x" * 300_000, "y"]).store] == [MOST_CHARACTERS, 1]
 
 
 # --- odd input -------------------------------------------------------------------------------------------------------
@@ -285,6 +347,8 @@ def test_a_text_of_many_words_is_asked_about_in_stretches_and_an_empty_one_not_a
     assert max(asked) <= MOST_ASKED + 1
     assert found[0].weights[1] == 1.0
     assert found[1].words == ()
+    chinese = next(weigh_words(WordQuestion(("今天key好",), np.array([1]), ask, is_numeric=False)))
+    assert dict(zip(chinese.words, chinese.weights, strict=True)) == {"今": 0.0, "天": 0.0, "key": 1.0, "好": 0.0}
     assert set(found[2].weights) == {0.0}
 
 

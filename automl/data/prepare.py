@@ -27,11 +27,11 @@ from automl.scoring import metrics
 from automl.scoring.folds import Folds, choose_bags, choose_media_bags, dealt_again, make_folds, stretches, suited
 from automl.scoring.metrics import Metric
 from automl.scoring.own_metric import MetricTrial, metric_of
-from search_spaces.spec import Size, Task
+from search_spaces.spec import Media, Size, Task
 
 ROUGH_ROWS = 5_000  # held-out rows of a holdout below which a handful of them decides among good models
 CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
-TEXT_WIDTH = 10  # a text column costs as much as so many numbers
+TEXT_WIDTH, LETTERS = 10, 10  # a short text costs as much as so many numbers; a long one has so many letters for each
 MOST_TRIED = 1_000  # test rows that are decoded before the search, which takes seconds of its time
 ANOTHER_DEAL = 7_919  # added to the seed; far from those that users give one after another
 YARDSTICKS = ("lightgbm", "mlp")  # how many fits of the cheaper one the budget allows decides how many folds there are
@@ -93,7 +93,9 @@ def prepare(
     schema = replace(schema, decimal=dataset.decimal)
     raw = _encoded(dataset, schema)
     groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
-    width = mixture.width(raw) + raw.codes.shape[1] + TEXT_WIDTH * (len(raw.texts) + len(profile.of_kind("text")))
+    width = (
+        mixture.width(raw) + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts) + sum(map(_width, raw.blocks.values()))
+    )
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
     is_plain = not raw.blocks and not raw.texts  # texts and files seldom repeat, and would be read once more for it
     same_rows = find_same(row_ids(raw), y) if is_plain else None
@@ -229,13 +231,20 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
     for texts in raw.texts:
         for text in texts:
             sum_ = zlib.crc32(text.encode("utf-8", "replace"), sum_)
-    for name, one in raw.blocks.items():
-        sum_ = zlib.crc32(name.encode("utf-8", "replace"), sum_)
+    for one in raw.blocks.values():
         for row in one.rows:
             sum_ = zlib.crc32(_bytes_of(one.store[row]), sum_)
         if one.encoder is not None:
             sum_ = zlib.crc32(json.dumps(one.encoder.as_json()).encode(), sum_)
     return f"{len(y)}-{raw.numbers.shape[1]}-{raw.codes.shape[1]}-{sum_:08x}"
+
+
+def _width(block: Media) -> int:
+    """As many numbers as a block of texts costs; what describes other blocks is counted already."""
+    if block.store.dtype != object:
+        return 0
+    sample = block.values()[:: max(1, len(block) // 1_000)]
+    return max(TEXT_WIDTH, round(sum(map(len, sample)) / max(1, len(sample)) / LETTERS))
 
 
 def _bytes_of(item: str | np.ndarray) -> Any:

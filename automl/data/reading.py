@@ -101,6 +101,11 @@ def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFra
     import pandas as pd
 
     is_frame = isinstance(data, pd.DataFrame)
+    if schema is not None and len(schema.names) == 1 and _are_cells(data):
+        cells = np.empty(len(data), dtype=object)
+        cells[:] = list(data)
+        index = data.index if isinstance(data, pd.Series) else None
+        return mixture.place(pd.DataFrame({schema.names[0]: cells}, index=index), schema.claims, None)
     if schema is None:
         source = open_source(data, to_learn=False)
     elif is_frame and list(data.columns) == list(schema.names):  # the usual case, at no cost
@@ -117,6 +122,15 @@ def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFra
     if is_frame and schema is not None:
         return frame.set_axis(data.index)
     return _mended(frame, claims)[0]
+
+
+def _are_cells(data: Any) -> bool:
+    """Whether this is a list or a Series of single cells, and so a column by itself."""
+    import pandas as pd
+
+    return isinstance(data, pd.Series) or (
+        isinstance(data, list) and not any(isinstance(cell, NESTED) for cell in data)
+    )
 
 
 def load_held(data: Any, options: Options, names: Sequence[str], claims: Mapping[str, str] | None = None) -> Dataset:

@@ -95,10 +95,13 @@ def take_over(
     options: Options,
     left_s: float,
     report: Report | None = None,
+    *,
+    goes_on: bool = False,
 ) -> tuple[Dataset, Transfer]:
     """The data set with what networks say of each file; or as it was, where there are none or that takes too long.
 
-    `found`: what was named or kept; for other kinds of data what is on the machine is looked for.
+    `found`: what was named or kept; for other kinds of data what is on the machine is looked for, but not where a run
+    `goes_on`: what it did without at first it does without to the end.
     """
     kinds, misfits = _kinds(dataset), [one for media, one in found.items() if media not in _kinds(dataset)]
     if misfits:
@@ -106,8 +109,9 @@ def take_over(
             f"weights={options.weights!r} read {_called(misfits[0].media)}, but the data is "
             f"{' and '.join(kinds) or 'table'}. Give weights for such data, or leave them out."
         )
+    wanted = list(found) if goes_on else kinds
     given = _Asked(dataset, options, left_s / max(1, len(kinds)), report)
-    looked = {media: _look(given, media, found.get(media)) for media in kinds}
+    looked = {media: _look(given, media, found.get(media)) for media in wanted}
     taken = {media: one for media, one in looked.items() if one.encoder is not None}
     told = "; ".join(one.told for one in looked.values())
     if not taken:
@@ -298,8 +302,11 @@ def _named(options: Options) -> list[Family]:
 
 def _place(asked: _Asked, column: str, encoder: Checkpoint) -> Path | None:
     """Where what is said of a column's files is kept."""
-    codec = asked.dataset.decoded[column].codec
-    return cache.place_for(asked.dataset.frame[column].tolist(), {**codec.as_json(), "read_by": encoder.key})
+    one = asked.dataset.decoded[column]
+    how = {**one.codec.as_json(), "read_by": encoder.key}
+    if one.block.store.dtype == object:
+        return cache.place_of_texts(one.block.values().tolist(), how)
+    return cache.place_for(asked.dataset.frame[column].tolist(), how)
 
 
 def _is_known(asked: _Asked, column: str, encoder: Checkpoint) -> bool:

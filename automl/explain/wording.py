@@ -20,7 +20,8 @@ TOLD = (
     "Blue words speak for the answer, orange ones against it: by how much it is less sure, or surer, when they are "
     "taken out; asked of the whole model"
 )
-_PIECE = re.compile(r"\S+\s*")
+_APART = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9d"  # written without blanks: letter by letter
+_PIECE = re.compile(rf"[{_APART}]\s*|[^\s{_APART}]+\s*")
 
 AskTexts = Callable[[int, Sequence[str]], np.ndarray]  # what the model answers of row i, were this its text
 

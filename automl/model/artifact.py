@@ -20,7 +20,7 @@ from automl.errors import ArtifactError
 from automl.modalities import encoders
 from automl.modalities.encoders import kept
 from automl.modalities.mixture import Schema, load_features, schema_from_json
-from automl.model.lean import restored, strip
+from automl.model.lean import leave_out, restored, strip
 from automl.model.predictor import FittedPart, Model
 from automl.plain import as_json
 from automl.records import Dataset, Member, Profile
@@ -133,10 +133,17 @@ def _require(schema: Schema) -> None:
 def copy(source: Path, target: Path, *, is_lean: bool = False) -> Path:
     """A saved model in another place; a folder that holds something is refused. Lean: without weights of packages."""
     _refuse_full(target)
+    if is_lean:
+        check_lean(source)
     shutil.copytree(source, target, dirs_exist_ok=True)
     if is_lean:
         strip(target)
     return target
+
+
+def check_lean(source: Path) -> None:
+    """Refuse, before anything is written, what cannot be saved lean."""
+    leave_out(_manifest(source))
 
 
 def _refuse_full(target: Path) -> None:

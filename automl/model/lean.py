@@ -19,6 +19,18 @@ ELSEWHERE = "elsewhere"  # in the manifest: kind of data -> the place of its wei
 def strip(folder: Path) -> None:
     """Take out of a saved model the weights that this machine has as a package; those of other makes stay."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    elsewhere = leave_out(manifest)
+    for media in elsewhere:
+        file = f"{kept.FOLDER}/{media}/{kept.WEIGHTS}"
+        (folder / file).unlink()
+        del manifest["files"][file]
+    write_whole(
+        folder / "manifest.json", json.dumps({**manifest, ELSEWHERE: elsewhere}, indent=1, ensure_ascii=False).encode()
+    )
+
+
+def leave_out(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a lean copy leaves out, and where it is had from; ArtifactError where that is nothing."""
     elsewhere: dict[str, Any] = {}
     for one in manifest["schema"].get("decoders", ()):
         encoder = one["codec"].get("encoder")
@@ -28,15 +40,11 @@ def strip(folder: Path) -> None:
         if file not in manifest["files"] or (place := _package_of(encoder)) is None:
             continue
         elsewhere[encoder["media"]] = {"place": place, "key": _bare(encoder["key"])}
-        (folder / file).unlink()
-        del manifest["files"][file]
     if not elsewhere:
         raise ArtifactError(
             "this model holds no weights that come as a package, so there is nothing to leave out. Save it as it is."
         )
-    write_whole(
-        folder / "manifest.json", json.dumps({**manifest, ELSEWHERE: elsewhere}, indent=1, ensure_ascii=False).encode()
-    )
+    return elsewhere
 
 
 def restored(manifest: Mapping[str, Any]) -> dict[MediaKind, bytes]:

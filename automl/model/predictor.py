@@ -186,7 +186,8 @@ class Model:
 
         def ask(row: int, texts: Sequence[str]) -> np.ndarray:
             rows = np.full(len(texts), row)
-            cells = frame.iloc[rows].assign(**{column: list(texts)})
+            cells = frame.iloc[rows].copy()
+            cells[column] = list(texts)
             beside = {name: own.take(rows) for name, own in raw.blocks.items() if name != column}
             return self._mix(self._encode(cells, beside))
 

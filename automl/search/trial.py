@@ -127,7 +127,7 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
     recipe = _recipe(job)
     made = json.dumps([made_by(recipe, shared.raw), job.features.get("share", 1.0)])
     is_once = shared.same_rows is not None and search_spaces.get(job.family).counts_weights
-    key = (shared.key, job.fold, made + (" once" if is_once else ""))
+    key = (shared.key, job.fold, json.dumps([made, is_once, *shared.raw.blocks]))
     if key in _cache:
         _cache.move_to_end(key)
         return _cache[key]

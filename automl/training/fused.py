@@ -7,6 +7,7 @@ the numbers tell of a decoded column, the matrix says. Prediction runs on the CP
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -170,7 +171,7 @@ class FusedLearner:
         }
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
-        stored = StoredNetwork(self.params, self.shape, self.answers, self.network, "\n".join(self.columns))
+        stored = StoredNetwork(self.params, self.shape, self.answers, self.network, json.dumps(self.columns))
         return {**pack(stored), "cleaners.npz": buffer.getvalue()}
 
     @classmethod
@@ -179,7 +180,7 @@ class FusedLearner:
         stored = unpack(family, parts)
         learner = cls(family, stored.params)
         learner.shape, learner.answers, learner.network = stored.shape, stored.answers, stored.network
-        learner.columns = stored.column.split("\n") if stored.column else []
+        learner.columns = json.loads(stored.column)
         with np.load(io.BytesIO(parts["cleaners.npz"]), allow_pickle=False) as file:
             arrays = dict(file)
         learner.cleaners = [

@@ -290,7 +290,7 @@ FAMILY = Family(
     needs=Needs(rows=(10, 5_000_000), classes=200),
     portfolio=PORTFOLIO,
     quick={"characters": 0, "words": 1},
-    price=Price(0.3, 15.0, 0.7),
+    price=Price(0.3, 15.0, 0.7, cell_bytes=300.0),
     is_threaded=False,
     imports=("scipy.optimize", "scipy.sparse", "threadpoolctl"),
 )

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 import unicodedata
+import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 SPACE = 1 << 22  # hashes of one kind of terms; a corpus of a million distinct ones loses one in nine to another
 MOST_CHARACTERS = 200_000  # of a text that are read; what follows is not
 KEPT_TERMS = 400_000_000  # counted in a process and kept, about 3 GB
+AT_ONCE = 5_000_000  # characters
+PART = 0.25  # of a store: who asks for less of it does not have it counted
 ODD, STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0x100000001B3)
 _TAG = re.compile(r"<(?:/?[a-zA-Z][^<>]{0,300}|!--.{0,300}?--)>", re.DOTALL)
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]", re.UNICODE)
@@ -61,25 +67,61 @@ def words(text: str) -> list[str]:
 
 def counts(block: Media, terms: Terms) -> Any:
     """(rows, SPACE) float32, sparse: how often each term occurs in each text of a block."""
-    return _of_store(block.store, terms)[block.rows]
+    found = _counted.of(block.store, terms, is_part=len(block) < PART * len(block.store))
+    return count(block.values().tolist(), terms) if found is None else found[block.rows]
 
 
-_kept: OrderedDict[tuple[int, Terms], tuple[np.ndarray, Any]] = OrderedDict()
+class _Counted:
+    """What was counted of stores that are still there, for all threads; the least used goes first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, Terms], Any] = OrderedDict()
+        self._watched: dict[int, weakref.ref[np.ndarray]] = {}
+        self._terms = 0
+        self._lock = threading.RLock()
+
+    def of(self, store: np.ndarray, terms: Terms, *, is_part: bool) -> Any:
+        """The counts of a whole store; None where a part of it is asked for that is not worth counting all."""
+        key = id(store), terms
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        if is_part:
+            return None
+        found = count(store.tolist(), terms)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key], self._terms = found, self._terms + found.nnz
+            if key[0] not in self._watched:
+                self._watched[key[0]] = weakref.ref(store, partial(self._forget, key[0]))
+            while len(self._kept) > 1 and self._terms > KEPT_TERMS:
+                self._terms -= self._kept.popitem(last=False)[1].nnz
+        return found
+
+    def _forget(self, gone: int, _ref: object) -> None:
+        """A store is no more, and its number may be another's soon."""
+        with self._lock:
+            self._watched.pop(gone, None)
+            for key in [key for key in self._kept if key[0] == gone]:
+                self._terms -= self._kept.pop(key).nnz
 
 
-def _of_store(store: np.ndarray, terms: Terms) -> Any:
-    """Counted once for a process; the store is kept beside its counts, so that no other one takes its place."""
-    key = id(store), terms
-    if key not in _kept:
-        _kept[key] = store, count(store.tolist(), terms)
-        while len(_kept) > 1 and sum(found.nnz for _, found in _kept.values()) > KEPT_TERMS:
-            _kept.popitem(last=False)
-    _kept.move_to_end(key)
-    return _kept[key][1]
+_counted = _Counted()
 
 
 def count(texts: Sequence[str], terms: Terms) -> Any:
-    """The same, of texts."""
+    """The same, of texts; a few million characters at a time, for it takes some eighty bytes for each."""
+    from scipy.sparse import vstack
+
+    sizes = np.cumsum([min(len(text), MOST_CHARACTERS) for text in texts], dtype=np.int64)
+    pieces = np.flatnonzero(np.diff(sizes // AT_ONCE, prepend=0)) if len(sizes) else np.zeros(0, dtype=np.int64)
+    edges = [0, *(int(at) for at in pieces if at), len(texts)]
+    made = [_count(texts[a:b], terms) for a, b in pairwise(edges)]
+    return made[0] if len(made) == 1 else vstack(made, format="csr")
+
+
+def _count(texts: Sequence[str], terms: Terms) -> Any:
     from scipy.sparse import csr_array
 
     rows, hashes = (_runs_of_words if terms.unit == "words" else _runs_of_characters)(texts, terms.length)

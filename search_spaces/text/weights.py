@@ -69,9 +69,11 @@ def learn_weights(block: Media, unit: Unit, lengths: Sequence[int], *, least: in
         often.append(rows[rows >= least])
     rows_of = np.concatenate(often) if often else np.zeros(0, dtype=np.int64)
     if len(rows_of) > most:
-        limit = np.sort(rows_of)[-most]
-        columns = [own[rows >= limit] for own, rows in zip(columns, often, strict=True)]
-        often = [rows[rows >= limit] for rows in often]
+        first = np.zeros(len(rows_of), dtype=bool)
+        first[np.argsort(-rows_of, kind="stable")[:most]] = True  # of equals those of the least hash
+        picked = np.split(first, np.cumsum([len(own) for own in columns])[:-1])
+        columns = [own[is_first] for own, is_first in zip(columns, picked, strict=True)]
+        often = [rows[is_first] for rows, is_first in zip(often, picked, strict=True)]
     rarity = np.log((1 + len(block)) / (1 + np.concatenate(often))) + 1 if often else np.zeros(0)
     return TermWeights(unit, tuple(lengths), tuple(own.astype(np.int32) for own in columns), rarity.astype(np.float32))
 

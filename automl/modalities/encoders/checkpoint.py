@@ -50,6 +50,16 @@ class Checkpoint:
     key: str
     weights: bytes | np.ndarray | None = None  # of a safetensors file; None: the architecture alone
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Checkpoint) and self._told == other._told
+
+    def __hash__(self) -> int:
+        return hash(self._told)
+
+    @property
+    def _told(self) -> tuple[str, str, bool]:
+        return self.kind, self.key, self.weights is None
+
     def build(self, rate: int = 0) -> Any:
         """The network, ready to predict; see spec.Encoder."""
         import torch

@@ -19,6 +19,15 @@ MOST_GB = 20.0  # of all stores together
 KEPT = "automl-media"
 
 
+def place_of_texts(texts: Sequence[str], how: dict[str, Any]) -> Path:
+    """The folder of what is kept of these texts: named after what they say."""
+    digest = hashlib.sha256(json.dumps(how, sort_keys=True).encode())
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(f"{len(content)}:".encode() + content)
+    return root() / digest.hexdigest()[:24]
+
+
 def place_for(files: Sequence[Any], how: dict[str, Any]) -> Path | None:
     """The folder of a store of these files; None where they are not files, and so have no name."""
     if not all(file is None or isinstance(file, str) for file in files):
@@ -30,10 +39,10 @@ def place_for(files: Sequence[Any], how: dict[str, Any]) -> Path | None:
             continue
         try:
             facts = Path(file).stat()
-        except OSError:
-            digest.update(f"{file} is gone\n".encode("utf-8", "surrogateescape"))
+        except (OSError, ValueError):  # a name may hold what no name can
+            digest.update(f"{file} is gone\n".encode("utf-8", "surrogatepass"))
             continue
-        digest.update(f"{file} {facts.st_size} {facts.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        digest.update(f"{file} {facts.st_size} {facts.st_mtime_ns}\n".encode("utf-8", "surrogatepass"))
     return root() / digest.hexdigest()[:24]
 
 

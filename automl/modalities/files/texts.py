@@ -8,8 +8,9 @@ from pathlib import Path
 from automl.errors import InputError
 from automl.messages import counted, shown
 from automl.modalities.files.sniff import find_encoding
+from search_spaces.text.terms import MOST_CHARACTERS
 
-MOST_BYTES = 8_000_000  # of a file that are read: what follows, no model looks at
+MOST_BYTES = 4 * MOST_CHARACTERS  # of a file that are read: what follows, no model looks at
 
 
 def read_texts(files: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -19,7 +20,7 @@ def read_texts(files: Sequence[str]) -> tuple[list[str], list[str]]:
         try:
             with Path(file).open("rb") as stream:
                 content = stream.read(MOST_BYTES)
-            texts.append(content.decode(find_encoding(content), "replace"))
+            texts.append(content.decode(find_encoding(content), "replace")[:MOST_CHARACTERS])
         except (OSError, InputError) as problem:
             texts.append("")
             broken.append(f"{shown(Path(file).name)} ({str(problem)[:80]})")

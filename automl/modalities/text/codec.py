@@ -14,6 +14,7 @@ from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.described import as_plain, beside, said_names
 from automl.modalities.text import statistics
 from search_spaces.spec import Media, MediaKind
+from search_spaces.text.terms import MOST_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class TextCodec:
     def encode(self, cells: Sequence[Any]) -> Media:
         """Texts in memory; a cell that holds nothing is an empty one."""
         store = np.empty(len(cells), dtype=object)
-        store[:] = [as_text(cell) for cell in cells]
+        store[:] = [as_text(cell)[:MOST_CHARACTERS] for cell in cells]
         return Media(self.kind, store, np.arange(len(cells)))
 
     def describe(self, block: Media) -> np.ndarray:

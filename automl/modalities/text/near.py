@@ -20,21 +20,26 @@ LEAST_RUNS = 6
 ORDERS = tuple(np.uint64(odd) for odd in (2654435761, 2246822519, 3266489917, 668265263))  # of hashes, one a look
 SMALLEST = 2  # hashes that must be equal in one of these orders to propose two texts
 ALIKE = 0.6  # of the runs of both that both have
-LARGEST = 0.05  # of the rows: what repeats more often is how the texts of this set are
-MOST_ROWS = 200_000  # in which texts that are nearly the same are looked for
+LARGEST, CROWD = 0.05, 20  # of the rows, and in any case: what repeats more often is how the texts of this set are
+MOST_LETTERS = 20_000_000  # of all texts together, among which those that are nearly the same are looked for: seconds
 _NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\w+|[\d\W_]+", re.UNICODE)
 
 
 def find_twins(texts: Sequence[str]) -> np.ndarray | None:
     """A number for each text, the same for those that say the same; None where no two do."""
+    most, each = max(CROWD, LARGEST * len(texts)), np.arange(len(texts))
     same = _same(texts)
-    if len(texts) <= MOST_ROWS:
-        same = _joined(same, _near(texts, same))
-    found, twins, sizes = np.unique(same, return_inverse=True, return_counts=True)
-    crowded = sizes[twins] > max(2, LARGEST * len(texts))
-    twins = np.where(crowded, len(found) + np.arange(len(texts)), twins)
-    found, twins = np.unique(twins, return_inverse=True)
+    same = np.where(_sizes(same) > most, each, same)
+    if sum(map(len, texts)) <= MOST_LETTERS:
+        near = _joined(same, _near(texts, same))
+        same = np.where(_sizes(near) > most, len(texts) + same, near)  # too many hang together: copies stay copies
+    found, twins = np.unique(same, return_inverse=True)
     return None if len(found) == len(texts) else np.asarray(twins, dtype=np.int64)
+
+
+def _sizes(groups: np.ndarray) -> np.ndarray:
+    """Of each row how many are in its group."""
+    return np.asarray(np.bincount(groups, minlength=1)[groups])
 
 
 def _same(texts: Sequence[str]) -> np.ndarray:
