@@ -77,7 +77,10 @@ def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapp
         for media, weights in kept.weights(folder.path).items():
             files |= _write(target, f"{kept.FOLDER}/{media}" if media else kept.OLD_FOLDER, {kept.WEIGHTS: weights})
     manifest = {"format": FORMAT, **facts, "members": entries, "versions": versions(), "files": files}
-    write_whole(target / "manifest.json", json.dumps(as_json(manifest), indent=1, ensure_ascii=False).encode())
+    write_whole(
+        target / "manifest.json",
+        json.dumps(as_json(manifest), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+    )
     return target
 
 

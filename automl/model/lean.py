@@ -24,9 +24,8 @@ def strip(folder: Path) -> None:
         file = f"{kept.FOLDER}/{media}/{kept.WEIGHTS}"
         (folder / file).unlink()
         del manifest["files"][file]
-    write_whole(
-        folder / "manifest.json", json.dumps({**manifest, ELSEWHERE: elsewhere}, indent=1, ensure_ascii=False).encode()
-    )
+    text = json.dumps({**manifest, ELSEWHERE: elsewhere}, indent=1, ensure_ascii=False)
+    write_whole(folder / "manifest.json", text.encode("utf-8", "backslashreplace"))
 
 
 def leave_out(manifest: Mapping[str, Any]) -> dict[str, Any]:

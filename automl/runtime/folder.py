@@ -133,7 +133,7 @@ class RunFolder:
         """Write a JSON file that is either there whole or not at all."""
         target = self.path / name
         text = json.dumps(as_json(value), indent=1, ensure_ascii=False, allow_nan=False)
-        write_whole(target, text.encode())
+        write_whole(target, text.encode("utf-8", "backslashreplace"))  # half a letter is written as JSON escapes it
         return target
 
     def read_json(self, name: str) -> Any:
