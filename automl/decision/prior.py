@@ -145,7 +145,7 @@ def _why_not(family: Family, profile: Profile, options: Options, known: Prior) -
     if options.families and family.name not in options.families:
         return "not among the families asked for"
     if family.name in known.asked_for and family.name not in options.families:
-        return f"on tables only when it is asked for, families=({family.name!r},)"
+        return f"on such data only when it is asked for, families=({family.name!r},)"
     if family.name in options.exclude:
         return "excluded by the user"
     if options.route in ("classical", "neural") and family.route != options.route:

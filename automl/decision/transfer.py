@@ -32,6 +32,7 @@ from automl.runtime.folder import write_whole
 from search_spaces.spec import Family, MediaKind
 
 EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
+TEXT_SHARE = 0.5  # the same of texts: a line on what is said is level with the best that counts words, and unlike it
 ASKED_SHARE = 0.8  # the same where the user asks for what goes on from them: the rest holds a model of numbers
 DOUBTED_SHARE = 0.1  # the same where our own numbers tell more of the answers
 LOOK_SHARE, FEWEST_ASKED = 0.05, 60  # of the seconds left for asking that of some rows, and how few are too few
@@ -151,10 +152,10 @@ class _Asked:
         """Whether more than weights was given: the route or a family that goes on from them."""
         return self.options.route == "hybrid" or any(family.goes_on for family in _named(self.options))
 
-    @property
-    def share(self) -> float:
+    def share(self, media: MediaKind) -> float:
         """Of the seconds left that reading may take."""
-        return ASKED_SHARE if self.is_asked_for else EMBED_SHARE
+        usual = EMBED_SHARE if media in RIVALLED else TEXT_SHARE
+        return ASKED_SHARE if self.is_asked_for else usual
 
     def columns(self, media: MediaKind) -> list[str]:
         """The columns of a kind."""
@@ -194,7 +195,7 @@ def _taken(asked: _Asked, media: MediaKind, encoder: Checkpoint, *, is_fixed: bo
     is_timed = left_s < math.inf
     least_s = _numbers(asked, columns[0], sizes[0], 0.0)[1] * len(columns) if is_timed else 0.0  # for a row
     told = _evidence(asked, columns[0], sizes, least_s) if asked.is_read and not is_fixed else None
-    share = asked.share if told is None or told.leads or asked.is_asked_for else DOUBTED_SHARE
+    share = asked.share(media) if told is None or told.leads or asked.is_asked_for else DOUBTED_SHARE
     limit_s = max(LEAST_S, share * left_s) if asked.is_read else 0.0
     tried, said, began = sizes[0], dict[str, tuple[np.ndarray | None, float]](), time.monotonic()
     for tried in _by_size(asked, columns[0], sizes, (least_s, limit_s)) if asked.is_read else ():

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from automl.modalities.text.numbers import TextNumbers
 
 # A line through words and characters is the strongest simple model of texts; boosters read what stands beside them.
-FIRST_LOOKS = (
-    "text_linear", "linear", "lightgbm", "textnet", "svm", "xgboost", "catboost", "finetuned", "extra_trees",
-)  # fmt: skip
+FIRST_LOOKS = ("text_linear", "linear", "textnet", "svm", "finetuned", "lightgbm")
+# Of terms reduced to a few numbers trees make little: where there is nothing but text they are seconds lost.
+ASKED_FOR = ("xgboost", "catboost", "extra_trees", "forest", "neighbors", "mlp", "tabm")
 NEURAL_SHARE = 0.3
 EXAMPLES, SHOWN = 3, 40  # of texts, and how much of each is shown
 
@@ -39,7 +39,7 @@ class Text:
         """Terms first."""
         because = f"{profile.rows:,} texts in {', '.join(profile.of_kind(self.name))}"
         effect = f"linear models of words and characters come first; networks get {NEURAL_SHARE:.0%}"
-        return Prior(FIRST_LOOKS, NEURAL_SHARE, (Rule("terms", because, effect),))
+        return Prior(FIRST_LOOKS, NEURAL_SHARE, (Rule("terms", because, effect),), asked_for=ASKED_FOR)
 
     def claim(self, cells: pd.Series, base: Path | None) -> Claim | Pass | None:  # noqa: ARG002 - no files
         """Sentences."""
