@@ -1,7 +1,4 @@
-"""The nouns that flow between the stages, in the order in which a run makes them.
-
-Frozen, plain, free of the types of libraries where they are written to disk (plain.py).
-"""
+"""The nouns that flow between the stages, in the order in which a run makes them: frozen, plain where they are kept."""
 
 from __future__ import annotations
 
@@ -384,6 +381,8 @@ class Candidate:
     size_mb: float
     lean_ms: float  # one row, with one fold of each member kept: held-out scores are scores of single folds
     lean_mb: float
+    told_ms: float = 0.0  # of both times, for what a trained network says of a row
+    told_mb: float = 0.0  # of both sizes, for its weights
     on_frontier: bool = False
     picks: tuple[str, ...] = ()  # "best", "cheapest tied", "fastest", ...
     within_ms: float = math.inf  # of a blend: what its members' folds together may take for a row

@@ -252,6 +252,8 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
         size_mb=row["size_mb"],
         lean_ms=row["lean_ms"],
         lean_mb=row["lean_mb"],
+        told_ms=row.get("told_ms", 0.0),
+        told_mb=row.get("told_mb", 0.0),
         on_frontier=row["on_frontier"],
         picks=tuple(row["picks"]),
         within_ms=row["within_ms"] or math.inf,

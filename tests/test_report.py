@@ -38,6 +38,7 @@ def model(name: str, value: float, row_ms: float, on_frontier: bool, picks: tupl
     return {
         "name": name, "families": ["lightgbm", "linear"], "weights": {"2": 1.0}, "score": score(value), "fit_s": 12.5,
         "row_ms": row_ms, "batch_ms": 3.9, "size_mb": 1.3, "lean_ms": 0.5, "lean_mb": 0.3,
+        "told_ms": 0.0, "told_mb": 0.0,
         "on_frontier": on_frontier, "picks": list(picks), "within_ms": 5.0, "kept": {"2": 3},
         "readout": {"slope": 0.8, "shift": 0.1, "floor": 0.0, "shares": [], "label_weights": [0.31, 0.69],
                     "log_loss_gain": 0.0021, "label_gain": 0.043},

@@ -18,6 +18,7 @@ from automl.errors import ArtifactError, InputError, OptionError, SchemaError
 from automl.options import Options
 from automl.refit import finish
 from automl.refit.measure import Used
+from automl.refit.reading import ReadingCost
 from automl.search import runner
 from automl.search.steps import Attempt
 from automl.search.trial import FoldResult
@@ -338,7 +339,7 @@ def _take_as_long_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(runner.Runner, "keep", keep_as_said)
     monkeypatch.setattr(finish, "_use", use_as_said)
-    monkeypatch.setattr(finish, "_encoding_ms", lambda _: 0.5)
+    monkeypatch.setattr(finish, "measure_reading", lambda *_: ReadingCost(0.5))
 
 
 def test_a_threshold_is_chosen_saved_and_told(tmp_path: Path) -> None:

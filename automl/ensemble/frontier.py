@@ -26,7 +26,8 @@ class Limits:
 
     def hold_for(self, one: Candidate, folds: int = 1) -> bool:
         """Whether they can be met with so many folds of each member; what was not measured (NaN) meets no limit."""
-        takes_ms, takes_mb = min(one.row_ms, folds * one.lean_ms), min(one.size_mb, folds * one.lean_mb)
+        takes_ms = min(one.row_ms, folds * (one.lean_ms - one.told_ms) + one.told_ms)
+        takes_mb = min(one.size_mb, folds * (one.lean_mb - one.told_mb) + one.told_mb)
         is_fast = math.isinf(self.row_ms) or takes_ms <= self.row_ms
         return is_fast and (math.isinf(self.size_mb) or takes_mb <= self.size_mb)
 

@@ -21,8 +21,9 @@ from automl.errors import RunError
 from automl.model import artifact
 from automl.options import Options
 from automl.records import Candidate, Dataset, Member, Profile, Score, Trial
-from automl.refit.measure import ROW_REPEATS, Answered, Probe, Used, clocked
+from automl.refit.measure import Answered, Probe, Used
 from automl.refit.members import Refitter, as_bags, lean, sum_ms
+from automl.refit.reading import ReadingCost, measure_reading
 from automl.runtime.clock import WRITTEN_S
 from automl.runtime.context import RunContext
 from automl.scoring import metrics
@@ -33,7 +34,6 @@ from search_spaces.spec import BASELINE
 
 MEASURED_ROWS = 1_000
 TICK_S = 0.1
-SLOW_MS = 50.0  # a measurement that takes longer is not repeated
 LEAST_USE_S = 1.5  # a model that was saved late is still tried this long
 LIVES = 3  # of the job that tries a saved model, should its worker die
 TRIES = 5  # models that are saved, measured and found too slow before the fastest is taken
@@ -81,23 +81,28 @@ def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -
     def tied(a: Candidate, b: Candidate) -> bool:
         return (a.name, b.name) in ties or (b.name, a.name) in ties
 
-    marked = mark(field, tied, baseline.score)
+    reading = measure_reading(inputs.dataset, inputs.ready)
+    marked = mark([reading.within(c, inputs.trials) for c in field], tied, baseline.score)
     rivals = [c for c in marked if c.name != BASELINE] or marked
-    asked, overhead_ms = limits(options), _encoding_ms(inputs)
-    inner = replace(asked, row_ms=max(0.0, asked.row_ms - overhead_ms))
-    everyday_ms = max(EVERYDAY.row_ms / 4, EVERYDAY.row_ms - overhead_ms)
-    everyday = replace(EVERYDAY, row_ms=everyday_ms if inputs.context.clock.is_timed else math.inf)  # else runs repeat
+    asked = limits(options)
+    inner = replace(asked, row_ms=max(0.0, asked.row_ms - reading.row_ms))
+    # where a trained network reads rows, a network that reads them itself may take as long
+    everyday_ms = max(EVERYDAY.row_ms / 4 + reading.told_ms, EVERYDAY.row_ms - reading.row_ms)
+    everyday = Limits(
+        everyday_ms if inputs.context.clock.is_timed else math.inf,  # else runs repeat
+        EVERYDAY.size_mb + reading.told_mb,
+    )
 
     def pick(slower: Mapping[str, float]) -> Pick:
-        costs = [_slowed(c, _factor(c.name, slower)) for c in rivals]
+        costs = [_slowed(c, _factor(c.name, slower), reading.of(c, inputs.trials)) for c in rivals]
         found = choose(costs, tied, inner, options.prefer, everyday) or _nearest(costs, inner, asked)
         return replace(found, candidate=next(c for c in rivals if c.name == found.candidate.name))
 
-    found, used = _settle(inputs, pick, overhead_ms)
+    found, used = _settle(inputs, pick, reading)
     size = artifact.size_mb(inputs.model)
     measured = {"row_ms": used.row_ms, "batch_ms": used.batch_ms, "size_mb": size}
     if math.isnan(used.row_ms):  # no time was left to try it: the sum of its parts
-        measured |= {"row_ms": found.candidate.row_ms + overhead_ms, "batch_ms": found.candidate.batch_ms}
+        measured |= {"row_ms": found.candidate.row_ms + reading.row_ms, "batch_ms": found.candidate.batch_ms}
     test, untested = _test(found.candidate, inputs, options)
     if untested:
         inputs.context.watcher.say(f"note: no score on the test data: {untested}")
@@ -120,8 +125,10 @@ def limits(options: Options) -> Limits:
     return Limits(options.max_latency_ms or math.inf, options.max_model_mb or math.inf)
 
 
-def _slowed(one: Candidate, factor: float) -> Candidate:
-    return replace(one, row_ms=factor * one.row_ms, lean_ms=factor * one.lean_ms)
+def _slowed(one: Candidate, factor: float, told_ms: float) -> Candidate:
+    """All of it but what a trained network takes, which was measured."""
+    row_ms, lean_ms = (factor * (ms - told_ms) + told_ms for ms in (one.row_ms, one.lean_ms))
+    return replace(one, row_ms=row_ms, lean_ms=lean_ms)
 
 
 def _factor(name: str, slower: Mapping[str, float]) -> float:
@@ -162,7 +169,7 @@ def _ties(inputs: FinishInputs, field: Sequence[Candidate]) -> set[tuple[str, st
     return ties
 
 
-def _settle(inputs: FinishInputs, pick: PickWith, overhead_ms: float) -> tuple[Pick, Used]:
+def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost) -> tuple[Pick, Used]:
     """Choose, refit what is unfinished, save and use what was saved, again until it is as fast as the limits ask."""
     facts = artifact.describe(inputs.profile, inputs.ready.schema, inputs.dataset)
     refitter = Refitter(inputs.trials, inputs.ready.shared, inputs.context)
@@ -178,7 +185,9 @@ def _settle(inputs: FinishInputs, pick: PickWith, overhead_ms: float) -> tuple[P
         if not inputs.context.interrupt.asked:
             members = refitter.refit(members)
             refitted |= {m.plan.number for m in members if m.folds == (ALL_ROWS,)}
-        row_ms = 0.0 if tries == TRIES else found.limits.row_ms / slower.get(one.name, 1.0)  # at first hoping
+        told_ms = reading.of(one, inputs.trials)
+        own_ms = max(0.0, found.limits.row_ms - told_ms) / slower.get(one.name, 1.0)  # at first hoping
+        row_ms = 0.0 if tries == TRIES else own_ms
         before, kept = kept, lean(members, inputs.trials, replace(found.limits, row_ms=row_ms))
         if kept == before:
             break
@@ -188,9 +197,9 @@ def _settle(inputs: FinishInputs, pick: PickWith, overhead_ms: float) -> tuple[P
         shutil.rmtree(inputs.model, ignore_errors=True)
         beside.rename(inputs.model)
         used = _use(inputs)
-        if not used.row_ms > found.limits.row_ms + overhead_ms:
+        if not used.row_ms > found.limits.row_ms + reading.row_ms:
             break
-        seen = (used.row_ms - overhead_ms) / max(sum_ms(kept, inputs.trials), 1e-3)
+        seen = (used.row_ms - reading.row_ms - told_ms) / max(sum_ms(kept, inputs.trials), 1e-3)
         slower[one.name] = CAUTION * max(slower.get(one.name, 1.0), seen)
     return found, used
 
@@ -228,15 +237,6 @@ def wait_for(job: Job, pool: Pool) -> Outcome:
         for outcome in pool.wait(TICK_S):
             if outcome.job_id == job.id:
                 return outcome
-
-
-def _encoding_ms(inputs: FinishInputs) -> float:
-    """Milliseconds to read one row, before any model sees it."""
-    one = inputs.dataset.frame.iloc[:1]
-    once_ms = clocked(lambda: inputs.ready.schema.encode(one))
-    if once_ms > SLOW_MS:  # thousands of columns: repeating it would cost seconds of the budget
-        return once_ms
-    return min(clocked(lambda: inputs.ready.schema.encode(one)) for _ in range(ROW_REPEATS))
 
 
 def _test(chosen: Candidate, inputs: FinishInputs, options: Options) -> tuple[Score | None, str]:

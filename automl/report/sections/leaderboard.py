@@ -41,6 +41,8 @@ class CandidateJson(TypedDict, total=False):
     size_mb: float
     lean_ms: float  # with one fold of each member kept
     lean_mb: float
+    told_ms: float  # of both times, for what a trained network says of a row
+    told_mb: float  # of both sizes, for its weights
     on_frontier: bool
     picks: list[str]
     within_ms: float | None  # of a blend: what its members' folds together may take for a row; null: anything
