@@ -32,7 +32,7 @@ from automl.runtime.folder import write_whole
 from search_spaces.spec import Family, MediaKind
 
 EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
-TEXT_SHARE = 0.5  # the same of texts: a line on what is said is level with the best that counts words, and unlike it
+TEXT_SHARE = 0.6  # the same of texts: a line on what is said is level with the best that counts words, and unlike it
 ASKED_SHARE = 0.8  # the same where the user asks for what goes on from them: the rest holds a model of numbers
 DOUBTED_SHARE = 0.1  # the same where our own numbers tell more of the answers
 LOOK_SHARE, FEWEST_ASKED = 0.05, 60  # of the seconds left for asking that of some rows, and how few are too few

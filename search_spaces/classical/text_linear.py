@@ -90,7 +90,11 @@ class TextLinear:
         """Predict rows."""
         if not len(X):
             return self.answers.nothing()
-        raw = np.asarray(self.reader.read(X) @ self.slopes + self.intercept, dtype=np.float64)
+        raw = self.intercept.astype(np.float64) + np.zeros((len(X), 1))
+        first = 0
+        for part in self.reader.parts(X):
+            raw = raw + part @ self.slopes[first : first + part.shape[1]]
+            first += part.shape[1]
         return self.answers.decode(raw if self.answers.task == "regression" else _shares(raw))
 
     def dump(self) -> dict[str, bytes]:
@@ -129,12 +133,16 @@ class _Reader:
         """(rows, width) float32, sparse."""
         from scipy.sparse import csr_array, hstack
 
+        return csr_array(hstack(self.parts(X), format="csr"))
+
+    def parts(self, X: Matrix) -> list[Any]:
+        """The same in pieces, side by side."""
         parts = [weights.transform(X.media[name]) for name, weights in self.columns]
         if self.encoder is not None:
             dense = self.encoder.encode(X)
-            share = self.beside / np.sqrt(max(1, dense.numbers.shape[1] + dense.hot.shape[1]))
-            parts += [csr_array(dense.numbers * np.float32(share)), dense.sparse_hot() * np.float32(share)]
-        return csr_array(hstack(parts, format="csr"))
+            share = np.float32(self.beside / np.sqrt(max(1, dense.numbers.shape[1] + dense.hot.shape[1])))
+            parts += [dense.numbers * share, dense.sparse_hot() * share]
+        return parts
 
     def pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Plain facts, and arrays."""

@@ -68,7 +68,10 @@ def words(text: str) -> list[str]:
 def counts(block: Media, terms: Terms) -> Any:
     """(rows, SPACE) float32, sparse: how often each term occurs in each text of a block."""
     found = _counted.of(block.store, terms, is_part=len(block) < PART * len(block.store))
-    return count(block.values().tolist(), terms) if found is None else found[block.rows]
+    if found is None:
+        return count(block.values().tolist(), terms)
+    is_all = len(block) == len(block.store) and np.array_equal(block.rows, np.arange(len(block)))
+    return found if is_all else found[block.rows]
 
 
 class _Counted:

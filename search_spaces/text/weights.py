@@ -33,18 +33,36 @@ class TermWeights:
         return len(self.rarity)
 
     def transform(self, block: Media) -> Any:
-        """(rows, width) float32, sparse; each row of length one, or nothing in it."""
-        from scipy.sparse import csr_array, hstack
+        """(rows, width) float32, sparse; each row of length one, or nothing in it.
 
-        parts = [
-            _picked(counts(block, Terms(self.unit, length)), columns)
-            for length, columns in zip(self.lengths, self.columns, strict=True)
-        ]
-        found = csr_array(hstack(parts, format="csr"))
-        found.data = (1 + np.log(found.data)) * self.rarity[found.indices]
-        norms = np.sqrt(np.asarray(found.multiply(found).sum(axis=1)).reshape(-1))
-        found.data /= np.repeat(np.maximum(norms, 1e-12), np.diff(found.indptr)).astype(np.float32)
-        return found
+        Put together from plain arrays: of one row a sparse matrix for each length would take most of the time.
+        """
+        from scipy.sparse import csr_array
+
+        rows, places, data = self._used(block)
+        data = (1 + np.log(data)) * self.rarity[places]
+        norms = np.sqrt(np.bincount(rows, data.astype(np.float64) ** 2, minlength=len(block)))
+        data /= np.maximum(norms, 1e-12).astype(np.float32)[rows]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(block)))])
+        return csr_array((data, places, starts), shape=(len(block), self.width))
+
+    def _used(self, block: Media) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row, place and number of every term that is used, row by row."""
+        rows, places, data, first = [], [], [], 0
+        for length, columns in zip(self.lengths, self.columns, strict=True):
+            found = counts(block, Terms(self.unit, length))
+            if len(columns):
+                at = np.minimum(np.searchsorted(columns, found.indices), len(columns) - 1)
+                is_used = columns[at] == found.indices
+                rows.append(np.repeat(np.arange(len(block)), np.diff(found.indptr))[is_used])
+                places.append(at[is_used] + first)
+                data.append(found.data[is_used])
+            first += len(columns)
+        if not rows:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+        row = np.concatenate(rows)
+        order = np.argsort(row, kind="stable") if len(rows) > 1 and len(block) > 1 else slice(None)
+        return row[order], np.concatenate(places)[order].astype(np.int32), np.concatenate(data)[order]
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """Its state, each array's name begun with `name`."""
@@ -76,17 +94,3 @@ def learn_weights(block: Media, unit: Unit, lengths: Sequence[int], *, least: in
         often = [rows[is_first] for rows, is_first in zip(often, picked, strict=True)]
     rarity = np.log((1 + len(block)) / (1 + np.concatenate(often))) + 1 if often else np.zeros(0)
     return TermWeights(unit, tuple(lengths), tuple(own.astype(np.int32) for own in columns), rarity.astype(np.float32))
-
-
-def _picked(found: Any, columns: np.ndarray) -> Any:
-    """Some columns of a sparse matrix, by their rising numbers."""
-    from scipy.sparse import csr_array
-
-    if not len(columns):
-        return csr_array((found.shape[0], 0), dtype=np.float32)
-    places = np.minimum(np.searchsorted(columns, found.indices), len(columns) - 1)
-    is_used = columns[places] == found.indices
-    starts = np.concatenate([[0], np.cumsum(is_used)])[found.indptr]
-    return csr_array(
-        (found.data[is_used], places[is_used].astype(np.int32), starts), shape=(found.shape[0], len(columns))
-    )
