@@ -260,9 +260,18 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_folder(tmp_path / "no")
     with pytest.raises(InputError, match="is a file, not a folder"):
-        read_folder(files(tmp_path, "x/a.txt") / "x" / "a.txt")
-    with pytest.raises(InputError, match=r"1 other file left out: \.txt"):
+        read_folder(files(tmp_path, "x/a.pdf") / "x" / "a.pdf")
+    with pytest.raises(InputError, match=r"1 other file left out: \.pdf"):
         read_folder(tmp_path)
+
+
+def test_texts_are_read_where_there_are_neither_pictures_nor_sounds(tmp_path: Path) -> None:
+    """Beside pictures they are notes on these."""
+    found = read_folder(files(tmp_path, "good/a.txt", "bad/b.txt", "bad/c.md"))
+    assert (found.kind, found.labels) == ("text", ("bad", "bad", "good"))
+    found = read_folder(files(tmp_path, "good/a.jpg", "bad/b.jpg"))
+    assert (found.kind, len(found.files)) == ("image", 2)
+    assert any("3 other files left out: .txt, .md" in note for note in found.notes)
 
 
 def test_formats_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _all_broken(folder: Path) -> Any:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (_no_file, "no images or sounds"),
+        (_no_file, "no images, sounds or texts"),
         (_flat, "has no classes"),
         (_one_class, "same value in every row"),
         (_three, "at least 10 are needed"),
