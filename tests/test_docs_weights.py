@@ -40,6 +40,7 @@ def test_the_table_of_packages_is_that_of_the_code(known_packages: list[packages
 def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     """Shares, sizes and rows."""
     assert (transfer.EMBED_SHARE, transfer.DOUBTED_SHARE, transfer.LOOK_SHARE) == (0.35, 0.1, 0.05)
+    assert transfer.TEXT_SHARE == 0.6
     assert (evidence.ASKED_ROWS, evidence.EASY) == (500, 0.25)
     assert lite.SIDES == (64, 96, 128, 160, 192, 224)
     assert (transfer.SMALL_PX, transfer.MOST_OF_SMALL_PX) == (48, 192)
