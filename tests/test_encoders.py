@@ -370,3 +370,16 @@ def test_what_a_row_costs_is_measured_once_the_network_is_warm(rows: int, monkey
     found = embed(media, Checkpoint("own", "", "image", 3, 0, {}, ""), limit_s=2.0)
     assert found.row_s == pytest.approx(0.01)
     assert found.numbers is not None
+
+
+def test_a_row_alone_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server asks of one row at a time, and what setting up takes is nobody's price there."""
+    calls: list[int] = []
+
+    def network(pixels: torch.Tensor) -> torch.Tensor:
+        calls.append(len(pixels))
+        return torch.zeros(len(pixels), 3)
+
+    monkeypatch.setattr(embedding, "_network", lambda *_: network)
+    embed(Media("image", np.zeros((1, 4, 4, 3), np.uint8), np.arange(1)), Checkpoint("own", "", "image", 3, 0, {}, ""))
+    assert calls == [1]

@@ -104,7 +104,7 @@ def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | N
     try:
         with torch.inference_mode():
             torch.set_num_threads(threads.most)
-            if len(media):
+            if len(media) > WARMING:  # fewer have no price to be told, and a row alone is not to be read twice
                 ask(slice(0, WARMING))
             started = time.monotonic()
             for number, rows in enumerate(_batches(len(media), encoder.media, is_far=is_far)):
