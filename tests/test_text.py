@@ -364,3 +364,26 @@ def test_a_document_of_a_hundred_megabytes_is_read_at_its_beginning(tmp_path: Pa
     data.loc[0, "said"] = data.loc[0, "said"] + " and so on" * 10_000_000
     result = automl.fit(data[["said", "mood"]], target="mood", run_dir=tmp_path / "run", **QUICK)
     assert result.predict(data[["said"]].head(2)).notna().all()
+
+
+def test_a_column_of_numbers_or_dates_is_served_as_it_was_before_texts_had_a_door() -> None:
+    """A lone Series keeps its type: only what has to be decoded is taken cell by cell."""
+    from automl.data.reading import load_features
+    from automl.modalities.schema import Schema
+
+    dates = pd.Series(pd.date_range("2024-01-01", periods=3), name="day", index=[4, 5, 6])
+    found = load_features(dates, Schema((), names=("day",)))
+    assert found["day"].dtype == dates.dtype
+
+
+@pytest.mark.parametrize(("others", "share"), [(0, 0.6), (1, 0.35)])
+def test_reading_texts_may_take_more_where_there_is_nothing_else(others: int, share: float) -> None:
+    """Beside other columns the search needs its seconds."""
+    from automl.decision import transfer
+    from automl.options import Options
+    from automl.records import Dataset
+
+    made = MODALITY.read(Reading("said", opinions(30)["said"].tolist(), np.arange(30) % 2)).decoded
+    frame = pd.DataFrame({"said": range(30), **{f"x{at}": range(30) for at in range(others)}})
+    dataset = Dataset(name="made", frame=frame, target=None, decoded={"said": made})
+    assert transfer._Asked(dataset, Options(target="y"), 100.0, None).share("text") == share

@@ -101,7 +101,7 @@ def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFra
     import pandas as pd
 
     is_frame = isinstance(data, pd.DataFrame)
-    if schema is not None and len(schema.names) == 1 and _are_cells(data):
+    if schema is not None and list(schema.claims) == list(schema.names) and len(schema.names) == 1 and _are_cells(data):
         cells = np.empty(len(data), dtype=object)
         cells[:] = list(data)
         index = data.index if isinstance(data, pd.Series) else None

@@ -32,7 +32,7 @@ from automl.runtime.folder import write_whole
 from search_spaces.spec import Family, MediaKind
 
 EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
-TEXT_SHARE = 0.6  # the same of texts: a line on what is said is level with the best that counts words, and unlike it
+TEXT_SHARE = 0.6  # the same where there is nothing but texts: a line on these numbers is level with counted words
 ASKED_SHARE = 0.8  # the same where the user asks for what goes on from them: the rest holds a model of numbers
 DOUBTED_SHARE = 0.1  # the same where our own numbers tell more of the answers
 LOOK_SHARE, FEWEST_ASKED = 0.05, 60  # of the seconds left for asking that of some rows, and how few are too few
@@ -154,7 +154,8 @@ class _Asked:
 
     def share(self, media: MediaKind) -> float:
         """Of the seconds left that reading may take."""
-        usual = EMBED_SHARE if media in RIVALLED else TEXT_SHARE
+        is_alone = media not in RIVALLED and len(self.columns(media)) == self.dataset.frame.shape[1]
+        usual = TEXT_SHARE if is_alone else EMBED_SHARE
         return ASKED_SHARE if self.is_asked_for else usual
 
     def columns(self, media: MediaKind) -> list[str]:

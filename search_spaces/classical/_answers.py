@@ -71,6 +71,15 @@ class Answers:
         return np.empty(0) if self.task == "regression" else np.empty((0, self.classes))
 
 
+def shares_of(raw: np.ndarray) -> np.ndarray:
+    """Softmax; a single column is measured against zero for the class before it."""
+    if raw.shape[1] == 1:
+        raw = np.concatenate([np.zeros_like(raw), raw], axis=1)
+    odds = np.exp(raw - raw.max(axis=1, keepdims=True))
+    shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+    return shares
+
+
 def unit_weight(rows: Rows) -> np.ndarray | None:
     """Weights with mean one for each row that was there, so that limits on a leaf's weight keep their meaning."""
     if rows.weight is None:

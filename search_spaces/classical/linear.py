@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.classical._answers import Answers, unit_weight
+from search_spaces.classical._answers import Answers, shares_of, unit_weight
 from search_spaces.classical._dense import Dense, DenseEncoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import Choice, Family, Float, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
@@ -69,21 +69,12 @@ class Linear:
         dense = self.encoder.encode(X)
         numbers = dense.numbers.shape[1]
         raw = dense.numbers @ self.slopes[:numbers] + self.slopes[numbers:][dense.hot].sum(axis=1) + self.intercept
-        return self.answers.decode(raw if self.answers.task == "regression" else _shares(raw.astype(np.float64)))
+        return self.answers.decode(raw if self.answers.task == "regression" else shares_of(raw.astype(np.float64)))
 
     def dump(self) -> dict[str, bytes]:
         """Arrays."""
         state = {**self.encoder.arrays(), "slopes": self.slopes, "intercept": self.intercept}
         return {"answers.json": self.answers.pack(), "linear.npz": pack_arrays(state)}
-
-
-def _shares(raw: np.ndarray) -> np.ndarray:
-    """Softmax; a single column is measured against zero for the class before it."""
-    if raw.shape[1] == 1:
-        raw = np.concatenate([np.zeros_like(raw), raw], axis=1)
-    odds = np.exp(raw - raw.max(axis=1, keepdims=True))
-    shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _least_absolute(encoder: DenseEncoder, rows: Rows, penalty: float, run: Run) -> tuple[np.ndarray, bool]:
@@ -170,7 +161,7 @@ class _Loss:
         small = weights.astype(np.float32)
         split = numbers.shape[1]
         raw = numbers @ small[:split] + self.hot @ small[split:-1] + small[-1]
-        shares = _shares(raw.astype(np.float64))
+        shares = shares_of(raw.astype(np.float64))
         every = np.arange(count)
         loss = -np.average(np.log(shares[every, self.y] + 1e-12), weights=self.weight)
         shares[every, self.y] -= 1

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from search_spaces.classical._answers import Answers, unit_weight
+from search_spaces.classical._answers import Answers, shares_of, unit_weight
 from search_spaces.classical._dense import DenseEncoder
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
 from search_spaces.spec import (
@@ -95,7 +95,7 @@ class TextLinear:
         for part in self.reader.parts(X):
             raw = raw + part @ self.slopes[first : first + part.shape[1]]
             first += part.shape[1]
-        return self.answers.decode(raw if self.answers.task == "regression" else _shares(raw))
+        return self.answers.decode(raw if self.answers.task == "regression" else shares_of(raw))
 
     def dump(self) -> dict[str, bytes]:
         """Arrays."""
@@ -270,20 +270,11 @@ class _Problem:
                 size = np.sqrt(off**2 + 1e-4)  # smooth where it turns
                 return float(share @ size), (share * off / size)[:, None]
             return float(0.5 * share @ off**2), (share * off)[:, None]
-        shares = _shares(raw)
+        shares = shares_of(raw)
         every = np.arange(count)
         value = -float(share @ np.log(shares[every, self.y] + FLAT))
         shares[every, self.y] -= 1
         return value, shares[:, -raw.shape[1] :] * share[:, None]
-
-
-def _shares(raw: np.ndarray) -> np.ndarray:
-    """Softmax; a single column is measured against zero for the class before it."""
-    if raw.shape[1] == 1:
-        raw = np.concatenate([np.zeros_like(raw), raw], axis=1)
-    odds = np.exp(raw - raw.max(axis=1, keepdims=True))
-    shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
-    return shares
 
 
 FAMILY = Family(
