@@ -8,14 +8,15 @@ from common import Fitted, Task, compete
 import automl
 
 
-def fit(task: Task) -> Fitted:
-    """automl.fit with the budget, the task and the metric; all other options are the defaults."""
+def fit(task: Task, route: str = "auto") -> Fitted:
+    """automl.fit with the budget, the task, the metric and maybe a forced route; all other options are the defaults."""
     result = automl.fit(
         task.train,
         target=task.target,
         budget=task.seconds,
         metric=task.metric,
         task=task.kind,
+        route=route,
         seed=task.seed,
         run_dir=task.folder.parent / "run",  # outside the work folder, so that the harness keeps it for looking into
         verbose=0,
