@@ -28,7 +28,7 @@ from cluster.afield import facts, live, live_unheard, load, tail
 from cluster.interrupts import interrupts_held
 from cluster.ledger import Ledger
 from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
-from cluster.reach import knock
+from cluster.reach import join, knock
 from cluster.rows import node_of
 from cluster.task import Begun, Task, pack, unpack
 
@@ -367,7 +367,7 @@ def _connect(address: str | None, cpus: int | None) -> None:
     try:
         if address:
             knock(address)
-            ray.init(address=address, **quiet)
+            join(lambda: ray.init(address=address, **quiet), times=4 if address.startswith("ray://") else 1)
         else:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody that it runs
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
