@@ -23,7 +23,8 @@ from automl.modalities import mixture
 from automl.modalities.encoders import kept
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.options import Options
-from automl.records import Audit, Dataset, Decision, Profile
+from automl.records import Audit, Dataset, Profile
+from automl.records.choice import Decision
 from automl.refit import ablate, finish
 from automl.report import write
 from automl.report.gather import examples, importance, mistakes, parts, story

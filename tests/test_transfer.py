@@ -21,7 +21,8 @@ from automl.errors import InputError, OptionError
 from automl.modalities.encoders import lite, packages
 from automl.modalities.mixture import read
 from automl.options import Options
-from automl.records import Column, Decision, Kind, Profile
+from automl.records import Column, Kind, Profile
+from automl.records.choice import Decision
 
 pytestmark = pytest.mark.usefixtures("lasting_workers")
 

@@ -16,7 +16,8 @@ from automl.messages import near
 from automl.modalities import mixture
 from automl.modalities.mixture import Prior
 from automl.options import AUTO, Options
-from automl.records import Decision, Profile, Rule, Skip
+from automl.records import Profile
+from automl.records.choice import Decision, Rule, Skip
 from search_spaces.spec import BASELINE, TABLE, Family
 
 WITH_WEIGHTS = (

@@ -39,7 +39,8 @@ from automl.modalities.table.recipes import PLAIN
 from automl.modalities.table.repeats import Repeats, Way, judge
 from automl.modalities.text.claims import claim_alone
 from automl.options import Options
-from automl.records import Codec, Column, Dataset, Decoded, Finding, Profile, Rule
+from automl.records import Codec, Column, Dataset, Decoded, Finding, Profile
+from automl.records.choice import Rule
 from search_spaces.spec import Media
 from search_spaces.text.terms import MOST_CHARACTERS
 

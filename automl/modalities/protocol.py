@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from automl.records import Codec, Column, Decoded, Drawn, Profile, Rule
+from automl.records import Codec, Column, Decoded, Drawn, Profile
+from automl.records.choice import Rule
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:

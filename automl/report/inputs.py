@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from automl.ensemble.candidates import HeldOutComparison
     from automl.options import Options
-    from automl.records import Audit, Dataset, Decision, Profile, Trial
+    from automl.records import Audit, Dataset, Profile, Trial
+    from automl.records.choice import Decision
     from automl.refit.finish import Selection
     from automl.runtime.clock import Clock
     from automl.runtime.folder import RunFolder

@@ -13,7 +13,8 @@ from typing import Any
 
 from automl.errors import InputError, OptionError
 from automl.options import IN_MEMORY, Budget, Options
-from automl.records import Decision, FoldPlan, Rule, Skip
+from automl.records import FoldPlan
+from automl.records.choice import Decision, Gain, Rule, Skip
 from automl.runtime import invoice, journal
 from automl.runtime.clock import Clock
 from automl.runtime.folder import RunFolder
@@ -114,7 +115,7 @@ def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tupl
     told = folder.read_json("decision.json")
     decision = Decision(
         told["shares"], tuple(told["families"]), tuple(Rule(**rule) for rule in told["rules"]),
-        tuple(Skip(**skip) for skip in told["skipped"]),
+        tuple(Skip(**skip) for skip in told["skipped"]), Gain(**told["gain"]) if told.get("gain") else None,
     )  # fmt: skip
     budget = options.budget if extra is None else grown(options.budget, past, bill, extra)
     earlier = Earlier(

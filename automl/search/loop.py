@@ -21,7 +21,8 @@ from automl.ensemble import frontier
 from automl.ensemble.blend import blend, mix
 from automl.ensemble.calibrate import tuned_error
 from automl.modalities.mixture import useful
-from automl.records import Decision, Plan, Spent, Trial, TrialStatus
+from automl.records import Plan, Spent, Trial, TrialStatus
+from automl.records.choice import Decision
 from automl.runtime.context import RunContext
 from automl.runtime.journal import Past
 from automl.runtime.progress import Pulse

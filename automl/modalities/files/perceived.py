@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from automl.modalities.protocol import Prior
-from automl.records import Column, Decoded, Profile, Rule
+from automl.records import Column, Decoded, Profile
+from automl.records.choice import Rule
 
 # In the hundreds of numbers that describe them, a kernel or a line separates classes.
 FIRST_LOOKS = (

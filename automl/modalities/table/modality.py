@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from automl.modalities.protocol import Prior
-from automl.records import PLAIN_KINDS, Profile, Rule
+from automl.records import PLAIN_KINDS, Profile
+from automl.records.choice import Rule
 
 # Strong and cheap first, then what adds most to an ensemble of those before it.
 FIRST_LOOKS = ("lightgbm", "linear", "xgboost", "catboost", "mlp", "tabm", "extra_trees", "forest", "neighbors")

@@ -10,7 +10,8 @@ import numpy as np
 
 from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Reading, Taken
 from automl.modalities.text import claims
-from automl.records import Column, Decoded, Profile, Rule
+from automl.records import Column, Decoded, Profile
+from automl.records.choice import Rule
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:

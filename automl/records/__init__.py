@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from search_spaces.spec import Media, MediaKind, Route, Task
+from search_spaces.spec import Media, MediaKind, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,34 +207,7 @@ class Audit:
         return [finding for finding in self.findings if finding.code == code]
 
 
-# --- route -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule of the prior that fired, with the values that made it fire."""
-
-    name: str
-    because: str
-    effect: str
-
-
-@dataclass(frozen=True)
-class Skip:
-    """A family that does not take part, and why."""
-
-    family: str
-    because: str
-
-
-@dataclass(frozen=True)
-class Decision:
-    """How the budget is split between the routes before anything is tried."""
-
-    shares: Mapping[Route, float]  # of the search seconds, summing to one
-    families: tuple[str, ...]  # in the order of their first look
-    rules: tuple[Rule, ...] = ()
-    skipped: tuple[Skip, ...] = ()
+# --- folds ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
