@@ -13,8 +13,9 @@ from dataclasses import replace
 from statistics import median
 
 from automl.modalities.mixture import PLAIN
-from automl.search.steps import Attempt, Continue, Load, Start
-from search_spaces.spec import Family, Float
+from automl.search.rivals import Rivals
+from automl.search.steps import Attempt, Continue, Course, Load, Start
+from search_spaces.spec import Family, Float, Route
 
 # Set while the ten tables were run at 30 and 60 s, none varied alone (benchmarks/LOG.md, 2026-11-21: "the first version
 # that does it all" for bags and doubts, "recipes of features" for probes, hints and the order of looks).
@@ -50,6 +51,7 @@ class Allocator:
         self._load = load
         self._attempts = attempts
         self._weigh = weigh
+        self._rivals = Rivals(families, load, attempts)
         self.is_done_looking = False  # only folds of known trials from here on
 
     def next(self, left_s: float) -> Start | Continue | None:
@@ -57,6 +59,7 @@ class Allocator:
         return (
             self._quick(left_s)
             or self._probe(left_s)
+            or self._rivals.next(left_s, {family.name: self._fold_s(family) for family in self._families})
             or self._first_look(left_s)
             or self._doubt(left_s)
             or self._pay(left_s, self._load.goal, only_when_due=not self._load.is_careful)
@@ -134,16 +137,19 @@ class Allocator:
         if self._load.goal == 1 and self._mine():
             in_turn = sorted(in_turn, key=lambda f: max(self._fold_s(f), ALONE_SHARE * left_s))
         for family in in_turn:
-            if any(not a.plan.is_quick for a in self._of(family)):
+            if any(not a.plan.is_quick for a in self._of(family)) or self._has_had_its_share(family):
                 continue
             share = self._share(family)
             needed_s = self._fold_s(family) * share / self._hurry(family, left_s)
             fair_s = self._fair_s(left_s)
             if needed_s > fair_s and self._load.goal == 1 and family is not self._families[0]:
                 share, needed_s = share * fair_s / needed_s, fair_s
+            course = None
+            if needed_s > fair_s and self._rivals.is_open and family.route == "neural":
+                course, needed_s = Course(fair_s, threads=1), fair_s  # it comes to rest in less time, a little worse
             is_fair = needed_s <= fair_s and share >= LEAST_SHARE and self._wall_s(family, needed_s) * 1.2 < left_s
             if is_fair or family is self._families[0]:
-                return self._config(family, "first look at the family", left_s, share)
+                return replace(self._config(family, "first look at the family", left_s, share), course=course)
         return None
 
     def _doubt(self, left_s: float) -> Continue | None:
@@ -156,8 +162,21 @@ class Allocator:
             owed = [a for a in near if a.missing(folds)]
             if owed and self._debt_s(owed, folds) * 1.1 < DOUBT_SHARE * left_s:
                 first = min(owed, key=lambda a: (len(a.folds) + len(a.running), a.fold_s))
-                return Continue(first.plan.number, first.missing(folds)[0])
+                return self._further(first, folds)
         return None
+
+    @staticmethod
+    def _further(attempt: Attempt, folds: int) -> Continue:
+        """The next fold of a trial, in as much time as those before it where that was granted."""
+        is_granted = attempt.course is not None and not attempt.course.is_cap
+        return Continue(attempt.plan.number, attempt.missing(folds)[0], attempt.course if is_granted else None)
+
+    def _has_had_its_share(self, family: Family) -> bool:
+        """Whether its route used more of the search than the evidence gives it, where two compete."""
+        is_first = family is self._families[0] and all(a.plan.is_quick for a in self._of(family))
+        return (
+            self._rivals.is_open and not is_first and self._rivals.spent(family.route) > self._route_share(family.route)
+        )
 
     def _fair_s(self, left_s: float) -> float:
         """Seconds of a thread that a first look may take; where one says little, the whole bag must be affordable."""
@@ -191,7 +210,7 @@ class Allocator:
             # beyond the goal every single fold helps; up to it only a whole bag does
             folds = len(attempt.missing(goal)) if goal == self._load.goal else 1
             if attempt.fold_s * 1.1 * math.ceil((folds + len(attempt.running)) / self._load.slots) < left_s:
-                return Continue(attempt.plan.number, attempt.missing(goal)[0])
+                return self._further(attempt, goal)
         return None
 
     def _worth(self) -> dict[int, float]:
@@ -218,7 +237,10 @@ class Allocator:
         needed = {f.name: self._fold_s(f) / self._hurry(f, left_s) for f in able}
         able = [f for f in able if self._wall_s(f, needed[f.name]) * 1.1 * rounds < left_s]
         able = [f for f in able if not self._is_hopeless(f)]
-        able = [f for f in able if f.route != "neural" or self._neural_spent() <= self._neural_share()]
+        if self._rivals.is_open:
+            able = [f for f in able if not self._has_had_its_share(f)] or able
+        elif self._rivals.spent("neural") > self._route_share("neural"):
+            able = [f for f in able if f.route != "neural"]
         return self._config(self._wanted(able, self._fold_s), "", left_s) if able else None
 
     def _wanted(self, families: list[Family], cost: Callable[[Family], float]) -> Family:
@@ -316,17 +338,13 @@ class Allocator:
         is_far = best > 0 and min((a.error for a in mine), default=math.inf) > HOPELESS * best
         return not family.space or is_far or (len(mine) >= 2 and all(a.trouble for a in mine))
 
-    def _neural_share(self) -> float:
-        """The share the decision gave, or what the blend makes of neural trials if that is more."""
-        neural = {a.plan.number for a in self._mine() if self._route(a) == "neural"}
-        return max(self._load.neural_share, sum(w for number, w in self._weigh().items() if number in neural))
+    def _route_share(self, route: Route) -> float:
+        """The share that the evidence gives a route, or what the blend makes of its trials if that is more."""
+        mine = {a.plan.number for a in self._mine() if self._route(a) == route}
+        return max(self._rivals.share(route), sum(w for number, w in self._weigh().items() if number in mine))
 
     def _spent_s(self) -> float:
         return sum(a.spent.cpu_s for a in self._mine())
-
-    def _neural_spent(self) -> float:
-        neural_s = sum(a.spent.cpu_s for a in self._mine() if self._route(a) == "neural")
-        return neural_s / max(self._spent_s(), 1e-9)
 
     def _route(self, attempt: Attempt) -> str:
         return next(f.route for f in self._families if f.name == attempt.plan.family)

@@ -118,7 +118,7 @@ class NetworkScheduler:
     def _numbers_first(self, left_s: float) -> Start | Continue | None:
         """What comes before the networks: a look at each family, and all folds of the good ones where files are few."""
         if (family := self._unseen_cheap(left_s)) is not None:
-            limit = Course(max(SHORTEST_S, NUMBERS_SHARE * self.all_s), threads=1)
+            limit = Course(max(SHORTEST_S, NUMBERS_SHARE * self.all_s), threads=1, is_cap=True)
             return self._start(family, family.configs()[0], "default: first look at the family", limit)
         return self._unpaid_cheap(left_s) if self._is_bagged else None
 

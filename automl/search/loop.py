@@ -120,6 +120,8 @@ class Search:
             is_rough=self.ready.is_rough,
             distinct=share_of_distinct(self.shared.same_rows),
             deal=self.shared.folds.each,
+            gain=None if self.ready.prior.is_coursed else self.decision.gain,
+            held=len(self.shared.folds.held(0)),
         )
 
     def _epoch_s(self, family: Family, params: Params, threads: int) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from automl.modalities.mixture import PLAIN
 from automl.records import Fold, Plan, Spent
+from automl.records.choice import Gain
 from search_spaces.spec import TABLE, Family, Size
 
 CUT = 1.5  # times longer that a fold would have taken, had its time not been over
@@ -16,12 +17,13 @@ CUT = 1.5  # times longer that a fold would have taken, had its time not been ov
 
 @dataclass(frozen=True)
 class Course:
-    """What a network on images or sounds is granted before it starts: its learning rate must come to rest in time."""
+    """What a network is granted before it starts: its learning rate must come to rest in time."""
 
     soft_s: float
     threads: int
     gpus: float = 0.0
     is_long: bool = False  # meant for the model, not only to choose by
+    is_cap: bool = False  # a limit that is not meant to be reached: what it cuts would have taken longer
 
 
 @dataclass
@@ -49,7 +51,8 @@ class Attempt:
     @property
     def fold_s(self) -> float:
         """Seconds of one thread for a fold, by the median so far; one that was cut would have taken longer."""
-        times = [fold.fit_s * self.threads * (CUT if fold.is_cut else 1.0) for fold in self.folds.values()]
+        longer = CUT if self.course is None or self.course.is_cap else 1.0
+        times = [fold.fit_s * self.threads * (longer if fold.is_cut else 1.0) for fold in self.folds.values()]
         return median(times) if times else 0.0
 
     @property
@@ -102,6 +105,8 @@ class Load:
     is_rough: bool = False  # the one fold that all get holds out so few rows that leaders are due more
     distinct: float = 1.0  # share of the rows that is left where those that repeat others are counted once
     deal: int = 0  # folds in which each row is held out once; 0: all
+    gain: Gain | None = None  # what is thought of networks on a table; None where one route alone takes part
+    held: int = 0  # rows that a fold holds out
 
     def recipes_of(self, family: Family) -> list[str]:
         """Those of a family that make something of these columns; what networks see needs no features."""

@@ -1,0 +1,156 @@
+"""What looks at both routes showed, and what is thought of the routes after them: pure functions on records.
+
+A probe is a cheap look: the leading family of each route on a part of the training rows. Looks at all rows follow. At
+each share of the rows the best of both routes are paired on the folds that both did, so that what is hard about a fold
+is hard for both; looks at few rows count for less, since the routes gain differently from more of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Protocol
+
+import search_spaces
+from automl.records import Fold, Plan
+from automl.records.choice import Gain
+from search_spaces.spec import BASELINE, Route
+
+AUDIT = 0.05  # of the search stays with the route that is losing
+# What two trials that are equally good differ by on one fold, as a share of the error, times the root of the rows held
+# out; and what is never known better: of another seed, and of configurations that nobody tried.
+ROW_NOISE, LEAST_NOISE = 1.0, 0.04
+TREND = 0.25  # by which the gain may turn for every e-fold of the rows
+CUT_NOISE = 0.1  # of a network that was granted less than it asked for
+EXACT = 1e-3  # of the error without a model: smaller ones count as that
+
+
+class Tried(Protocol):
+    """A trial, whether it still lives or not."""
+
+    @property
+    def plan(self) -> Plan:
+        """Its configuration."""
+
+    @property
+    def folds(self) -> Mapping[int, Fold]:
+        """What it did so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """The best of a route on a share of the training rows."""
+
+    route: Route
+    trial: int
+    family: str
+    share: float
+    errors: Mapping[int, float]  # by fold
+    is_cut: bool = False
+
+
+def share_of(trial: Tried) -> float:
+    """Of the training rows that a trial learns from."""
+    return float(trial.plan.features.get("share", 1.0))
+
+
+def route_of(trial: Tried) -> Route:
+    """Of the family of a trial."""
+    return search_spaces.get(trial.plan.family).route
+
+
+def looks(trials: Iterable[Tried]) -> list[Look]:
+    """Of each route at each share the trial with most folds, and of these the one with the least error."""
+    best: dict[tuple[float, Route], Tried] = {}
+    for trial in trials:
+        if trial.plan.family != BASELINE and trial.folds:
+            key = share_of(trial), route_of(trial)
+            if key not in best or _claim(trial) < _claim(best[key]):
+                best[key] = trial
+    return [
+        Look(
+            route=route, trial=trial.plan.number, family=trial.plan.family, share=share,
+            errors={k: fold.error for k, fold in sorted(trial.folds.items())},
+            is_cut=any(fold.is_cut for fold in trial.folds.values()),
+        )
+        for (share, route), trial in sorted(best.items(), key=lambda one: one[0])
+    ]  # fmt: skip
+
+
+def _claim(trial: Tried) -> tuple[float, float]:
+    """What a trial is compared by: up to three folds, beyond which more of them are no reason, then the error."""
+    return -min(3, len(trial.folds)), fmean(fold.error for fold in trial.folds.values())
+
+
+def paired(trials: Iterable[Tried]) -> dict[float, tuple[Look, Look]]:
+    """The classical and the neural look at each share of the rows at which both did the same folds, on these."""
+    every: dict[float, dict[Route, list[Tried]]] = {}
+    for trial in trials:
+        if trial.plan.family != BASELINE and trial.folds:
+            every.setdefault(share_of(trial), {}).setdefault(route_of(trial), []).append(trial)
+    pairs = {}
+    for share, routes in sorted(every.items()):
+        if len(routes) < 2:
+            continue
+        able = [t for t in routes["neural"] if _common(t, routes["classical"])]
+        if not able:
+            continue
+        network = min(able, key=_claim)
+        folds = max((set(t.folds) & set(network.folds) for t in routes["classical"]), key=len)
+        rivals = [t for t in routes["classical"] if folds <= set(t.folds)]
+        other = min(rivals, key=lambda t: fmean(t.folds[k].error for k in folds))
+        pairs[share] = (_on(other, folds), _on(network, folds))
+    return pairs
+
+
+def _common(trial: Tried, others: Iterable[Tried]) -> bool:
+    return any(set(trial.folds) & set(other.folds) for other in others)
+
+
+def _on(trial: Tried, folds: Iterable[int]) -> Look:
+    """A trial on some of its folds."""
+    kept = {k: trial.folds[k] for k in sorted(folds)}
+    return Look(
+        route=route_of(trial),
+        trial=trial.plan.number,
+        family=trial.plan.family,
+        share=share_of(trial),
+        errors={k: fold.error for k, fold in kept.items()},
+        is_cut=any(fold.is_cut for fold in kept.values()),
+    )
+
+
+def belief(prior: Gain, trials: Iterable[Tried], held: int, worst: float) -> Gain:
+    """The gain as it is seen after looks at both routes.
+
+    `held`: rows that a fold holds out; `worst`: the error without a model.
+    """
+    seen = prior
+    for share, (other, network) in paired(trials).items():
+        if share < 1 and network.is_cut:
+            continue  # it shows what it had no time for
+        mean, sd = gain_of(other, network, held, worst)
+        sd = math.hypot(sd, TREND * math.log(1 / share))
+        folds = f"{len(network.errors)} fold{'s' if len(network.errors) > 1 else ''}"
+        part = "" if share == 1 else f" of {share:.0%} of the rows"
+        told = f"{network.family} had {math.exp(mean):.3g} times the error of {other.family} on {folds}{part}"
+        seen = seen.met(mean, sd, told)
+    return seen
+
+
+def gain_of(other: Look, network: Look, held: int, worst: float) -> tuple[float, float]:
+    """The logarithm of how many times the other's error the network's is, on the same folds, and its error."""
+    least = EXACT * worst if 0 < worst < math.inf else EXACT
+    ratios = [math.log(max(network.errors[k], least) / max(other.errors[k], least)) for k in network.errors]
+    noise = ROW_NOISE / math.sqrt(max(1, held))
+    if len(ratios) > 1:
+        noise = max(noise, stdev(ratios))
+    sd = math.hypot(noise / math.sqrt(len(ratios)), LEAST_NOISE)
+    return fmean(ratios), math.hypot(sd, CUT_NOISE) if network.is_cut else sd
+
+
+def neural_share(gain: Gain) -> float:
+    """Of the search for networks: as sure as it is that they win; who is losing keeps the audit's share."""
+    return min(1 - AUDIT, max(AUDIT, gain.win))
