@@ -24,6 +24,7 @@ UNSURE = (0.02, 0.98)  # chances of networks between which probes are worth thei
 FOLDS = 3  # that both routes do, so that they can be compared
 FIRST_PART = 0.6  # of the seconds that networks are thought to deserve, for the first one's folds
 LEAST_S = 0.4  # of a probe: the first fit of a process takes as long to begin
+SHORTEST_S = 1.5  # of a network's course, as far as it can be afforded: what learns sooner ends sooner
 LEAST_COURSE = 0.5  # of the seconds that a network would take by itself: a shorter course shows less than it could
 SINGLE_SHARE = 0.15  # of all seconds, that one fold may take where the audit's share does not hold any
 
@@ -147,7 +148,8 @@ class Rivals:
         granted = attempt.course is not None and not attempt.course.is_cap
         fold_s = attempt.course.soft_s if granted and attempt.course is not None else attempt.fold_s
         room_s = max(self._audit_s(whole_s, self._route[attempt.plan.family]), SINGLE_SHARE * whole_s)
-        is_dear = attempt.spent.cpu_s + fold_s * (1 + len(attempt.running)) > room_s
+        used_s = sum(fold.fit_s for fold in attempt.folds.values()) * attempt.threads  # imports are nobody's fault
+        is_dear = used_s + fold_s * (1 + len(attempt.running)) > room_s
         return not (attempt.trouble or not self._missing(attempt) or is_dear or fold_s * 1.1 > left_s)
 
     def _course(self, whole_s: float, needed_s: float) -> Course | None:
@@ -155,7 +157,7 @@ class Rivals:
         for folds in range(min(FOLDS, self._load.goal), 0, -1):
             granted_s = self._audit_s(whole_s, "neural") / folds
             if granted_s >= LEAST_COURSE * needed_s:
-                return Course(min(2 * needed_s, granted_s), threads=1)
+                return Course(min(max(SHORTEST_S, 2 * needed_s), granted_s), threads=1)
         granted_s = SINGLE_SHARE * whole_s
         return Course(granted_s, threads=1) if granted_s >= LEAST_COURSE * needed_s else None
 
