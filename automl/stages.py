@@ -23,12 +23,15 @@ from automl.modalities import mixture
 from automl.modalities.encoders import kept
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.options import Options
+from automl.plain import as_json
 from automl.records import Audit, Dataset, Profile
 from automl.records.choice import Decision
 from automl.refit import ablate, finish
+from automl.refit.judge import JudgeInputs, judge
 from automl.report import write
 from automl.report.gather import examples, importance, mistakes, parts, story
 from automl.report.inputs import ReportInputs
+from automl.report.sections.decision import verdict_json
 from automl.report.sections.mistakes import SamplesJson
 from automl.result import Result
 from automl.runtime import invoice
@@ -79,6 +82,7 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
             write(story.report(facts), folder.path)
             journal.write(CLOSED, {})
     result = Result(folder.path)
+    listener.say(f"verdict: {result.decision['outcome']}")
     listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
     if folder.place != str(folder.path):
         listener.say(f"the run is at {folder.place}")
@@ -104,6 +108,8 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
     field = candidates(inputs.comparison, finish.limits(options), until=until)
     _enter(clock, context.watcher, "refit", journal)
     end = finish.finish(inputs, field, options)
+    verdict = judge(JudgeInputs(finish=inputs, end=end, decision=task.decision, options=options, audit=task.audit))
+    context.folder.write_json("decision.json", {**as_json(task.decision), "verdict": verdict_json(verdict)})
     shown = _show(inputs, end)
     _enter(clock, context.watcher, "importance", journal)
     added = parts.gather(inputs)
@@ -115,7 +121,7 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
         options=options, dataset=task.dataset, profile=task.profile, audit=task.audit, decision=task.decision,
         trials=inputs.trials, comparison=inputs.comparison, end=end, started=moment,
         interrupted=context.interrupt.asked, source=task.source, bill=bill, clock=clock, folder=context.folder,
-        confusion=mistakes.gather(inputs, end.chosen), samples=shown, importance=weighed, parts=added,
+        confusion=mistakes.gather(inputs, end.chosen), samples=shown, importance=weighed, parts=added, verdict=verdict,
     )  # fmt: skip
 
 

@@ -63,6 +63,23 @@ def trial(number: int, status: str, value: float | None, message: str = "") -> d
     }  # fmt: skip
 
 
+def on_routes() -> dict[str, Any]:
+    """The verdict on the choice between routes."""
+    shown = {"trials": 3, "folds": 9, "cpu_s": 14.0, "best": "lightgbm #2", "row_ms": 0.4, "size_mb": 1.0,
+             "train_s": 4.0, "above": "", "why_not": ""}  # fmt: skip
+    regret = dict.fromkeys(("value", "low", "high", "gain", "gain_low", "gain_high", "error"), 0.01)
+    return {
+        "told": ["Classical models were used.", "Measured regret: none."], "route": "classical", "model": "lightgbm #2",
+        "members": ["classical"], "metric": "roc_auc", "higher_is_better": True, "rows": 12_345,
+        "routes": [{"route": "classical", **shown}, {"route": "neural", **shown, "best": "mlp #5"}],
+        "differences": [{"route": "neural", "ours": "lightgbm #2", "theirs": "mlp #5", "our_error": 0.15,
+                         "their_error": 0.17, "low": 0.01, "high": 0.03, "folds": 3, "of": 5, "rows": 7_400}],
+        "regret": {**regret, "against": "classical", "routes": ["classical", "neural"], "rows": 12_345},
+        "took_cheap": False, "turns": [], "win_before": 0.2, "win_after": None, "excluded": [], "retraining": None,
+        "existing": None, "goal": None, "unexplained": "",
+    }  # fmt: skip
+
+
 def sample() -> dict:
     """A whole report of a small run, with every key of the schema."""
     return {
@@ -92,12 +109,14 @@ def sample() -> dict:
         ],
         "decision": {
             "shares": {"classical": 0.8, "neural": 0.2}, "families": ["lightgbm", "linear", "mlp"],
-            "rules": [{"name": "small table", "because": "12,345 rows, under 100,000", "effect": "classical first"}],
+            "rules": [{"name": "small table", "because": "12,345 rows, under 100,000", "effect": "classical first",
+                       "source": ""}],
             "skipped": [{"family": "catboost", "because": "pip install 'automl-frontier[catboost]'"}],
+            "gain": {"mean": 0.1, "sd": 0.2, "source": "rules", "told": "12,345 rows"},
             "evidence": [{"family": "lightgbm", "route": "classical", "trials": 3, "score": score(0.853),
                           "cpu_s": 14.0},
                          {"family": "mlp", "route": "neural", "trials": 1, "score": None, "cpu_s": 2.0}],
-            "outcome": "Classical won by 0.02.",
+            "outcome": "Classical models were used.", "verdict": on_routes(),
         },
         "leaderboard": [
             model("lightgbm #2", 0.853, 0.42, True, ("best", "cheapest tied")),
@@ -242,6 +261,7 @@ def test_what_the_run_found_can_be_read_on_the_page():
         "Chosen: the best score of 3 models.",
         "over the budget by 1.4 s",
         "classical 80 % neural 20 %",
+        "Measured regret: none.",
         "pip install 'automl-frontier[catboost]'",
         "ValueError: infinity in 'income'",
         "3 done, 1 partial, 1 failed, 1 late, 1 lost",

@@ -74,7 +74,19 @@ def test_the_choice_of_route_comes_with_its_evidence(finished: Result) -> None:
     assert sum(decision["shares"].values()) == pytest.approx(1.0)
     assert decision["rules"][0]["because"]
     assert {row["family"] for row in decision["evidence"]} == set(decision["families"])
-    assert decision["outcome"]
+    assert decision["outcome"] == decision["verdict"]["told"][0]
+
+
+def test_the_verdict_is_kept_beside_the_decision_and_in_the_report(finished: Result) -> None:
+    """decision.json begins as the plain decision and ends with the verdict; whoever goes on reads both forms."""
+    kept = json.loads((finished.folder / "decision.json").read_text())
+    verdict = finished.decision["verdict"]
+    assert kept["verdict"] == verdict
+    assert verdict["model"] == finished.best
+    assert set(verdict["members"]) <= {row["route"] for row in verdict["routes"]}
+    assert {row["route"] for row in verdict["routes"]} == {"classical", "neural"}
+    assert verdict["regret"]["value"] >= verdict["regret"]["low"] >= 0
+    assert verdict["told"][1] in (finished.folder / "report.html").read_text()
 
 
 def test_odd_columns_are_found_and_told(finished: Result) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from automl.options import Options
     from automl.records import Audit, Dataset, Profile, Trial
     from automl.records.choice import Decision
+    from automl.records.verdict import Verdict
     from automl.refit.finish import Selection
     from automl.runtime.clock import Clock
     from automl.runtime.folder import RunFolder
@@ -38,4 +39,5 @@ class ReportInputs:
     confusion: Mapping[str, Any] | None = None  # of classes
     samples: Mapping[str, Any] | None = None  # of images and sounds
     importance: Mapping[str, Any] | None = None  # of the columns
+    verdict: Verdict | None = None  # on the choice between routes
     parts: Mapping[str, Any] | None = None  # of a table that has several

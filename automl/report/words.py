@@ -156,6 +156,11 @@ def verdict(report: Any) -> str:
     return f"Use {name}: {score_text(score)}{against}{takes}."
 
 
+def verdict_lines(report: Any) -> list[str]:
+    """What the run says of the choice between routes, a line each; none in reports of older runs."""
+    return [short(line, 900) for line in each(part(report, "decision", "verdict", "told"))]
+
+
 def chosen_row(report: Any) -> Mapping[str, Any]:
     """The leaderboard's row of the chosen model, with what was measured on the saved one; empty where there is none."""
     name, rows, saved = part(report, "verdict", "chosen"), part(report, "leaderboard"), part(report, "verdict", "model")

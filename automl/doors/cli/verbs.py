@@ -180,13 +180,14 @@ def doctor(given: Namespace) -> int:
 
 
 def _verdict(folder: Path) -> str:
-    from automl.report.words import verdict
+    from automl.report.words import verdict, verdict_lines
 
     told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     if "targets" in told:
         lines = [f"{row['target']}: {row['sentence']}" for row in told["targets"]]
         return "\n".join([*lines, f"report  {folder / 'report.html'}", f"models  {folder / 'targets'}"])
-    return f"{verdict(told)}\nreport  {folder / 'report.html'}\nmodel   {folder / 'model'}"
+    lines = [verdict(told), *verdict_lines(told)]
+    return "\n".join(lines) + f"\nreport  {folder / 'report.html'}\nmodel   {folder / 'model'}"
 
 
 def _started() -> float:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from automl.plain import as_json
-from automl.report import charts, words
+from automl.report import charts, spoken, words
 from automl.report.section import ScoreJson, Section
 
 if TYPE_CHECKING:
+    from automl.records.verdict import Verdict
     from automl.report.inputs import ReportInputs
 
 
@@ -20,6 +21,7 @@ class RuleJson(TypedDict, total=False):
     name: str
     because: str
     effect: str
+    source: str  # who found it out; empty where the user asked for it
 
 
 class SkipJson(TypedDict, total=False):
@@ -39,6 +41,84 @@ class EvidenceJson(TypedDict, total=False):
     cpu_s: float
 
 
+class GainJson(TypedDict, total=False):
+    """A `records.choice.Gain`."""
+
+    mean: float
+    sd: float
+    source: str
+    told: str
+
+
+class RouteJson(TypedDict, total=False):
+    """A `records.verdict.RouteShown`."""
+
+    route: str
+    trials: int
+    folds: int
+    cpu_s: float
+    best: str
+    row_ms: float | None
+    size_mb: float | None
+    train_s: float | None
+    above: str
+    why_not: str
+
+
+class DifferenceJson(TypedDict, total=False):
+    """A `records.verdict.Difference`: in units of the error."""
+
+    route: str
+    ours: str
+    theirs: str
+    our_error: float
+    their_error: float
+    low: float | None
+    high: float | None
+    folds: int
+    of: int
+    rows: int
+
+
+class RegretJson(TypedDict, total=False):
+    """A `records.verdict.MeasuredRegret`: in units of the error."""
+
+    value: float
+    low: float
+    high: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    error: float
+    against: str
+    routes: list[str]
+    rows: int
+
+
+class VerdictOnRoutesJson(TypedDict, total=False):
+    """A `records.verdict.Verdict`, and what it says in words."""
+
+    told: list[str]  # the lines as they are printed; the first is the sentence for whoever pays
+    route: str  # of the returned model, or "both"
+    model: str
+    members: list[str]
+    metric: str
+    higher_is_better: bool
+    rows: int
+    routes: list[RouteJson]
+    differences: list[DifferenceJson]
+    regret: RegretJson | None
+    took_cheap: bool
+    turns: list[dict[str, Any]]
+    win_before: float | None
+    win_after: float | None
+    excluded: list[SkipJson]
+    retraining: dict[str, Any] | None
+    existing: dict[str, Any] | None
+    goal: dict[str, Any] | None
+    unexplained: str
+
+
 class DecisionJson(TypedDict, total=False):
     """How the budget was split, why, and what came of it."""
 
@@ -46,8 +126,10 @@ class DecisionJson(TypedDict, total=False):
     families: list[str]
     rules: list[RuleJson]
     skipped: list[SkipJson]
+    gain: GainJson | None  # what was thought of networks against classical models; null where one route takes part
     evidence: list[EvidenceJson]
-    outcome: str  # one sentence
+    outcome: str  # one sentence: why this route
+    verdict: VerdictOnRoutesJson | None  # how it is known; null in older reports
 
 
 class DecisionKeys(TypedDict, total=False):
@@ -59,15 +141,22 @@ class DecisionKeys(TypedDict, total=False):
 def gather(inputs: ReportInputs) -> DecisionKeys:
     """The decision as it was taken, what each family then showed, and which route won by how much."""
     evidence = [_evidence(family, inputs) for family in inputs.decision.families]
-    decided = {**as_json(inputs.decision), "evidence": evidence, "outcome": _outcome(inputs)}
+    found = verdict_json(inputs.verdict) if inputs.verdict else None
+    outcome = found["told"][0] if found else ""
+    decided = {**as_json(inputs.decision), "evidence": evidence, "outcome": outcome, "verdict": found}
     return {"decision": cast(DecisionJson, decided)}
 
 
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as report.json and decision.json hold it: its lines, then its numbers."""
+    return {"told": list(spoken.lines(verdict)), **as_json(verdict)}
+
+
 def _evidence(family: str, inputs: ReportInputs) -> EvidenceJson:
-    from automl.decision import regret
+    from automl.decision import families
 
     metric = inputs.comparison.metric
-    found = regret.evidence(family, inputs.trials, inputs.end.candidates, metric)
+    found = families.evidence(family, inputs.trials, inputs.end.candidates, metric)
     score: ScoreJson | None = None
     if found.best is not None:
         score = as_json(found.best)
@@ -82,25 +171,6 @@ def _evidence(family: str, inputs: ReportInputs) -> EvidenceJson:
     }
 
 
-def _outcome(inputs: ReportInputs) -> str:
-    """What the routes showed on the same rows, and so what the share of the other one bought."""
-    from automl.decision import regret
-
-    found = regret.regret(inputs.comparison)
-    if found is None:
-        compared = regret.best_of_routes(inputs.comparison.rivals)
-        only = next(iter(compared), None)
-        missing = sorted(regret.looked_at(inputs.trials) - set(compared))
-        late = f"; {missing[0]} models were looked at but did not finish the folds to be compared on" if missing else ""
-        return f"only {only} models can be compared{late}." if only else "no model finished a fold."
-    best, other = (f"{trial.plan.family} #{trial.plan.number}" for trial in (found.best, found.other))
-    told = "the difference is real" if found.is_real else "they cannot be told apart"
-    return (
-        f"{found.winner} won: its best, {best}, has {found.gap:.3g} less error than the best {found.loser} one, "
-        f"{other}, on the same rows ({told}: 95 % interval {found.low:.3g} to {found.high:.3g})."
-    )
-
-
 def shown(report: Mapping[str, Any], _folder: Path | None) -> dict[str, Any]:
     """The small intervals of the families."""
     return {"strip": charts.strips(words.part(report, "decision", "evidence"))}
@@ -110,6 +180,8 @@ PAGE = """
 {% set decision, verdict, digits = report.decision, report.verdict, places(report.verdict.score) %}
 <h2>How the models were chosen</h2>
 {% if decision.outcome %}<p class="outcome">{{ decision.outcome|cut(600) }}</p>{% endif %}
+{% set lines = ((decision.verdict or {}).told|each)[1:] %}
+{% if lines %}<ul class="soft">{% for line in lines %}<li>{{ line|cut(900) }}</li>{% endfor %}</ul>{% endif %}
 {% if decision.shares|pairs %}
 <h3>Share of the search given to each route</h3>
 <div class="split" role="img" aria-label="{% for route, share in decision.shares|pairs %}\
