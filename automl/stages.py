@@ -16,6 +16,7 @@ from automl.data.prepare import Prepared, check_held, prepare, read_held, weigh
 from automl.data.profiler import examine
 from automl.data.reading import load
 from automl.decision import transfer
+from automl.decision.landmarks import with_landmarks
 from automl.decision.prior import route
 from automl.ensemble.candidates import candidates, enter
 from automl.errors import OptionError
@@ -165,7 +166,9 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     _enter(clock, listener, "profile")
     profile, audit = examine(dataset, options)
     dataset, held = weigh(dataset, profile, options), None if held is None else weigh(held, profile, options)
-    decision = route(profile, options, round(sum(node.gpus for node in pool.nodes())), taken_over)
+    profile = with_landmarks(dataset, profile)
+    core_s = None if options.budget.time_s is None else options.budget.time_s * pool.slots
+    decision = route(profile, options, round(sum(node.gpus for node in pool.nodes())), taken_over, core_s)
     fold_plan = earlier.fold_plan if earlier else None
     ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots, fold_plan=fold_plan)
     if held is not None:

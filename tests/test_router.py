@@ -3,6 +3,7 @@
 import pytest
 
 import search_spaces
+from automl.decision.expect import share_of
 from automl.decision.prior import route
 from automl.errors import OptionError
 from automl.options import Options
@@ -41,9 +42,25 @@ def test_a_gpu_raises_the_neural_share() -> None:
     assert any(rule.name == "gpu" for rule in with_one.rules)
 
 
+def test_what_is_expected_of_networks_is_told_where_both_routes_take_part() -> None:
+    """The share follows from it; a route that is alone has nothing to be weighed against."""
+    decision = decide(profile())
+    assert decision.gain is not None
+    assert decision.shares["neural"] == pytest.approx(share_of(decision.gain))
+    assert decision.rules[-1].effect.startswith(f"networks win with a probability of {decision.gain.win:.0%}")
+    assert decide(profile(), route="classical").gain is None
+    assert decide(profile(), families="lightgbm,linear").gain is None
+
+
+def test_a_table_of_a_hundred_rows_has_networks_with_next_to_no_share() -> None:
+    """They can be asked for alone, and get a look otherwise."""
+    assert {"mlp", "tabm"} <= set(decide(profile(100), route="neural").families)
+    assert decide(profile(100)).shares["neural"] <= 0.06
+
+
 def test_families_that_cannot_take_part_are_skipped_with_a_reason() -> None:
     """Too few rows for a network, too many columns for neighbours."""
-    reasons = {skip.family: skip.because for skip in decide(profile(rows=100)).skipped}
+    reasons = {skip.family: skip.because for skip in decide(profile(rows=40)).skipped}
     assert "rows" in reasons["mlp"]
     reasons = {skip.family: skip.because for skip in decide(profile(columns=6_000)).skipped}
     assert "columns" in reasons["neighbors"]

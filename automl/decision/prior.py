@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Sequence
 
 import search_spaces
+from automl.decision.expect import Expected, Setting, expect
 from automl.decision.transfer import NO_WEIGHTS, Transfer
 from automl.errors import OptionError
 from automl.messages import near
@@ -17,7 +18,7 @@ from automl.modalities import mixture
 from automl.modalities.mixture import Prior
 from automl.options import AUTO, Options
 from automl.records import Profile
-from automl.records.choice import Decision, Gain, Rule, Skip
+from automl.records.choice import Decision, Rule, Skip
 from search_spaces.spec import BASELINE, TABLE, Family
 
 WITH_WEIGHTS = (
@@ -27,8 +28,13 @@ WITH_WEIGHTS = (
 TRANSFER_SHARE = 0.5  # for networks, where one trained before describes the files to classical models as well
 
 
-def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer = NO_WEIGHTS) -> Decision:
-    """The split of the budget before anything is tried; `transfer`: what became of weights trained before."""
+def route(
+    profile: Profile, options: Options, gpus: int = 0, transfer: Transfer = NO_WEIGHTS, core_s: float | None = None
+) -> Decision:
+    """The split of the budget before anything is tried; `transfer`: what became of weights trained before.
+
+    `core_s`: seconds of all workers together, None where they are not counted.
+    """
     _check_names(options)
     if options.route == "hybrid" and not transfer.encoders:
         told = f"got {profile.modality}. Use auto, classical or neural"
@@ -47,7 +53,8 @@ def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer 
     if not able:
         reasons = "; ".join(f"{skip.family}: {skip.because}" for skip in skipped)
         raise OptionError(f"no family of models is left to try ({reasons}). Loosen route, families or exclude.")
-    share, rules = _neural_share(known, options)
+    expected = expect(profile, known, Setting(options, gpus, core_s))
+    share, rules = _neural_share(expected, options)
     could = any(family.goes_on and family.reads & set(profile.decoded) for family in search_spaces.all_families())
     if could or transfer.encoders:
         is_shared = bool(transfer.encoders) and transfer.leads and options.route != "neural"
@@ -63,7 +70,7 @@ def route(profile: Profile, options: Options, gpus: int = 0, transfer: Transfer 
         families=tuple(family.name for family in able),
         rules=rules,
         skipped=tuple(skipped),
-        gain=Gain(mean=0.15, sd=0.3, source="rules") if 0 < share < 1 else None,
+        gain=expected.gain if len(routes) == 2 else None,
     )
 
 
@@ -87,9 +94,9 @@ def _transferred(transfer: Transfer, options: Options) -> Rule:
     )
 
 
-def _neural_share(known: Prior, options: Options) -> tuple[float, tuple[Rule, ...]]:
+def _neural_share(expected: Expected, options: Options) -> tuple[float, tuple[Rule, ...]]:
     if options.route == "auto":
-        return known.neural_share, known.rules
+        return expected.share, expected.rules
     rule = Rule("asked", f"route={options.route!r} was given", f"only {options.route} models take part")
     return {"neural": 1.0, "hybrid": TRANSFER_SHARE}.get(options.route, 0.0), (rule,)
 

@@ -51,7 +51,7 @@ FAMILY = Family(
     space=SPACE,
     build=build,
     portfolio=PORTFOLIO,
-    needs=Needs(tasks=WITH_QUANTILES, rows=(200, 1_000_000), columns=(1, 2_000), package="torch"),
+    needs=Needs(tasks=WITH_QUANTILES, rows=(60, 1_000_000), columns=(1, 2_000), package="torch"),
     price=Price(5.0, 28.0, cell_bytes=24.0),
     imports=("torch",),
 )
