@@ -15,7 +15,7 @@ from automl.data import counted
 from automl.data.prepare import Prepared, check_held, prepare, read_held, weigh
 from automl.data.profiler import examine
 from automl.data.reading import load
-from automl.decision import transfer
+from automl.decision import foreseen, transfer
 from automl.decision.landmarks import with_landmarks
 from automl.decision.prior import route
 from automl.ensemble.candidates import candidates, enter
@@ -109,7 +109,10 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
     field = candidates(inputs.comparison, finish.limits(options), until=until)
     _enter(clock, context.watcher, "refit", journal)
     end = finish.finish(inputs, field, options)
-    verdict = judge(JudgeInputs(finish=inputs, end=end, decision=task.decision, options=options, audit=task.audit))
+    seen = foreseen.curves(inputs.trials, task.ready.shared.size.rows)
+    verdict = judge(
+        JudgeInputs(finish=inputs, end=end, decision=task.decision, options=options, audit=task.audit, curves=seen)
+    )
     context.folder.write_json("decision.json", {**as_json(task.decision), "verdict": verdict_json(verdict)})
     shown = _show(inputs, end)
     _enter(clock, context.watcher, "importance", journal)
