@@ -1,0 +1,187 @@
+"""The quote before a run: ranges in order, never less for more rows, and what runs really took read off their folds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from automl.decision import quote
+from automl.decision.quote import Work
+from automl.decision.reached import FoldEnd, ends, reached
+from automl.options import Budget
+from automl.records.choice import Decision, Gain
+from automl.records.quote import AUTO_ROUTE, Quote
+from automl.runtime.clock import Tariff
+from cluster.prices import Machine, Rates
+from search_spaces.spec import ALL_TASKS, Size
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, not a package
+
+import quotes
+
+BOTH = Decision(
+    shares={"classical": 0.8, "neural": 0.2},
+    families=("lightgbm", "mlp", "linear"),
+    gain=Gain(mean=0.1, sd=0.3, source="rules"),
+)
+TARIFF = Tariff(money=1e-5, kwh=1e-6)
+WORKS = st.builds(
+    Work,
+    size=st.builds(Size, st.integers(20, 10**7), st.integers(1, 3_000), st.integers(1, 100)),
+    task=st.sampled_from(sorted(ALL_TASKS)),
+    has_media=st.booleans(),
+    reading_s=st.floats(0, 100),
+    cores=st.integers(1, 128),
+    gpus=st.sampled_from([0.0, 1.0, 8.0]),
+)
+
+
+def of(work: Work, tariff: Tariff = TARIFF, budget: str | None = None, decision: Decision = BOTH) -> Quote:
+    return quote.quote(work, decision, tariff, "USD", None if budget is None else Budget.parse(budget))
+
+
+def numbers(told: Quote, what: str) -> list[float]:
+    """Every number of a kind, in the same order."""
+    marks = [mark for route in told.routes for mark in (route.good, route.flattened)]
+    return [value for mark in marks for value in vars(getattr(mark, what)).values()]
+
+
+SMALL = Work(size=Size(1_000, 10), task="binary")
+
+
+@given(WORKS)
+def test_every_range_is_in_order_and_flat_comes_after_good(work: Work) -> None:
+    """Also of what was never measured."""
+    told = of(work)
+    assert [route.route for route in told.routes] == [AUTO_ROUTE, "classical", "neural"]
+    for route in told.routes:
+        for mark in (route.good, route.flattened):
+            assert 0 < mark.seconds.low <= mark.seconds.middle <= mark.seconds.high < float("inf")
+        for end in ("low", "middle", "high"):
+            assert getattr(route.good.seconds, end) <= getattr(route.flattened.seconds, end)
+
+
+@given(WORKS)
+def test_twice_the_rows_are_never_quoted_less(work: Work) -> None:
+    """No end of any range goes down."""
+    twice = Work(**{**vars(work), "size": Size(2 * work.size.rows, work.size.columns, work.size.classes)})
+    for once, more in zip(numbers(of(work), "seconds"), numbers(of(twice), "seconds"), strict=True):
+        assert more >= once * (1 - 1e-9)
+
+
+@given(WORKS, st.floats(1, 50), st.floats(1, 50))
+def test_a_dearer_rate_card_is_never_quoted_fewer_dollars(work: Work, core: float, memory: float) -> None:
+    """The same seconds, the same energy."""
+    machine = [Machine("one", 4, 16)]
+    cards = [Rates(), Rates(per_core_hour=core * Rates().per_core_hour, per_gb_hour=memory * Rates().per_gb_hour)]
+    cheap, dear = (
+        of(work, Tariff(card.money_for_seconds(1.0, machine), card.energy_for_seconds(1.0, machine))) for card in cards
+    )
+    assert all(d >= c for c, d in zip(numbers(cheap, "money"), numbers(dear, "money"), strict=True))
+    assert numbers(cheap, "seconds") == numbers(dear, "seconds")
+    assert numbers(cheap, "kwh") == numbers(dear, "kwh")
+
+
+def test_a_route_that_was_asked_for_is_quoted_alone() -> None:
+    """And by the price of a family that takes part."""
+    told = of(SMALL, decision=Decision(shares={"classical": 1.0, "neural": 0.0}, families=("linear", "catboost")))
+    assert [route.route for route in told.routes] == ["classical"]
+    assert quote.price_s("classical", ("linear", "catboost"), SMALL.size) < quote.price_s(
+        "classical", ("catboost",), SMALL.size
+    )
+
+
+def test_what_was_never_measured_has_a_wider_range_and_says_so() -> None:
+    """Several cores, a GPU, and files."""
+    known = of(SMALL)
+    for odd in ({"cores": 8}, {"has_media": True}, {"gpus": 1.0}):
+        told = of(Work(size=SMALL.size, task="binary", **odd))
+        ranges = [one.routes[-1].good.seconds for one in (known, told)]
+        assert ranges[1].high / ranges[1].middle > ranges[0].high / ranges[0].middle
+        assert not told.routes[0].is_measured
+        assert "a guess" in told.rests_on
+    assert known.routes[0].is_measured
+    assert "a guess" not in known.rests_on
+
+
+def test_the_advice_weighs_the_budget() -> None:
+    """Seconds, money and energy alike; trials have no length that is known."""
+    assert "will do; more than" in of(SMALL).advice
+    assert "would hardly help" in of(SMALL).advice
+    for short, long in (("1s", "10h"), ("$0.00001", "$1"), ("0.000001kWh", "0.1kWh")):
+        assert "is short" in of(SMALL, budget=short).advice
+        assert "more than is needed" in of(SMALL, budget=long).advice
+    assert of(SMALL, budget="50 trials").advice == of(SMALL).advice
+    assert of(SMALL, Tariff(), "$1").advice == of(SMALL).advice
+
+
+def test_a_run_is_good_when_a_model_is_close_to_the_best_on_the_folds_that_both_did() -> None:
+    """An easy fold flatters nobody, and a lucky fold makes no best model."""
+    found = [
+        FoldEnd(1.0, 1, 0, 0.90), FoldEnd(2.0, 2, 0, 0.41), FoldEnd(3.0, 2, 1, 0.10), FoldEnd(4.0, 1, 1, 0.30),
+        FoldEnd(5.0, 3, 0, 0.40), FoldEnd(6.0, 3, 1, 0.10), FoldEnd(7.0, 4, 1, 0.05),
+    ]  # fmt: skip
+    told = reached(found, 9.0)
+    assert told is not None
+    assert (told.good_s, told.flattened_s, told.until_s) == (2.0, 5.0, 9.0)
+    assert not told.is_settled
+    assert reached([], 9.0) is None
+
+
+def test_errors_below_zero_and_of_zero_are_compared_too() -> None:
+    """Of a metric of one's own, and of a model that makes no error."""
+    below = reached([FoldEnd(1, 1, 0, -0.5), FoldEnd(2, 2, 0, -0.97), FoldEnd(3, 3, 0, -1.0)], 8)
+    none = reached([FoldEnd(1, 1, 0, 0.1), FoldEnd(2, 2, 0, 0.0)], 8)
+    assert below is not None
+    assert none is not None
+    assert (below.good_s, below.flattened_s, below.is_settled) == (2, 3, True)
+    assert (none.good_s, none.flattened_s) == (2, 2)
+
+
+def test_folds_are_read_from_the_events_of_every_driver() -> None:
+    """The baseline, failures and refits are none of them; the search may go on after a crash."""
+    end = {"event": "finished", "status": "done", "family": "linear", "trial": 1, "fold": 0, "error": 0.5}
+    events = [
+        {"event": "stage", "stage": "search", "elapsed_s": 1.0},
+        {**end, "family": "constant", "trial": 0, "elapsed_s": 1.1},
+        {**end, "elapsed_s": 2.0},
+        {**end, "status": "failed", "error": None, "fold": 1, "elapsed_s": 2.5},
+        {"event": "stage", "stage": "search", "elapsed_s": 3.0},
+        {**end, "fold": 1, "error": 0.4, "elapsed_s": 4.0},
+        {"event": "stage", "stage": "ensemble", "elapsed_s": 5.0},
+        {**end, "fold": -1, "elapsed_s": 6.0},
+    ]
+    assert ends(events) == ([FoldEnd(2.0, 1, 0, 0.5), FoldEnd(4.0, 1, 1, 0.4)], 5.0)
+
+
+def test_what_is_shipped_says_what_it_rests_on() -> None:
+    """Every factor with its runs, and how many of them are lower bounds."""
+    told = json.loads(quote.MEASURED.read_text())
+    assert "one core" in told["rests_on"]
+    for mark in ("good", "flat"):
+        for route in ("classical", "neural"):
+            law = told["marks"][mark][route]
+            assert law["runs"] > law["lower_bounds"] >= 0
+            assert law["sd"] >= quotes.LEAST_SD
+            assert min(law["fixed_s"], law["factor"], law["largest_price_s"]) > 0
+
+
+def test_the_law_is_found_again_when_late_runs_are_bounds() -> None:
+    """Cut at 30 s; taken for ends, the bounds would make large tables look quick."""
+    runs = []
+    for k in range(60):
+        price = 0.2 * 1.09**k
+        true_s = (2.0 + 1.5 * price) * (1.25 if k % 2 else 0.8)
+        runs.append(quotes.Took(
+            name=str(k), route="classical", task="binary", price_s=price, budget_s=30.0,
+            seconds={"good": min(30.0, true_s), "flat": 30.0}, is_bound={"good": true_s > 30, "flat": True},
+        ))  # fmt: skip
+    law = quotes.fit(runs, "good")
+    assert law["lower_bounds"] > 5
+    assert law["factor"] == pytest.approx(1.5, rel=0.25)
+    assert law["fixed_s"] == pytest.approx(2.0, rel=0.25)
