@@ -31,6 +31,7 @@ from automl.refit import ablate, finish
 from automl.refit.judge import JudgeInputs, judge
 from automl.report import write
 from automl.report.gather import examples, importance, mistakes, parts, story
+from automl.report.gather.explained import unexplained
 from automl.report.inputs import ReportInputs
 from automl.report.sections.decision import verdict_json
 from automl.report.sections.mistakes import SamplesJson
@@ -105,7 +106,7 @@ def _search(task: _Task, options: Options, context: RunContext, past: Past | Non
 def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment: str) -> ReportInputs:
     """The model that is returned, and all that the report says of it."""
     context, clock, journal = inputs.context, inputs.context.clock, inputs.context.journal
-    until = clock.until - CHOSEN_S - task.ready.metric.wait_s
+    until = clock.until - CHOSEN_S - task.ready.metric.wait_s - clock.explain_s
     field = candidates(inputs.comparison, finish.limits(options), until=until)
     _enter(clock, context.watcher, "refit", journal)
     end = finish.finish(inputs, field, options)
@@ -113,11 +114,12 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
     verdict = judge(
         JudgeInputs(finish=inputs, end=end, decision=task.decision, options=options, audit=task.audit, curves=seen)
     )
-    context.folder.write_json("decision.json", {**as_json(task.decision), "verdict": verdict_json(verdict)})
     shown = _show(inputs, end)
     _enter(clock, context.watcher, "importance", journal)
     added = parts.gather(inputs)
     weighed = importance.gather(inputs, end.chosen)
+    verdict = replace(verdict, unexplained=unexplained(options, weighed, shown))
+    context.folder.write_json("decision.json", {**as_json(task.decision), "verdict": verdict_json(verdict)})
     _enter(clock, context.watcher, "report", journal)
     context.read_meter()
     bill = invoice.of(context.folder.events(), clock.elapsed, load_rates(options.rates))
@@ -184,6 +186,8 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
     elif mixture.drawn(dataset.decoded) or mixture.worded(dataset.decoded):
         clock.keep_for_looks()
+    if options.explain == "required":
+        clock.keep_for_explanations()
     if len(ablate.parts(ready.shared.raw)) > 1:
         clock.keep_for_parts()
     if held is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,17 @@ def test_one_lucky_fold_does_not_stand_for_a_route() -> None:
     both = arms.pair([ours], [lucky, whole])
     assert both is not None
     assert both[1] is whole
+
+
+def test_a_probe_on_a_part_of_the_rows_counts_where_there_is_nothing_else() -> None:
+    """However lucky it was."""
+    probe, whole = trial(1, "mlp", GOOD), trial(2, "mlp", FAIR)
+    probe = replace(probe, plan=replace(probe.plan, features={"share": 1 / 9}))
+    assert arms.by_route([probe, whole], route_of) == {"neural": [whole]}
+    assert arms.by_route([BASE, probe], route_of) == {"neural": [probe]}
+    both = arms.pair([trial(3, "linear", FAIR)], [probe])
+    assert both is not None
+    assert arms.differ("neural", both, READY).share == 1 / 9
 
 
 def compared(*trials: Trial) -> HeldOutComparison:

@@ -119,13 +119,12 @@ def test_a_blend_of_both_that_is_better_than_either() -> None:
     ],
 )
 def test_a_route_that_could_not_compete_is_named_with_the_reason(reason: str) -> None:
-    """In the first sentence, and where its evidence would stand."""
+    """In the first sentence; what was tried in vain is not called absent."""
     away = RouteShown(route="neural", why_not=reason)
     alone = replace(CLASSICAL, routes=(BOOSTER, away), differences=(), regret=None)
-    assert lines(alone) == (
-        f"Classical models were used: networks could not be compared ({reason}).",
-        f"Networks: not compared ({reason}).",
-    )
+    assert lines(alone) == (f"Classical models were used: networks took no part ({reason}).",)
+    tried = replace(alone, routes=(BOOSTER, replace(away, trials=2)))
+    assert lines(tried) == (f"Classical models were used: networks could not be compared ({reason}).",)
 
 
 def test_a_better_route_that_breaks_a_limit_is_told_with_the_limit() -> None:
@@ -227,6 +226,15 @@ def test_on_tiny_data_the_verdict_says_what_could_not_be_seen() -> None:
     tiny = replace(TIED, low=-0.05, high=0.052, rows=60)
     told = lines(replace(CLASSICAL, rows=60, differences=(tiny,), took_cheap=True))
     assert "60 rows; a difference below 50 % would not show on them" in told[1]
+
+
+def test_a_route_that_was_only_probed_on_a_part_of_the_rows_is_told_with_that_part() -> None:
+    """It is compared, but not as if it had learned from all."""
+    probed = replace(AHEAD, folds=1, rows=400, share=1 / 9)
+    assert (
+        "1 common fold of 5, 400 rows; it learned from 11 % of the rows only)"
+        in lines(replace(CLASSICAL, differences=(probed,)))[1]
+    )
 
 
 def test_explanations_that_are_missing_are_told_where_they_were_required() -> None:

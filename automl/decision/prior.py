@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Sequence
 
 import search_spaces
+from automl.decision import wishes
 from automl.decision.expect import Expected, Setting, expect
 from automl.decision.transfer import NO_WEIGHTS, Transfer
 from automl.errors import OptionError
@@ -46,6 +47,7 @@ def route(
     known = mixture.prior(profile, gpus)
     for family in _in_order(known.first_looks if transfer.leads else _doubted(known.first_looks)):
         reason = _why_not(family, profile, options, known) or _why_not_on(family, profile, options, transfer)
+        reason = reason or wishes.why_not_explained(family, profile, options)
         if reason:
             skipped.append(Skip(family.name, reason))
         else:
@@ -68,7 +70,7 @@ def route(
     return Decision(
         shares={"classical": 1.0 - share, "neural": share},
         families=tuple(family.name for family in able),
-        rules=rules,
+        rules=(*rules, *wishes.rules(options, profile)),
         skipped=tuple(skipped),
         gain=expected.gain if len(routes) == 2 else None,
     )

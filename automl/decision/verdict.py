@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import search_spaces
+from automl.decision.probes import LEAST_NOISE
 from automl.messages import one_line
 from automl.records import Trial, TrialStatus
 from automl.records.choice import Decision, Gain, Skip
@@ -28,7 +29,6 @@ from search_spaces.spec import BASELINE
 CLASSICAL, NEURAL, HYBRID = "classical", "neural", "hybrid"
 YEAR_S = 365 * 86_400.0
 SHORT_CYCLE_S = 7 * 86_400.0  # trained 52 times a year: as often as a search of a minute or two tries models
-TOLD_WIN = 0.5  # a change less likely than this is no reason to gather more
 WIDTH = 2 * NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard deviations
 
 
@@ -97,6 +97,7 @@ def gain_after(before: Gain | None, route: str, differences: Sequence[Difference
     for one in differences:
         if {route, one.route} == {CLASSICAL, NEURAL} and min(one.our_error, one.their_error) > 0:
             mean, sd = _log_ratio(one)
+            sd = math.hypot(sd, LEAST_NOISE)  # of another seed, and of configurations that nobody tried
             mean = mean if one.route == NEURAL else -mean
             told = f"{one.folds} common folds, {one.rows:,} rows"
             found = Gain(mean=mean, sd=sd, source="trials", told=told)

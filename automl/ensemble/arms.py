@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from automl.data.prepare import Prepared
+from automl.decision.probes import share_of
 from automl.ensemble.blend import Choose, blend, by_rank, honest_error
 from automl.ensemble.calibrate import Chosen, tuned
 from automl.ensemble.candidates import HeldOutComparison
@@ -52,12 +53,15 @@ class ArmGround:
 
 
 def by_route(trials: Sequence[Trial], route_of: RouteOf) -> dict[str, list[Trial]]:
-    """The trials that finished a fold and still are there, without the baseline; best first."""
+    """The trials that finished a fold and still are there, without the baseline; best first.
+
+    What learned from a part of the rows alone counts only where a route has nothing else.
+    """
     found: dict[str, list[Trial]] = {}
     for trial in sorted(trials, key=lambda t: t.error):
         if trial.folds and not trial.is_gone and trial.plan.family != BASELINE:
             found.setdefault(route_of(trial), []).append(trial)
-    return found
+    return {name: [t for t in own if share_of(t) == 1] or own for name, own in found.items()}
 
 
 def pair(ours: Sequence[Trial], theirs: Sequence[Trial]) -> tuple[Trial, Trial, tuple[int, ...]] | None:
@@ -92,7 +96,7 @@ def differ(
     return Difference(
         route=route, ours=names[0], theirs=names[1], our_error=ground.error(ours_said),
         their_error=ground.error(theirs_said), low=low, high=high, folds=len(folds),
-        of=max(ready.fold_plan.goal, len(folds)), rows=len(ground.y),
+        of=max(ready.fold_plan.goal, len(folds)), rows=len(ground.y), share=share_of(theirs),
     )  # fmt: skip
 
 

@@ -50,6 +50,7 @@ class Pick:
     candidate: Candidate
     because: str
     limits: Limits
+    instead: str = ""  # of which one, where a tie went to the cheaper to train
 
 
 def error(score: Score) -> float:
@@ -115,6 +116,23 @@ def choose(
     is_aside = error(_best(allowed).score) < error(best.score)
     told = _because(chosen, best, tied(best, chosen), (len(allowed), len(candidates)), is_aside)
     return Pick(chosen, told, limits)
+
+
+def cheapest_to_train(found: Pick, candidates: Sequence[Candidate], tied: Tied) -> Pick:
+    """For a model that is trained again and again: of those tied with the best that the limits allow, the cheapest."""
+    allowed = _within(found.limits, candidates)
+    if not allowed:
+        return found
+    best, taken = _best(_loosest(allowed)), found.candidate
+    able = _tied_with(best, allowed, tied)
+    cheapest = min(able, key=lambda one: (one.fit_s, error(one.score)))
+    if cheapest is taken or cheapest.fit_s >= taken.fit_s:
+        return found
+    told = (
+        f"cannot be told apart from the best, {best.name}, and takes {cheapest.fit_s:.3g} s of CPU to train instead of "
+        f"{taken.fit_s:.3g}, again and again"
+    )
+    return Pick(cheapest, told, found.limits, taken.name)
 
 
 def _within(limits: Limits, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -53,7 +53,7 @@ __all__ = [
     "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
     "bend_of", "claims", "claims_of", "columns", "contents", "copies", "drawn", "facts", "findings", "kind_of",
     "learn_features", "learn_schema", "load_features", "made_by", "place", "prior", "read", "read_folder",
-    "schema_from_json", "show", "useful", "width", "without", "worded",
+    "schema_from_json", "show", "unexplained", "useful", "width", "without", "worded",
 ]  # fmt: skip
 
 
@@ -247,6 +247,11 @@ def drawn(decoded: Mapping[str, Decoded]) -> list[str]:
 def worded(decoded: Mapping[str, Decoded]) -> list[str]:
     """The decoded columns that hold words, which can be taken out one by one."""
     return [name for name, one in decoded.items() if one.codec.kind == WORDED]
+
+
+def unexplained(kinds: Sequence[str]) -> list[str]:
+    """Of decoded kinds those of which nothing tells where an answer comes from: neither maps nor words."""
+    return [kind for kind in kinds if kind != WORDED and not hasattr(modalities.get(kind), "show")]
 
 
 def show(codec: Codec, block: Media) -> list[Shown]:

@@ -43,6 +43,7 @@ class Difference:
     folds: int  # that both did
     of: int  # folds that a finished model has
     rows: int
+    share: float = 1.0  # of the training rows that theirs learned from
 
     @property
     def gap(self) -> float:

@@ -15,8 +15,9 @@ from typing import cast
 
 from automl.data.prepare import Prepared, alike, take_held
 from automl.data.target import encode_target
+from automl.decision.verdict import SHORT_CYCLE_S
 from automl.ensemble.candidates import HeldOutComparison, mixture
-from automl.ensemble.frontier import EVERYDAY, Limits, Pick, choose, mark
+from automl.ensemble.frontier import EVERYDAY, Limits, Pick, cheapest_to_train, choose, mark
 from automl.errors import RunError
 from automl.model import artifact
 from automl.options import Options
@@ -71,6 +72,7 @@ class Selection:
     measured: Mapping[str, float]
     test: Score | None
     untested: str = ""  # why there is no score on the rows that were kept apart, where some were given
+    tipped: str = ""  # what would have been returned, had it not cost more to train again and again
 
 
 def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -> Selection:
@@ -96,6 +98,8 @@ def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -
     def pick(slower: Mapping[str, float]) -> Pick:
         costs = [_slowed(c, _factor(c.name, slower), reading.of(c, inputs.trials)) for c in rivals]
         found = choose(costs, tied, inner, options.prefer, everyday) or _nearest(costs, inner, asked)
+        if options.retrain_s is not None and options.retrain_s <= SHORT_CYCLE_S:
+            found = cheapest_to_train(found, costs, tied)
         return replace(found, candidate=next(c for c in rivals if c.name == found.candidate.name))
 
     found, used = _settle(inputs, pick, reading)
@@ -117,12 +121,13 @@ def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -
         measured=measured,
         test=test,
         untested=untested,
+        tipped=found.instead,
     )
 
 
 def limits(options: Options) -> Limits:
     """What the user allows a model to cost."""
-    return Limits(options.max_latency_ms or math.inf, options.max_model_mb or math.inf)
+    return Limits(options.allowed_ms or math.inf, options.allowed_mb or math.inf)
 
 
 def _slowed(one: Candidate, factor: float, told_ms: float) -> Candidate:

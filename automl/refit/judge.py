@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from automl.decision import verdict as deciding
 from automl.ensemble import arms
 from automl.options import Options
 from automl.records import Audit, Candidate, Trial
 from automl.records.choice import Decision, Skip
-from automl.records.verdict import Curve, Difference, Goal, RouteShown, Verdict
+from automl.records.verdict import Curve, Difference, Goal, Retraining, RouteShown, Verdict
 from automl.refit.finish import FinishInputs, Selection, limits
 from automl.runtime.clock import WRITTEN_S
+from automl.runtime.workplace import load_rates
 from search_spaces.spec import BASELINE
 
 JUDGE_SHARE, JUDGE_S = 0.02, (0.3, 5.0)  # of the budget, and its bounds: what the verdict may take
@@ -62,7 +63,7 @@ def judge(inputs: JudgeInputs) -> Verdict:
         turns=deciding.turns(lead, differences, inputs.curves),
         win_before=None if inputs.decision.gain is None else inputs.decision.gain.win,
         win_after=None if after is None else after.win,
-        excluded=_excluded(inputs), goal=_goal(inputs.options, chosen),
+        excluded=_excluded(inputs), retraining=_retraining(inputs, lead, routes), goal=_goal(inputs.options, chosen),
     )  # fmt: skip
 
 
@@ -72,7 +73,10 @@ def _until(finish: FinishInputs) -> float:
     if limit_s is None or not finish.context.clock.is_timed:
         return math.inf
     low, high = JUDGE_S
-    return min(finish.context.clock.until - WRITTEN_S, time.monotonic() + min(max(JUDGE_SHARE * limit_s, low), high))
+    return min(
+        finish.context.clock.until - WRITTEN_S - finish.context.clock.explain_s,
+        time.monotonic() + min(max(JUDGE_SHARE * limit_s, low), high),
+    )
 
 
 def _compare(
@@ -123,13 +127,29 @@ def _shown(name: str, inputs: JudgeInputs, families: Mapping[str, str], best: Tr
 
 def _excluded(inputs: JudgeInputs) -> tuple[Skip, ...]:
     """The families that a limit or a lack of memory kept out, as it turned out."""
-    asked = limits(inputs.options)
+    options, asked = inputs.options, limits(inputs.options)
     families: dict[str, list[Trial]] = {}
     for trial in inputs.finish.trials:
         if trial.plan.family != BASELINE:
             families.setdefault(trial.plan.family, []).append(trial)
-    names = (f"max_latency_ms={asked.row_ms:g} was asked for", f"max_model_mb={asked.size_mb:g} was asked for")
-    return deciding.by_limits(families, (asked.row_ms, asked.size_mb), names)
+    names = tuple(
+        f"{name}={value:g} was asked for" if getattr(options, name) else f"deploy={options.deploy!r} allows {value:g}"
+        for name, value in (("max_latency_ms", asked.row_ms), ("max_model_mb", asked.size_mb))
+    )
+    return deciding.by_limits(families, (asked.row_ms, asked.size_mb), (names[0], names[1]))
+
+
+def _retraining(inputs: JudgeInputs, lead: str, routes: Sequence[RouteShown]) -> Retraining | None:
+    """What a year of it takes, beside the best of the other routes."""
+    every_s = inputs.options.retrain_s
+    if every_s is None:
+        return None
+    context = inputs.finish.context
+    money_s = context.price(context.pool.nodes()).money / max(1, context.pool.slots)
+    other = next((one for one in routes if one.route != lead and one.best), None)
+    currency = load_rates(inputs.options.rates).currency
+    found = deciding.retraining(every_s, inputs.end.chosen.fit_s, money_s, currency, other)
+    return replace(found, tipped=inputs.end.tipped)
 
 
 def _goal(options: Options, chosen: Candidate) -> Goal | None:

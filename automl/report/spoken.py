@@ -29,7 +29,9 @@ TOLD_WIN = 0.5  # a change that is less likely is told as one that would not hel
 
 def lines(verdict: Verdict) -> tuple[str, ...]:
     """Why this route, what the others showed, what the choice cost, and what would change it."""
-    told = [why(verdict), *(_other(verdict, one) for one in verdict.routes if one.route != _lead(verdict))]
+    told = [why(verdict)]
+    if verdict.differences:  # without one the first line has said why
+        told += [_other(verdict, one) for one in verdict.routes if one.route != _lead(verdict)]
     told += [_regret(verdict, verdict.regret)] if verdict.regret else []
     told += [line for line in (_odds(verdict), _turns(verdict), _excluded(verdict)) if line]
     told += [_retraining(verdict.retraining)] if verdict.retraining else []
@@ -46,7 +48,10 @@ def why(verdict: Verdict) -> str:
         return _why_both(verdict, ours)
     if not others:
         away = [one for one in verdict.routes if one.route != verdict.route and one.why_not]
-        told = "; ".join(f"{PLURAL[one.route]} could not be compared ({one.why_not})" for one in away)
+        told = "; ".join(
+            f"{PLURAL[one.route]} {'could not be compared' if one.trials else 'took no part'} ({one.why_not})"
+            for one in away
+        )
         return f"{_first(ours)} were used: {told or 'nothing else took part'}."
     real = [one for one in others if one.is_real]
     better = min((one for one in real if one.gap < 0), key=lambda one: one.gap, default=None)
@@ -103,6 +108,7 @@ def _other(verdict: Verdict, one: RouteShown) -> str:
     scores = f"{verdict.metric} {_score(verdict, found.their_error)} against {_score(verdict, found.our_error)}"
     interval = f"95 % interval of the difference {_span(found.low, found.high)}"
     on = f"{_counted(found.folds, 'common fold')}{_partly(found)}, {_counted(found.rows, 'row')}"
+    on += f"; it learned from {percent(found.share)} of the rows only" if found.share < 1 else ""
     chance = "" if found.is_real else f"; {_blur(found)}"
     return (
         f"{name}: their best, {found.theirs}, {_compared(found)} {found.ours} ({scores}; {interval}; {on}{chance}). "

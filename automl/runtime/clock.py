@@ -19,6 +19,7 @@ TOGETHER_S = 0.3  # after the last of several targets: their common report
 ANSWERED_S = 0.2  # for a worker's answer to be taken in
 LOOK_S, LOOK_SHARE = 0.8, 0.04  # to see where a model looks; at most that share of the budget
 PARTS_S, PARTS_SHARE = 8.0, 0.06  # to learn without each part of a table; at most that share of the budget
+EXPLAIN_S, EXPLAIN_SHARE = 3.0, 0.1  # to explain what is returned, where that is required; at most that share
 TEST_SHARE = 0.3  # of the budget at most, to read test files by a network trained before
 LEAST_ASKED_S = 0.3  # below it, no worker is asked for more
 
@@ -39,6 +40,7 @@ class Clock:
         self.started = time.monotonic() if started is None else started
         self.limit_s = budget.time_s  # from the start to the promised return
         self.finish_share = FINISH_SHARE
+        self.explain_s = 0.0  # kept back to explain what is returned
         self.goodbye_s = 0.0  # kept back for the workers to end
         self.money, self.kwh = money, kwh  # spent on machines until `_since`
         self.stages: dict[str, float] = {}
@@ -94,6 +96,12 @@ class Clock:
         """Keep back what it takes to see where the model looks, too."""
         if self.limit_s is not None:
             self.finish_share += min(LOOK_SHARE, LOOK_S / self.limit_s)
+
+    def keep_for_explanations(self) -> None:
+        """Keep back what it takes to explain what is returned, from the end of the search on."""
+        if self.limit_s is not None:
+            self.explain_s = min(EXPLAIN_S, EXPLAIN_SHARE * self.limit_s)
+            self.finish_share += self.explain_s / self.limit_s
 
     def keep_for_parts(self) -> None:
         """Keep back what it takes to learn without each part of a table, too."""

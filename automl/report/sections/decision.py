@@ -78,6 +78,7 @@ class DifferenceJson(TypedDict, total=False):
     folds: int
     of: int
     rows: int
+    share: float
 
 
 class RegretJson(TypedDict, total=False):

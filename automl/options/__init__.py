@@ -6,98 +6,25 @@ One dial, the budget, derives what it can. A field's metadata holds its help tex
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from automl.errors import OptionError
 from automl.messages import near
+from automl.options.amounts import Budget as Budget
+from automl.options.amounts import span_s
+from automl.options.values import are_values, baseline_of, levels_of, targets, weights_of_classes
 
 AUTO, NONE = "auto", "none"  # weights that are looked for, and the way to type None
 IN_MEMORY = "(in memory)"  # what options.json says of values that it cannot hold
-_UNITS_S = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a run may use; of several limits the first one reached ends it. Trials stand alone: such runs can repeat.
-
-    `time` counts from the call to its return: seconds, or text such as "5m". `money` in the rate card's currency and
-    `energy` in kWh are those of all machines held meanwhile.
-    """
-
-    time: Any = None
-    trials: int | None = None
-    money: float | None = None
-    energy: float | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.time, str):
-            object.__setattr__(self, "time", Budget.parse(self.time).time)
-        given = [name for name in ("time", "trials", "money", "energy") if getattr(self, name) is not None]
-        if not given:
-            raise OptionError("budget is empty, got neither time, trials, money nor energy. For instance budget='5m'.")
-        if self.trials is not None and len(given) > 1:
-            raise OptionError(
-                f"budget mixes trials with {given[0]}, got {self.trials} trials. A run that counts trials looks at "
-                "nothing else: give one of them."
-            )
-        for name, unit, hint in (("time", "seconds", "60s"), ("money", "", "$1.50"), ("energy", "kWh", "0.2kWh")):
-            value = getattr(self, name)
-            if value is not None and not (0 < value < math.inf):
-                what = f"{name} {value!r} {unit}".rstrip()
-                raise OptionError(f"budget must be above 0 and finite, got {what}. For instance '{hint}'.")
-        if self.trials is not None and self.trials < 1:
-            raise OptionError(f"budget must allow at least 1 trial, got {self.trials!r}. For instance '20 trials'.")
-
-    @property
-    def time_s(self) -> float | None:
-        """The limit in seconds, if there is one."""
-        return None if self.time is None else float(self.time)
-
-    @classmethod
-    def parse(cls, value: Any) -> Budget:
-        """Read '90s', '10m', '2h', '1h30m', 60 (seconds), '50 trials', '$1.50', '0.2kWh', or some with commas."""
-        if isinstance(value, Budget):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise OptionError(f"budget must be text or a number of seconds, got {value!r}. For instance '5m'.")
-        if isinstance(value, int | float):
-            return cls(time=float(value))
-        limits = dict(_limit(part, value) for part in value.lower().split(","))
-        return cls(**limits)
-
-    def __str__(self) -> str:
-        told = {"time": f"{_short(self.time)}s", "trials": f"{self.trials} trials", "money": f"${_short(self.money)}",
-                "energy": f"{_short(self.energy)}kWh"}  # fmt: skip
-        return ", ".join(text for name, text in told.items() if getattr(self, name) is not None)
-
-
-def _limit(part: str, value: Any) -> tuple[str, Any]:
-    """One limit in a budget's text: what it is of, and how much."""
-    text = part.strip()
-    if re.fullmatch(r"-?\d+(\.\d+)?", text):
-        return "time", float(text)
-    if trials := re.fullmatch(r"(-?\d+)\s*trials?", text):
-        return "trials", int(trials[1])
-    if money := re.fullmatch(r"(?:\$\s*(-?\d+(?:\.\d+)?)|(-?\d+(?:\.\d+)?)\s*usd)", text):
-        return "money", float(money[1] or money[2])
-    if energy := re.fullmatch(r"(-?\d+(?:\.\d+)?)\s*(k?)wh", text):
-        return "energy", float(energy[1]) / (1.0 if energy[2] else 1000.0)
-    pieces = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text)
-    if pieces and re.fullmatch(r"(\d+(?:\.\d+)?\s*[a-z]+\s*)+", text) and all(u in _UNITS_S for _, u in pieces):
-        return "time", sum(float(number) * _UNITS_S[unit] for number, unit in pieces)
-    raise OptionError(
-        f"budget not understood, got {value!r}. Write '90s', '10m', '2h', 60, '50 trials', '$1.50' or '0.2kWh'."
-    )
-
-
-def _short(number: float | None) -> str:
-    """A number with no more digits than it needs."""
-    return "" if number is None else f"{number:.6f}".rstrip("0").rstrip(".")
+# What a model may cost where deploy= says it and no limit was given: milliseconds for a row on one CPU thread, and MB.
+# A service that answers in 50 ms has other work to do; an update over the air is held to a few seconds.
+DEPLOYED: Mapping[str, tuple[float | None, float | None]] = {
+    "batch": (None, None), "realtime": (10.0, None), "edge": (5.0, 20.0)
+}  # fmt: skip
 
 
 def _knob(default: Any, help_text: str, **cli: Any) -> Any:
@@ -155,6 +82,26 @@ class Options:
     max_latency_ms: float | None = _knob(None, "the model must predict one row within this many milliseconds")
     max_model_mb: float | None = _knob(None, "the saved model must not be larger than this many megabytes")
     min_score: float | None = _knob(None, "below this score the verdict is that no model is worth using")
+    baseline: Any = _knob(
+        None,
+        "what there is already, to be compared with: a score of the run's metric, a saved model or the folder of a run",
+    )
+    explain: str = _knob(
+        "auto",
+        "required: only models whose answers the report can explain take part, and time is kept for it",
+        choices=("auto", "required"),
+    )
+    deploy: str = _knob(
+        "batch",
+        "where the model will run; realtime: 10 ms for a row on one CPU thread, edge: 5 ms and 20 MB, unless "
+        "limits are given",
+        choices=tuple(DEPLOYED),
+    )
+    retrain_every: str | None = _knob(
+        None,
+        "how often the model will be trained anew, for instance 1d or 7d; a year of it is priced, and where it is "
+        "often a tie goes to the model that is cheaper to train",
+    )
     prefer: str = _knob(
         "balanced", "which point of the cost frontier to return", choices=("cheap", "balanced", "accurate")
     )
@@ -176,15 +123,19 @@ class Options:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "budget", Budget.parse(self.budget))
-        object.__setattr__(self, "target", _target(self.target))
+        object.__setattr__(self, "target", targets(self.target))
         for name in ("families", "exclude"):
             value = getattr(self, name)
             if isinstance(value, str):
                 value = tuple(part.strip() for part in value.split(",") if part.strip())
             object.__setattr__(self, name, tuple(value))
-        object.__setattr__(self, "quantiles", _levels(self.quantiles))
+        object.__setattr__(self, "quantiles", levels_of(self.quantiles))
         object.__setattr__(self, "positive", self.positive.item() if hasattr(self.positive, "item") else self.positive)
-        object.__setattr__(self, "class_weight", _class_weight(self.class_weight))
+        object.__setattr__(self, "class_weight", weights_of_classes(self.class_weight))
+        object.__setattr__(self, "baseline", baseline_of(self.baseline))
+        if self.retrain_every is not None:
+            span_s("retrain_every", self.retrain_every)
+            object.__setattr__(self, "retrain_every", str(self.retrain_every))
         if self.quantiles and self.task not in (None, "regression"):
             raise OptionError(
                 f"quantiles are of numbers, but task={self.task!r} was given. Leave out task, or quantiles."
@@ -220,9 +171,24 @@ class Options:
             raise OptionError(f"seed must be a whole number, 0 or above, got {self.seed!r}. Use for instance seed=0.")
 
     @property
+    def allowed_ms(self) -> float | None:
+        """Milliseconds that a row may take: as given, else as where it is deployed asks."""
+        return DEPLOYED[self.deploy][0] if self.max_latency_ms is None else self.max_latency_ms
+
+    @property
+    def allowed_mb(self) -> float | None:
+        """Megabytes that the model may have: as given, else as where it is deployed asks."""
+        return DEPLOYED[self.deploy][1] if self.max_model_mb is None else self.max_model_mb
+
+    @property
+    def retrain_s(self) -> float | None:
+        """Seconds from one training to the next; None where it is trained once."""
+        return None if self.retrain_every is None else span_s("retrain_every", self.retrain_every)
+
+    @property
     def weight_column(self) -> str | None:
         """The column of weights; None where there are none, or where they came as values."""
-        return None if self.weight is None or _are_values(self.weight) else str(self.weight).strip()
+        return None if self.weight is None or are_values(self.weight) else str(self.weight).strip()
 
     @property
     def in_memory(self) -> tuple[str, ...]:
@@ -255,61 +221,6 @@ class Options:
         for name in ("run_dir", "rates"):
             plain[name] = None if getattr(self, name) is None else str(getattr(self, name))
         return plain
-
-
-def _target(given: Any) -> str | tuple[str, ...] | None:
-    """One column, or different ones as a tuple."""
-    given = given.tolist() if hasattr(given, "tolist") else given  # an Index or an array of names
-    if given is None or isinstance(given, str) or not isinstance(given, Sequence):
-        return given if given is None else str(given)
-    names = tuple(str(name).strip() for name in given)
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise OptionError(f"target names {twice[0]!r} more than once, got {list(names)!r}. Name each column once.")
-    if not names:
-        raise OptionError("target is an empty list. Name at least one column.")
-    return names
-
-
-def _are_values(weight: Any) -> bool:
-    """Whether weights are given themselves, and not the name of their column."""
-    return hasattr(weight, "__len__") and not isinstance(weight, str | bytes)
-
-
-def _class_weight(given: Any) -> str | dict[Any, float] | None:
-    """'balanced', or a positive number for each label; pairs, as options.json holds them, are a dict again."""
-    hint = "Give 'balanced', or for instance {'yes': 5, 'no': 1}."
-    if given is None or (isinstance(given, str) and given == "balanced"):
-        return given
-    try:
-        pairs = {} if isinstance(given, str) else dict(given)
-        weights = {_plain(label): float(weight) for label, weight in pairs.items()}
-    except (TypeError, ValueError):
-        weights = {}
-    if not weights:
-        raise OptionError(f"class_weight must be 'balanced' or a weight for each label, got {given!r}. {hint}")
-    for label, weight in weights.items():
-        if not 0 < weight < math.inf:
-            raise OptionError(f"class_weight of {label!r} must be above 0 and finite, got {weight!r}. {hint}")
-    return weights
-
-
-def _plain(label: Any) -> Any:
-    """A label of NumPy as Python's own."""
-    return label.item() if hasattr(label, "item") else label
-
-
-def _levels(given: Any) -> tuple[float, ...]:
-    """Levels of quantiles, rising: from text with commas, one number or several."""
-    parts = given.split(",") if isinstance(given, str) else given if isinstance(given, Sequence) else (given,)
-    try:
-        levels = sorted(float(part) for part in parts if not (isinstance(part, str) and not part.strip()))
-    except (TypeError, ValueError):
-        levels = [math.nan]
-    if not all(0 < level < 1 for level in levels) or len(set(levels)) < len(levels):
-        raise OptionError(
-            f"quantiles must be different numbers above 0 and below 1, got {given!r}. For instance 0.1,0.5,0.9."
-        )
-    return tuple(levels)
 
 
 def defaults() -> dict[str, Any]:
