@@ -103,8 +103,8 @@ def measured(profile: Profile, setting: Setting) -> dict[str, float]:
     }
     if profile.class_counts:
         found["labels_a_class"] = float(min(profile.class_counts))
-    if options.max_latency_ms is not None:
-        found["latency_ms"] = float(options.max_latency_ms)
+    if options.allowed_ms is not None:
+        found["latency_ms"] = float(options.allowed_ms)
     if "log_least_error" in found:
         found["least_error"] = math.exp(found["log_least_error"])
     if setting.core_s is not None and math.isfinite(setting.core_s):
