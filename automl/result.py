@@ -193,10 +193,11 @@ class Result:
         return None if found is None else bool(found)
 
     def leaderboard(self) -> pd.DataFrame:
-        """Every model the run could return, best first, with its cost."""
+        """Every model the run could return, best first, with its cost; a given `baseline` stands among them."""
         import pandas as pd
 
-        return pd.DataFrame([_flat(row) for row in self._report["leaderboard"]])
+        rows = [_flat(row) for row in self._report["leaderboard"]]
+        return pd.DataFrame(_with_existing(rows, self._report))
 
     def frontier(self) -> pd.DataFrame:
         """The models that no other one beats in both score and time to predict."""
@@ -260,6 +261,17 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
         kept=counts["kept"],
         readout=Calibration(**{**row["readout"], "label_weights": tuple(row["readout"]["label_weights"])}),
     )
+
+
+def _with_existing(rows: list[dict[str, Any]], report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows with the model or score that was there before the run, in its place, where its score is known."""
+    found = (report["decision"].get("verdict") or {}).get("existing") or {}
+    if found.get("score") is None:
+        return rows
+    row = {"name": found["name"], "families": "", "score": found["score"], "on_frontier": False, "picks": "baseline"}
+    sign = 1 if report["verdict"]["score"]["higher_is_better"] else -1
+    place = sum(sign * one["score"] >= sign * found["score"] for one in rows)
+    return [*rows[:place], {**dict.fromkeys(rows[0], math.nan), **row}, *rows[place:]]
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

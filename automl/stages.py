@@ -27,7 +27,7 @@ from automl.options import Options
 from automl.plain import as_json
 from automl.records import Audit, Dataset, Profile
 from automl.records.choice import Decision
-from automl.refit import ablate, finish
+from automl.refit import ablate, existing, finish
 from automl.refit.judge import JudgeInputs, judge
 from automl.report import write
 from automl.report.gather import examples, importance, mistakes, parts, story
@@ -160,6 +160,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     """Load, profile, decide, prepare."""
     _enter(clock, listener, "load")
     found = transfer.find(options, earlier.folder.path if earlier else None)  # a wrong one is told at once
+    already = existing.place_of(options)
     dataset = load(data, options, decode=partial(mixture.read, report=partial(_counting, listener, "decode")))
     held = read_held(options, dataset)
     taken_over = transfer.NO_WEIGHTS
@@ -186,6 +187,8 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
     elif mixture.drawn(dataset.decoded) or mixture.worded(dataset.decoded):
         clock.keep_for_looks()
+    if already is not None:
+        clock.keep_for_test(existing.KEPT_S)
     if options.explain == "required":
         clock.keep_for_explanations()
     if len(ablate.parts(ready.shared.raw)) > 1:

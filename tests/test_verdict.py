@@ -202,6 +202,11 @@ def test_an_existing_model_that_has_flattened_sends_the_reader_to_the_features()
     assert lines(replace(NEURAL, existing=beaten))[-1].endswith(
         "This run's model is better by 1.9 (95 % interval 1.7 to 2.1)."
     )
+    seen = replace(found, name="the model in 'old'", how="on the rows that this run held out", is_fair=False)
+    assert lines(replace(CLASSICAL, existing=seen))[-1] == (
+        "The model in 'old': roc_auc 0.89 (on the rows that this run held out). This run's model does not look better "
+        "(95 % interval −0.02 to 0.02), but such rows cannot tell: give test=."
+    )
     unknown = Existing(name="the model in 'old'", score=None, why_not="it predicts another target, 'plan'")
     assert lines(replace(NEURAL, existing=unknown))[-1] == (
         "The model in 'old': no score (it predicts another target, 'plan')."

@@ -126,6 +126,7 @@ class Existing:
     low: float | None = None
     high: float | None = None
     how: str = ""  # on which rows it was scored, and what is not known of it
+    is_fair: bool = True  # whether these are rows that it is not known to have had a chance to learn from
     gain: float | None = None  # by how much our error is below its own
     gain_low: float | None = None
     gain_high: float | None = None

@@ -16,6 +16,7 @@ from automl.options import Options
 from automl.records import Audit, Candidate, Trial
 from automl.records.choice import Decision, Skip
 from automl.records.verdict import Curve, Difference, Goal, Retraining, RouteShown, Verdict
+from automl.refit import existing
 from automl.refit.finish import FinishInputs, Selection, limits
 from automl.runtime.clock import WRITTEN_S
 from automl.runtime.workplace import load_rates
@@ -63,7 +64,8 @@ def judge(inputs: JudgeInputs) -> Verdict:
         turns=deciding.turns(lead, differences, inputs.curves),
         win_before=None if inputs.decision.gain is None else inputs.decision.gain.win,
         win_after=None if after is None else after.win,
-        excluded=_excluded(inputs), retraining=_retraining(inputs, lead, routes), goal=_goal(inputs.options, chosen),
+        excluded=_excluded(inputs), retraining=_retraining(inputs, lead, routes),
+        existing=existing.weigh(finish, inputs.end, inputs.options, inputs.audit), goal=_goal(inputs.options, chosen),
     )  # fmt: skip
 
 

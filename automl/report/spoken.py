@@ -219,6 +219,8 @@ def _existing(verdict: Verdict, found: Existing) -> str:
     interval = f"95 % interval {_span(found.gain_low, found.gain_high)}"
     if not found.is_flat:
         return f"{told}. This run's model is better by {number(found.gain, 2)} ({interval})."
+    if not found.is_fair:
+        return f"{told}. This run's model does not look better ({interval}), but such rows cannot tell: give test=."
     odd = "; ".join(found.findings)
     look = (
         f" The audit found: {odd}."

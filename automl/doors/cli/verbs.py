@@ -34,7 +34,7 @@ def fit(given: Namespace) -> int:
     listener = _listener(given)
     result = run(given.data, options, listener, _started())
     listener.close()
-    return _tell(result, given, options.min_score)
+    return _tell(result, given)
 
 
 def resume(given: Namespace) -> int:
@@ -46,7 +46,7 @@ def resume(given: Namespace) -> int:
     listener = _listener(given)
     result = go_on(ResumeRequest(given.run, given.budget, given.data, changes), listener, _started())
     listener.close()
-    return _tell(result, given, None)
+    return _tell(result, given)
 
 
 def _listener(given: Namespace) -> Silence | Terminal:
@@ -57,7 +57,7 @@ def _listener(given: Namespace) -> Silence | Terminal:
     return Silence() if is_silent else Terminal(sys.stderr, 2 if given.verbose else 1)
 
 
-def _tell(result: Result | BundleResult, given: Namespace, min_score: float | None) -> int:
+def _tell(result: Result | BundleResult, given: Namespace) -> int:
     """The verdict on standard output, and the exit code."""
     report = result.folder / "report.json"
     if given.json:
@@ -71,7 +71,11 @@ def _tell(result: Result | BundleResult, given: Namespace, min_score: float | No
         print(f"to go on: automl resume {shlex.quote(str(result.folder))}", file=sys.stderr)
         return INTERRUPTED
     if result.meets_min_score is False:
-        print(f"no model reached min_score={min_score}", file=sys.stderr)
+        told = json.loads((result.folder / "options.json").read_text(encoding="utf-8"))
+        print(
+            f"no model reached min_score={told['min_score']:g}: none is worth using by what was asked for",
+            file=sys.stderr,
+        )
         return NOT_GOOD_ENOUGH
     return 0
 

@@ -118,7 +118,12 @@ PAGE = """
  CPU seconds are those of all members on all folds.</p>
 <div class="scroll"><table>
 {{ board_head() }}
-<tbody>{% for row in first_rows[:many] %}{{ board_row(row) }}{% endfor %}</tbody>
+<tbody>{% for row in first_rows[:many] %}{{ board_row(row) }}{% endfor %}
+{% set existing = ((report.decision or {}).verdict or {}).existing or {} %}
+{% if existing.score|score is not none %}<tr><th scope="row">{{ existing.name|cut(44) }}</th>\
+<td class="n">{{ existing.score|score|fixed(digits) }}</td>\
+<td colspan="5" class="soft">{{ existing.how|cut(120) }}</td>\
+<td><span class="tag">baseline</span></td></tr>{% endif %}</tbody>
 </table></div>
 {% if other_rows %}
 <details><summary>The other models, all dominated</summary>
