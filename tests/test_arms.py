@@ -16,6 +16,7 @@ from automl.ensemble.candidates import HeldOutComparison, enter
 from automl.ensemble.frontier import Limits
 from automl.modalities.mixture import Prior, Raw, Schema
 from automl.records import Candidate, Fold, FoldPlan, Plan, Score, Spent, Trial, TrialStatus
+from automl.records.verdict import Change
 from automl.scoring import metrics
 from automl.scoring.folds import make_folds
 from search_spaces.spec import Size
@@ -137,6 +138,19 @@ def test_the_regret_is_how_far_the_returned_model_is_behind_the_best_route() -> 
     assert limited is not None
     assert (limited.against, limited.value) == ("classical", 0.0)
     assert arms.regret(alone(0), compared(), route_of, Limits()) is None
+
+
+def test_a_route_that_had_little_time_is_taken_as_if_it_had_had_all() -> None:
+    """What following it would have come to, as far as its curve tells; what is not known widens the interval."""
+    field = compared(trial(1, "linear", FAIR), trial(2, "mlp", BAD))
+    plain, more = (
+        arms.regret(alone(1), field, route_of, Limits(), had) for had in ({}, {"neural": Change(np.log(0.1), 0.3)})
+    )
+    assert plain is not None
+    assert more is not None
+    assert (plain.against, more.against) == ("classical", "neural")
+    assert more.value > plain.value
+    assert more.high - more.low > plain.high - plain.low
 
 
 def test_the_luck_of_the_better_of_two_equal_routes_is_taken_off() -> None:

@@ -166,6 +166,17 @@ def test_ten_times_the_rows_would_change_it_or_would_not() -> None:
     assert deciding.turns("classical", (AHEAD,), {}) == ()
 
 
+def test_what_all_seconds_would_have_done_follows_the_curve() -> None:
+    """A tenth of the seconds is a whole step of the curve, all of them none, and without a curve nothing is said."""
+    tenth, rest = replace(NETWORK, cpu_s=10.0), replace(BOOSTER, cpu_s=90.0)
+    curves = {"neural": Curve(seconds=Change(-0.2, 0.1)), "classical": Curve(seconds=Change(-0.1, 0.1))}
+    found = deciding.with_all_seconds((tenth, rest), curves)
+    assert found["neural"].mean == pytest.approx(-0.2)
+    assert -0.01 < found["classical"].mean < 0
+    assert deciding.with_all_seconds((tenth, rest), {}) == {}
+    assert deciding.with_all_seconds((rest,), curves) == {}
+
+
 def test_what_was_thought_before_and_what_is_thought_after() -> None:
     """Prior and measurement in one line; what was measured weighs by its error."""
     after = deciding.gain_after(Gain(mean=0.0, sd=0.3, source="rules"), "classical", (AHEAD,))

@@ -16,6 +16,7 @@ from automl.records import Trial, TrialStatus
 from automl.records.choice import Decision, Gain, Skip
 from automl.records.verdict import (
     BOTH,
+    TIMES,
     Change,
     Curve,
     Difference,
@@ -116,6 +117,21 @@ def turns(route: str, differences: Sequence[Difference], curves: Mapping[str, Cu
             if ours is not None and theirs is not None:
                 found.append(_turned(what, one, ours, theirs))
     return tuple(found)
+
+
+def with_all_seconds(routes: Sequence[RouteShown], curves: Mapping[str, Curve]) -> dict[str, Change]:
+    """What the error of each route would have changed by, had all of the run been its own; as far as its curve tells.
+
+    A curve tells of ten times the seconds; on the way there errors fall as the logarithm of the seconds grows.
+    """
+    whole = sum(one.cpu_s for one in routes)
+    found = {}
+    for one in routes:
+        known = curves.get(one.route, Curve()).seconds
+        if known is not None and 0 < one.cpu_s < whole:
+            part = min(1.0, math.log(whole / one.cpu_s) / math.log(TIMES))
+            found[one.route] = Change(part * known.mean, part * known.sd)
+    return found
 
 
 def _turned(what: str, one: Difference, ours: Change, theirs: Change) -> Turn:

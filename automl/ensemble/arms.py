@@ -15,19 +15,22 @@ from functools import partial
 import numpy as np
 
 from automl.data.prepare import Prepared
+from automl.decision.foreseen import SEED_NOISE
 from automl.decision.probes import share_of
 from automl.ensemble.blend import Choose, blend, by_rank, honest_error
 from automl.ensemble.calibrate import Chosen, tuned
 from automl.ensemble.candidates import HeldOutComparison
 from automl.ensemble.frontier import EVERYDAY, Limits
 from automl.records import Candidate, Trial
-from automl.records.verdict import Difference, MeasuredRegret
+from automl.records.verdict import Change, Difference, MeasuredRegret
 from automl.scoring import metrics
 from automl.scoring.metrics import Metric, Redrawing
 from search_spaces.spec import BASELINE
 
 NEAR_MOST = 0.5  # of the folds that the one with most shares with ours: with fewer a lucky fold would win
 LEVEL = 0.95
+RUN_NOISE = SEED_NOISE  # of the error: by so much a run of another seed differs
+NOTHING: Mapping[str, Change] = {}
 
 RouteOf = Callable[[Trial], str]
 
@@ -116,12 +119,18 @@ def _pooled(trial: Trial, folds: Sequence[int], firsts: Sequence[int], ready: Pr
 
 
 def regret(
-    chosen: Candidate, comparison: HeldOutComparison, route_of: RouteOf, limits: Limits, until: float = math.inf
+    chosen: Candidate,
+    comparison: HeldOutComparison,
+    route_of: RouteOf,
+    limits: Limits,
+    had: Mapping[str, Change] = NOTHING,
+    until: float = math.inf,
 ) -> MeasuredRegret | None:
     """How far the returned model is behind the best route alone; None where no route has a model to compare.
 
     All are judged on rows that did not choose them. The best of several routes looks better than it is, too: by how
     much, redrawn rows tell, and it is taken off. A route whose models all break the limits is no alternative.
+    `had`: what a route's error would have changed by, had all seconds of the run been its own.
     """
     rivals = comparison.rivals
     allowed = [t for t in rivals if _fits(t, limits)] or rivals
@@ -134,12 +143,16 @@ def regret(
     within = limits.tightened(EVERYDAY)
     said = [_returned(chosen, comparison, limits, until)]
     said += [_alone([t for t in rivals if t in own], comparison, within, until) for own in routes.values()]
-    return told(ground, [ground.told(one) for one in said], tuple(routes))
+    return told(ground, [ground.told(one) for one in said], tuple(routes), had)
 
 
-def told(ground: ArmGround, said: Sequence[np.ndarray], routes: tuple[str, ...]) -> MeasuredRegret:
+def told(
+    ground: ArmGround, said: Sequence[np.ndarray], routes: tuple[str, ...], had: Mapping[str, Change] = NOTHING
+) -> MeasuredRegret:
     """The regret from predictions: of the returned model, then of each route alone."""
-    errors = np.array([ground.error(one) for one in said])
+    changes = [had.get(route, Change(0.0, 0.0)) for route in routes]
+    scale = np.array([1.0, *(math.exp(one.mean) for one in changes)])
+    errors = np.array([ground.error(one) for one in said]) * scale
     redrawn = Redrawing(ground.y, ground.weight, ground.blocks, until=ground.until)
     drawn = errors + redrawn.moves(ground.metric, said)
     at = int(np.argmin(errors[1:]))
@@ -148,11 +161,19 @@ def told(ground: ArmGround, said: Sequence[np.ndarray], routes: tuple[str, ...])
     flattered = min(0.0, flattered) if math.isfinite(flattered) else 0.0
     behind = float(errors[0] - errors[1 + at] + flattered)
     moves = drawn[:, 0] - least
-    low, high = redrawn.ends(ground.metric, behind, moves - float(np.nanmean(moves)), LEVEL)
+    moves -= float(np.nanmean(moves))
+    # A run that goes one way alone tries other models than this one did.
+    moves += errors[1 + at] * math.hypot(RUN_NOISE, changes[at].sd) * _normal(len(moves))
+    low, high = redrawn.ends(ground.metric, behind, moves, LEVEL)
     return MeasuredRegret(
         value=max(0.0, behind), low=max(0.0, low), high=max(0.0, high), gain=-behind, gain_low=-high, gain_high=-low,
         error=float(errors[1 + at]), against=routes[at], routes=routes, rows=len(ground.y),
     )  # fmt: skip
+
+
+def _normal(count: int) -> np.ndarray:
+    """So many numbers spread as a normal distribution is, in an order that has nothing to do with anything."""
+    return np.random.default_rng(0).standard_normal(count)
 
 
 def _fits(trial: Trial, limits: Limits) -> bool:

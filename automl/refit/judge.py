@@ -55,7 +55,9 @@ def judge(inputs: JudgeInputs) -> Verdict:
         _shown(name, inputs, families, best.get(name)) for name in sorted(set(families.values()) | set(mixed))
         if name in best or name == lead or any(families[f] == name for f in families)
     )  # fmt: skip
-    regret = arms.regret(chosen, finish.comparison, route_of, limits(inputs.options), until) if members else None
+    had = deciding.with_all_seconds(routes, inputs.curves)
+    asked = limits(inputs.options)
+    regret = arms.regret(chosen, finish.comparison, route_of, asked, had, until) if members else None
     after = deciding.gain_after(inputs.decision.gain, lead, differences)
     return Verdict(
         route=route, model=chosen.name, members=mixed, metric=finish.ready.metric.name,
