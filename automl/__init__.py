@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from automl.doors.python import fit as fit
     from automl.doors.python import profile as profile
     from automl.doors.python import resume as resume
+    from automl.doors.quoting import quote as quote
     from automl.doors.sklearn_api import AutoMLClassifier as AutoMLClassifier
     from automl.doors.sklearn_api import AutoMLRegressor as AutoMLRegressor
     from automl.errors import AutomlError as AutomlError
@@ -32,6 +33,7 @@ _HOME = {
     "fit": "automl.doors.python",
     "load": "automl.model.bundle",
     "profile": "automl.doors.python",
+    "quote": "automl.doors.quoting",
     "resume": "automl.doors.python",
 }
 

@@ -18,6 +18,7 @@ from automl.data.reading import load
 from automl.decision import foreseen, transfer
 from automl.decision.landmarks import with_landmarks
 from automl.decision.prior import route
+from automl.decision.quote import quote, work_of
 from automl.ensemble.candidates import candidates, enter
 from automl.errors import OptionError
 from automl.modalities import mixture
@@ -27,9 +28,10 @@ from automl.options import Options
 from automl.plain import as_json
 from automl.records import Audit, Dataset, Profile
 from automl.records.choice import Decision
+from automl.records.quote import Quote
 from automl.refit import ablate, existing, finish
 from automl.refit.judge import JudgeInputs, judge
-from automl.report import write
+from automl.report import quoted, write
 from automl.report.gather import examples, importance, mistakes, parts, story
 from automl.report.gather.explained import unexplained
 from automl.report.inputs import ReportInputs
@@ -73,7 +75,8 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
                 "Give time, or other rates."
             )
         task = _read(data, options, clock, listener, pool, earlier)
-        with earlier.folder if earlier else _begin(task, options) as folder, Interrupt() as interrupt:
+        begun = earlier.folder if earlier else _begin(task, options, _quote(task, options, pool, clock), listener)
+        with begun as folder, Interrupt() as interrupt:
             journal, ref = Journal(folder, clock), pool.put(task.ready.shared)
             price = partial(tariff, rates=rates)
             meter = energy_meter(pool.nodes(), rates)
@@ -81,10 +84,12 @@ def run_one(data: Any, options: Options, listener: Watcher, started: float, earl
             context.look_around()  # a budget so small that no trial begins has its bill too
             inputs = _search(task, options, context, earlier.past if earlier else None)
             facts = _conclude(task, options, inputs, moment)
-            write(story.report(facts), folder.path)
+            told = story.report(facts)
+            write(told, folder.path)
             journal.write(CLOSED, {})
     result = Result(folder.path)
     listener.say(f"verdict: {result.decision['outcome']}")
+    _say(listener, [line for line in [quoted.beside(told)] if line])
     listener.say(f"{result.best}: {result.score}. Report: {folder.path / 'report.html'}")
     if folder.place != str(folder.path):
         listener.say(f"the run is at {folder.place}")
@@ -211,14 +216,23 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     )
 
 
-def _begin(task: _Task, options: Options) -> RunFolder:
-    """A new folder with all that is decided before the search."""
+def _quote(task: _Task, options: Options, pool: Pool, clock: Clock) -> Quote:
+    """What this run is expected to take."""
+    nodes, rates = pool.nodes(), load_rates(options.rates)
+    gpus = sum(node.gpus for node in nodes)
+    work = work_of(task.profile, task.dataset, reading_s=round(clock.elapsed, 3), cores=pool.slots, gpus=gpus)
+    return quote(work, task.decision, tariff(nodes, rates), rates.currency, options.budget)
+
+
+def _begin(task: _Task, options: Options, asked: Quote, listener: Watcher) -> RunFolder:
+    """A new folder with all that is decided before the search; a run that goes on has it already."""
+    listener.say(quoted.line(asked))
     folder = RunFolder.create(options.run_dir, task.dataset.name)
     begun = Beginning(
         None if task.source is None else whereabouts(task.source), task.ready.shared.key, task.ready.fold_plan
     )
     first = {"options": on_disk(options), "profile": task.profile, "audit": task.audit, "decision": task.decision}
-    for name, content in {**first, "schema": task.ready.schema.as_json(), "beginning": begun}.items():
+    for name, content in {**first, "quote": asked, "schema": task.ready.schema.as_json(), "beginning": begun}.items():
         folder.write_json(f"{name}.json", content)
     kept.keep(folder.path, task.encoders)  # a run that goes on, and its model, need no other place
     return folder

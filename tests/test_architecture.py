@@ -107,7 +107,7 @@ def test_the_public_face_is_this() -> None:
     """A name joins or leaves the public face on purpose."""
     assert sorted(automl.__all__) == [
         "AutoMLClassifier", "AutoMLRegressor", "AutomlError", "Budget", "Model", "Options", "Result",
-        "__version__", "fit", "load", "profile", "resume",
+        "__version__", "fit", "load", "profile", "quote", "resume",
     ]  # fmt: skip
     for name in automl.__all__:
         assert getattr(automl, name) is not None

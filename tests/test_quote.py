@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from conftest import CUSTOMERS
 from hypothesis import given
 from hypothesis import strategies as st
 
+import automl
 from automl.decision import quote
 from automl.decision.quote import Work
 from automl.decision.reached import FoldEnd, ends, reached
+from automl.doors.cli import main
+from automl.errors import OptionError
 from automl.options import Budget
 from automl.records.choice import Decision, Gain
 from automl.records.quote import AUTO_ROUTE, Quote
+from automl.report import quoted
 from automl.runtime.clock import Tariff
 from cluster.prices import Machine, Rates
 from search_spaces.spec import ALL_TASKS, Size
@@ -185,3 +192,85 @@ def test_the_law_is_found_again_when_late_runs_are_bounds() -> None:
     assert law["lower_bounds"] > 5
     assert law["factor"] == pytest.approx(1.5, rel=0.25)
     assert law["fixed_s"] == pytest.approx(2.0, rel=0.25)
+
+
+def test_the_command_quotes_a_table_before_anything_is_fitted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every route with ranges, what the words mean, and one line of advice; nothing is left behind."""
+    assert main(["quote", str(CUSTOMERS), "-t", "churned", "--budget", "10m", "--workers", "1"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    seconds = r"[\d.]+ s|\d+ min \d\d s"
+    span = rf"({seconds}) +\(?"
+    assert re.match(r"2,000 rows, binary, on 1 core; [\d.]+ s of it to read the data", told[0])
+    assert told[1].split() == ["route", "good", "in", "flattened", "in", "USD", "kWh"]
+    for line, route in zip(told[2:5], (AUTO_ROUTE, "classical", "neural"), strict=True):
+        assert re.match(rf"{route} +{span}({seconds}) to ({seconds})\) +{span}({seconds}) to ({seconds})\)", line), line
+    assert told[5].startswith("good: within 5 % of the error")
+    assert told[6].startswith("rests on: ")
+    assert re.search(r"advice: budget='600s' is more than is needed; .+ will do; more than .+ would hardly", told[7])
+    assert len(told) == 8
+
+
+def test_the_quote_for_machines_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """One JSON object; a dearer card is dearer, and a table of two targets has two quotes."""
+    given = ["quote", str(CUSTOMERS), "--json", "--workers", "1"]
+    assert main([*given, "-t", "churned,plan"]) == 0
+    told = json.loads(capsys.readouterr().out)["targets"]
+    assert list(told) == ["churned", "plan"]
+    for one in told.values():
+        good = one["routes"][0]["good"]
+        assert 0 < good["seconds"]["low"] < good["seconds"]["high"] < 600
+        assert good["money"]["high"] / good["money"]["low"] == pytest.approx(
+            good["seconds"]["high"] / good["seconds"]["low"]
+        )
+        assert "budget=" not in one["advice"]
+
+
+def test_python_quotes_as_the_command_does(customers: pd.DataFrame) -> None:
+    """Only the routes that may take part, on the rows that there are."""
+    told = automl.quote(customers, "churned", route="classical", workers=1, rates=None)
+    assert [one.route for one in told.routes] == ["classical"]
+    assert (told.rows, told.cores, told.budget) == (len(customers), 1, None)
+    with pytest.raises(OptionError, match="unknown family"):
+        automl.quote(customers, "churned", families="lightgbn")
+
+
+def test_pictures_are_quoted_and_said_to_be_a_guess(tmp_path: Path) -> None:
+    """Classical models and networks, with the time to read the files."""
+    pytest.importorskip("PIL")
+    from PIL import Image
+
+    for k in range(40):
+        place = tmp_path / "pictures" / ("dark" if k % 2 else "light")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), (200 - 180 * (k % 2), k, 40)).save(place / f"{k}.png")
+    told = automl.quote(tmp_path / "pictures", workers=1, weights=None)
+    assert {one.route for one in told.routes} >= {"classical", "neural"}
+    assert not any(one.is_measured for one in told.routes)
+    assert told.routes[0].good.seconds.low > told.reading_s > 0
+
+
+def test_a_run_keeps_its_quote_and_puts_it_beside_the_bill(finished: automl.Result) -> None:
+    """What was quoted, when the run really was good and had flattened, and what was paid."""
+    kept = json.loads((finished.folder / "quote.json").read_text())
+    told = finished.cost["quote"]
+    assert told["routes"] == kept["routes"]
+    reached = told["reached"]
+    assert 0 < reached["good_s"] <= reached["flattened_s"] <= reached["until_s"]
+    page = (finished.folder / "report.html").read_text()
+    assert "The quote beside the bill" in page
+    assert "quoted, auto" in page
+    line = quoted.beside(json.loads((finished.folder / "report.json").read_text()))
+    assert re.fullmatch(
+        r"bill: good came at .+ \(quoted .+ to .+\); flattened came at .+ \(quoted .+ to .+\); paid .+ USD and .+ kWh",
+        line,
+    )
+
+
+def test_a_report_from_before_there_were_quotes_is_drawn_without_one(finished: automl.Result) -> None:
+    """Its JSON has no such key."""
+    from automl.report import draw
+
+    told = json.loads((finished.folder / "report.json").read_text())
+    del told["cost"]["quote"]
+    assert "The quote beside the bill" not in draw(told)
+    assert quoted.beside(told) == ""

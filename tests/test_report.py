@@ -140,6 +140,13 @@ def sample() -> dict:
                 "kwh": 0.000165, "energy_how": "cpu measured, memory estimated", "co2_g": 0.078, "retries": 2,
                 "until_s": 59.0,
             },
+            "quote": {
+                "routes": [{"route": "auto", "good": {"seconds": {"low": 4.0, "middle": 8.0, "high": 27.0}}, "flattened": {
+                    "seconds": {"low": 5.0, "high": 40.0}, "money": {"low": 2e-4, "high": 1e-3},
+                    "kwh": {"low": 2e-5, "high": 1e-4}}}],
+                "advice": "30 s will do", "rests_on": "160 runs", "currency": "USD",
+                "reached": {"good_s": 9.0, "flattened_s": 41.0, "until_s": 52.0, "is_settled": False},
+            },
         },
         "confusion": {
             "classes": ["no", "yes"], "counts": [[1910, 90], [150, 350]], "gathered": 0, "wrong": 240,

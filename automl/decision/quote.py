@@ -19,7 +19,7 @@ import search_spaces
 from automl.options import Budget
 from automl.records import Dataset, Kind, Profile
 from automl.records.choice import Decision
-from automl.records.quote import AUTO_ROUTE, Expected, Quote, Range, RouteQuote
+from automl.records.quote import AUTO_ROUTE, Quote, Range, RouteQuote, Takes
 from automl.runtime.clock import Tariff
 from search_spaces.spec import BASELINE, TABLE, Route, Size
 
@@ -112,6 +112,8 @@ def quote(work: Work, decision: Decision, tariff: Tariff, currency: str, budget:
         ))  # fmt: skip
     return Quote(
         routes=tuple(routes),
+        rows=work.size.rows,
+        task=work.task,
         currency=currency,
         cores=work.cores,
         gpus=work.gpus,
@@ -160,8 +162,8 @@ def _range(law: _Law, reading_s: float) -> Range:
     return Range(low, middle, high)
 
 
-def _expected(seconds: Range, tariff: Tariff) -> Expected:
-    return Expected(seconds, seconds.times(tariff.money), seconds.times(tariff.kwh))
+def _expected(seconds: Range, tariff: Tariff) -> Takes:
+    return Takes(seconds, seconds.times(tariff.money), seconds.times(tariff.kwh))
 
 
 def seconds_of(budget: Budget, tariff: Tariff) -> float | None:

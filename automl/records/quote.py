@@ -21,7 +21,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Expected:
+class Takes:
     """Seconds from the call on, and what holding the machines for so long costs."""
 
     seconds: Range
@@ -34,8 +34,8 @@ class RouteQuote:
     """One way to go about it."""
 
     route: str  # a Route, or AUTO_ROUTE
-    good: Expected  # the best error so far is within 5 % of what the run would end with, given plenty of time
-    flattened: Expected  # within 1 %
+    good: Takes  # the best error so far is within 5 % of what the run would end with, given plenty of time
+    flattened: Takes  # within 1 %
     is_measured: bool  # whether runs on such data were looked at; else the range is a guess, and wider
 
 
@@ -44,6 +44,8 @@ class Quote:
     """What a run is expected to take, before anything is fitted."""
 
     routes: tuple[RouteQuote, ...]  # the way that the run will go first
+    rows: int
+    task: str
     currency: str
     cores: int
     gpus: float

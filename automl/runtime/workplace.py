@@ -13,8 +13,10 @@ from automl.errors import OptionError, RunError
 from automl.options import Options
 from automl.runtime.clock import Tariff
 from cluster.cores import cores
+from cluster.devices import find_gpus
 from cluster.energy import EnergyMeter
 from cluster.local import LocalPool
+from cluster.memory import free_mb
 from cluster.pool import Node
 from cluster.prices import Machine, PriceError, Rates
 
@@ -30,7 +32,7 @@ GROW_SHARE = 0.3  # of the time there is, at most
 def open_pool(options: Options, preload: Sequence[str]) -> tuple[LocalPool | RayPool, list[str]]:
     """The workers of this run, and what a user should know of them."""
     address = os.environ.get("RAY_ADDRESS")
-    if options.cluster == "local" or (options.cluster == "auto" and not address):
+    if _is_here(options):
         return LocalPool(options.workers or cores(), preload=preload), []
     notes = []
     if options.cluster == "auto":
@@ -48,6 +50,22 @@ def open_pool(options: Options, preload: Sequence[str]) -> tuple[LocalPool | Ray
     except RuntimeError as problem:
         raise RunError(str(problem)) from problem
     return pool, [*notes, *pool.notes, f"cluster: {describe(pool.nodes())}"]
+
+
+def _is_here(options: Options) -> bool:
+    """Whether this machine alone does the work."""
+    return options.cluster == "local" or (options.cluster == "auto" and not os.environ.get("RAY_ADDRESS"))
+
+
+def machines(options: Options) -> list[Node]:
+    """What a run would hold; on this machine nothing is started for it."""
+    if _is_here(options):
+        gpus = find_gpus()
+        name, model = socket.gethostname(), gpus[0].model if gpus else ""
+        return [Node(name, options.workers or cores(), free_mb(), len(gpus), model)]
+    pool, _ = open_pool(options, ())
+    with pool:
+        return list(pool.nodes())
 
 
 def describe(nodes: Sequence[Node]) -> str:

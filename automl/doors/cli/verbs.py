@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.doors.cli import judging
+from automl.doors.cli import judging, quoting
 from automl.doors.cli.streams import print_json as _print
 from automl.doors.cli.streams import readable
 from automl.errors import InputError
@@ -145,6 +145,11 @@ def profile(given: Namespace) -> int:
     for finding in audit.findings:
         print(f"{finding.severity:<8}{finding.message}")
     return 0
+
+
+def quote(given: Namespace) -> int:
+    """Show what a run is expected to take."""
+    return quoting.quote(given, _started())
 
 
 def report(given: Namespace) -> int:

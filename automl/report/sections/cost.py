@@ -17,6 +17,9 @@ from automl.report.section import Section
 
 if TYPE_CHECKING:
     from automl.report.inputs import ReportInputs
+    from automl.runtime.folder import RunFolder
+
+QUOTE = "quote.json"
 
 
 class InvoiceJson(TypedDict, total=False):
@@ -35,6 +38,25 @@ class InvoiceJson(TypedDict, total=False):
     until_s: float  # of the run
 
 
+class ReachedJson(TypedDict, total=False):
+    """A `decision.reached.Reached`: seconds from the start, of the best single model so far beside the last."""
+
+    good_s: float
+    flattened_s: float
+    until_s: float  # the end of the search
+    is_settled: bool  # as much time again had found nothing better
+
+
+class QuotedJson(TypedDict, total=False):
+    """What was quoted before the run, a `records.quote.Quote` in short, and what came of it."""
+
+    routes: list[dict[str, Any]]  # RouteQuote; the way that the run went first
+    advice: str
+    rests_on: str
+    currency: str
+    reached: ReachedJson | None  # None: no fold ended
+
+
 class CostJson(TypedDict, total=False):
     """What was spent on what."""
 
@@ -44,6 +66,7 @@ class CostJson(TypedDict, total=False):
     peak_mb: float
     trials_by_status: dict[str, int]
     invoice: InvoiceJson
+    quote: QuotedJson | None  # None: of a run that was begun by an earlier version
 
 
 class CostKeys(TypedDict, total=False):
@@ -62,8 +85,29 @@ def gather(inputs: ReportInputs) -> CostKeys:
         "peak_mb": max((trial.spent.peak_mb for trial in trials), default=0.0),
         "trials_by_status": dict(Counter(trial.status.value for trial in trials)),
         "invoice": as_json(inputs.bill),
+        "quote": _quoted(inputs.folder),
     }
     return {"cost": cost}
+
+
+def _quoted(folder: RunFolder) -> QuotedJson | None:
+    """The quote as it was made, beside what the folds of all drivers show."""
+    from automl.decision.reached import ends, reached
+
+    if not (folder.path / QUOTE).is_file():
+        return None
+    told, came = folder.read_json(QUOTE), reached(*ends(folder.events()))
+    seen: ReachedJson | None = None
+    if came is not None:
+        seen = {"good_s": came.good_s, "flattened_s": came.flattened_s, "until_s": came.until_s,
+                "is_settled": came.is_settled}  # fmt: skip
+    return {
+        "routes": told["routes"],
+        "advice": told["advice"],
+        "rests_on": told["rests_on"],
+        "currency": told["currency"],
+        "reached": seen,
+    }
 
 
 def shown(report: Mapping[str, Any], _folder: Path | None) -> dict[str, Any]:
@@ -199,6 +243,26 @@ PAGE = """
 <tr><th scope="row">{{ what|cut(20) }}</th><td class="n">{{ spent|fixed(1) }}</td></tr>{% endif %}{% endfor %}
 <tr><th scope="row">in all</th><td class="n">{{ bill.held_core_s|fixed(1) }}</td></tr>
 </tbody></table></div>{% endif %}
+{% set asked = cost.quote %}
+{% if asked and asked.routes|each %}<h3>The quote beside the bill</h3>
+<div class="scroll"><table>
+<thead><tr><th scope="col"></th>{% for head in ("good in", "flattened in", asked.currency, "kWh") %}\
+<th scope="col" class="n">{{ head|cut(14) }}</th>{% endfor %}</tr></thead>
+<tbody>{% for one in asked.routes|each %}
+<tr><th scope="row">quoted, {{ one.route|cut(20) }}</th>\
+{% for span in (one.good.seconds, one.flattened.seconds) %}\
+<td class="n">{{ span.low|seconds }} to {{ span.high|seconds }}</td>{% endfor %}\
+{% for span in (one.flattened.money, one.flattened.kwh) %}\
+<td class="n">{{ span.low|number(2) }} to {{ span.high|number(2) }}</td>{% endfor %}</tr>{% endfor %}
+<tr><th scope="row">came, and all was paid</th><td class="n">{{ asked.reached.good_s|seconds }}</td>\
+<td class="n">{{ asked.reached.flattened_s|seconds }}</td><td class="n">{{ bill.money|number(2) }}</td>\
+<td class="n">{{ bill.kwh|number(2) }}</td></tr>
+</tbody></table></div>
+<p class="key">Good: the best single model so far is within 5 % of the error of the last one; flattened: within 1 %. \
+Quoted are 10 to 90 %, beside what plenty of time would end with, and what is paid until it has flattened. \
+{% if asked.reached and not asked.reached.is_settled %}This run was still getting better in the second half of its \
+search: with more time it may have found a better model. {% endif %}\
+The quote rests on {{ asked.rests_on|cut(300) }}.</p>{% endif %}
 {% if families[0] %}<h3>CPU seconds by family</h3>{{ figure("family", families) }}
 <p class="key">The <b class="o">orange end</b> of a bar is what failed, late and lost trials cost.</p>{% endif %}
 {% set wasted = report.trials|each|selectattr("status", "in", lost)|list %}

@@ -1,0 +1,27 @@
+"""What `automl quote` does: seconds, money and energy of a run before it begins, for people or for machines."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from automl.doors.cli.streams import print_json
+from automl.options import Options
+from automl.plain import as_json
+
+ASKED = ("budget", "rates", "task", "metric", "route", "families", "exclude", "weights", "cluster", "workers")
+
+
+def quote(given: Namespace, started: float) -> int:
+    """Read the data, decide, and look up what such runs took."""
+    from automl.doors.quoting import ask
+    from automl.records.quote import Quote
+    from automl.report.quoted import table
+
+    asked = {name: getattr(given, name) for name in ASKED if hasattr(given, name)}
+    found = ask(given.data, Options.of({"target": given.target, **asked}), started, has_budget="budget" in asked)
+    if given.json:
+        print_json(as_json(found) if isinstance(found, Quote) else {"targets": as_json(found)})
+        return 0
+    quotes = {"": found} if isinstance(found, Quote) else found
+    print("\n\n".join(f"{target}: {table(one)}" if target else table(one) for target, one in quotes.items()))
+    return 0
