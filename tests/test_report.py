@@ -141,7 +141,7 @@ def sample() -> dict:
                 "until_s": 59.0,
             },
             "quote": {
-                "routes": [{"route": "auto", "good": {"seconds": {"low": 4.0, "middle": 8.0, "high": 27.0}}, "flattened": {
+                "routes": [{"route": "auto", "good": {"seconds": {"low": 4.0, "high": 27.0}}, "flattened": {
                     "seconds": {"low": 5.0, "high": 40.0}, "money": {"low": 2e-4, "high": 1e-3},
                     "kwh": {"low": 2e-5, "high": 1e-4}}}],
                 "advice": "30 s will do", "rests_on": "160 runs", "currency": "USD",
