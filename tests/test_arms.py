@@ -141,16 +141,15 @@ def test_the_regret_is_how_far_the_returned_model_is_behind_the_best_route() -> 
 
 
 def test_a_route_that_had_little_time_is_taken_as_if_it_had_had_all() -> None:
-    """What following it would have come to, as far as its curve tells; what is not known widens the interval."""
+    """At the upper end alone: what its curve tells was not measured."""
     field = compared(trial(1, "linear", FAIR), trial(2, "mlp", BAD))
     plain, more = (
         arms.regret(alone(1), field, route_of, Limits(), had) for had in ({}, {"neural": Change(np.log(0.1), 0.3)})
     )
     assert plain is not None
     assert more is not None
-    assert (plain.against, more.against) == ("classical", "neural")
-    assert more.value > plain.value
-    assert more.high - more.low > plain.high - plain.low
+    assert (more.against, more.value, more.low) == (plain.against, plain.value, plain.low)
+    assert more.high > plain.high + 0.1
 
 
 def test_the_luck_of_the_better_of_two_equal_routes_is_taken_off() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from automl.decision import verdict as deciding
+from automl.records import Fold, Plan, Trial, TrialStatus
 from automl.records.choice import Gain, Skip
 from automl.records.verdict import (
     Change,
@@ -258,6 +260,22 @@ def test_explanations_that_are_missing_are_told_where_they_were_required() -> No
     assert lines(replace(CLASSICAL, unexplained="no time was left to shuffle columns"))[-1] == (
         "Explanations were required, but no time was left to shuffle columns."
     )
+
+
+def test_a_route_that_did_not_finish_is_priced_as_if_it_had() -> None:
+    """One fold of five would seem cheap; a model is used with all of them."""
+    one = look(1, "mlp", 1.0, 0.2)
+    whole = deciding.shown("neural", [one], one, "", "", goal=5)
+    assert (whole.row_ms, whole.size_mb) == (5000.0, 5.0)
+    assert deciding.shown("neural", [one], one, "", "").row_ms == 1000.0
+    assert deciding.shown("neural", [one], None, "", "too slow").row_ms is None
+
+
+def look(number: int, family: str, share: float, error: float) -> Trial:
+    """A trial of one fold on a share of the rows."""
+    fold = Fold(fold=0, predictions=np.empty(0), error=error, is_cut=False, fit_s=1, batch_s=1, row_s=1, size_mb=1)
+    plan = Plan(number=number, family=family, params={}, seed=0, because="", features={"share": share})
+    return Trial(plan=plan, status=TrialStatus.DONE, folds={0: fold})
 
 
 def test_only_a_tie_with_dearer_routes_is_called_cheap() -> None:

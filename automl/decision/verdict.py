@@ -47,15 +47,18 @@ def route_of_blend(routes: Sequence[str]) -> str:
     return BOTH if len(found) > 1 else next(iter(found), CLASSICAL)
 
 
-def shown(route: str, trials: Sequence[Trial], best: Trial | None, above: str, why_not: str) -> RouteShown:
-    """What a route's trials came to; `best`: the one that is compared."""
+def shown(
+    route: str, trials: Sequence[Trial], best: Trial | None, above: str, why_not: str, goal: int = 1
+) -> RouteShown:
+    """What a route's trials came to; `best`: the one that is compared, used with all `goal` folds of a finished one."""
     folds = list(best.folds.values()) if best else []
+    used = goal / len(folds) if 0 < len(folds) < goal else 1.0
     return RouteShown(
         route=route, trials=len(trials), folds=sum(len(t.folds) for t in trials),
         cpu_s=sum(t.spent.cpu_s for t in trials), best=f"{best.plan.family} #{best.plan.number}" if best else "",
-        row_ms=1e3 * sum(f.row_s for f in folds) if best else None,
-        size_mb=sum(f.size_mb for f in folds) if best else None,
-        train_s=best.spent.cpu_s if best else None, above=above, why_not=why_not,
+        row_ms=1e3 * used * sum(f.row_s for f in folds) if best else None,
+        size_mb=used * sum(f.size_mb for f in folds) if best else None,
+        train_s=used * best.spent.cpu_s if best else None, above=above, why_not=why_not,
     )  # fmt: skip
 
 

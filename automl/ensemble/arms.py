@@ -130,7 +130,8 @@ def regret(
 
     All are judged on rows that did not choose them. The best of several routes looks better than it is, too: by how
     much, redrawn rows tell, and it is taken off. A route whose models all break the limits is no alternative.
-    `had`: what a route's error would have changed by, had all seconds of the run been its own.
+    `had`: what a route's error would have changed by, had all seconds of the run been its own. It is not measured, so
+    only the upper end of the interval takes it in.
     """
     rivals = comparison.rivals
     allowed = [t for t in rivals if _fits(t, limits)] or rivals
@@ -141,8 +142,10 @@ def regret(
         metric=comparison.metric, y=comparison.y, weight=comparison.weight, blocks=comparison.blocks, until=until
     )
     within = limits.tightened(EVERYDAY)
-    said = [_returned(chosen, comparison, limits, until)]
-    said += [_alone([t for t in rivals if t in own], comparison, within, until) for own in routes.values()]
+    now = time.monotonic()
+    half = until if math.isinf(until) else now + (until - now) / 2  # the rest is for redrawing rows
+    said = [_returned(chosen, comparison, limits, half)]
+    said += [_alone([t for t in rivals if t in own], comparison, within, half) for own in routes.values()]
     return told(ground, [ground.told(one) for one in said], tuple(routes), had)
 
 
@@ -151,8 +154,7 @@ def told(
 ) -> MeasuredRegret:
     """The regret from predictions: of the returned model, then of each route alone."""
     changes = [had.get(route, Change(0.0, 0.0)) for route in routes]
-    scale = np.array([1.0, *(math.exp(one.mean) for one in changes)])
-    errors = np.array([ground.error(one) for one in said]) * scale
+    errors = np.array([ground.error(one) for one in said])
     redrawn = Redrawing(ground.y, ground.weight, ground.blocks, until=ground.until)
     drawn = errors + redrawn.moves(ground.metric, said)
     at = int(np.argmin(errors[1:]))
@@ -165,8 +167,9 @@ def told(
     # A run that goes one way alone tries other models than this one did.
     moves += errors[1 + at] * math.hypot(RUN_NOISE, changes[at].sd) * _normal(len(moves))
     low, high = redrawn.ends(ground.metric, behind, moves, LEVEL)
+    gained = max(float(errors[1 + at] - e * math.exp(c.mean)) for e, c in zip(errors[1:], changes, strict=True))
     return MeasuredRegret(
-        value=max(0.0, behind), low=max(0.0, low), high=max(0.0, high), gain=-behind, gain_low=-high, gain_high=-low,
+        value=max(0.0, behind), low=max(0.0, low), high=max(0.0, high + max(0.0, gained)), gain=-behind, gain_low=-high, gain_high=-low,
         error=float(errors[1 + at]), against=routes[at], routes=routes, rows=len(ground.y),
     )  # fmt: skip
 

@@ -126,7 +126,7 @@ def _shown(name: str, inputs: JudgeInputs, families: Mapping[str, str], best: Tr
         why_not = deciding.why_not_compared(name, mine, inputs.decision, families)
         if any(t.folds for t in mine):
             why_not = "it finished no fold that the chosen one did"
-    return deciding.shown(name, mine, best, above, why_not)
+    return deciding.shown(name, mine, best, above, why_not, inputs.finish.ready.fold_plan.goal)
 
 
 def _excluded(inputs: JudgeInputs) -> tuple[Skip, ...]:
