@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_classical_is_clearly_better() -> None:
     assert lines(CLASSICAL) == (
         "Classical models were used: their best has 17 % less error than the best of the networks, more than chance "
         "explains.",
-        "Networks: their best, mlp #7, has 20 % more error than lightgbm #4 (roc_auc 0.88 against 0.9; 95 % interval "
+        "Networks: their best, mlp #7, is behind lightgbm #4 (roc_auc 0.88 against 0.9; 95 % interval "
         "of the difference 0.01 to 0.03; 5 common folds, 2,000 rows). They took 41 s of CPU; that one takes 4 ms a row "
         "and 0.4 MB.",
         "Measured regret: none. What is returned is not behind the best route alone, classical models (95 % interval "
@@ -62,12 +63,34 @@ def test_classical_is_clearly_better() -> None:
     )
 
 
+def test_the_verdict_in_the_readme_is_what_the_code_says_of_that_run() -> None:
+    """The records of the run that the README shows, as its report holds them."""
+    linear = RouteShown(
+        route="classical", trials=17, folds=49, cpu_s=4.94, best="linear #12", row_ms=0.07, size_mb=0.02
+    )
+    network = RouteShown(route="neural", trials=2, folds=4, cpu_s=3.53, best="mlp #4", row_ms=0.3693, size_mb=1.24)
+    behind = Difference(
+        route="neural", ours="linear #12", theirs="mlp #4", our_error=0.2951, their_error=0.3384, low=0.0258,
+        high=0.0625, folds=3, of=3, rows=2000,
+    )  # fmt: skip
+    regret = MeasuredRegret(
+        value=0.0, low=0.0, high=0.0385, gain=0.0005, gain_low=-0.0275, gain_high=0.0327, error=0.2978,
+        against="classical", routes=("classical", "neural"), rows=2000,
+    )  # fmt: skip
+    run = Verdict(
+        route="classical", model="blend", members=("classical",), metric="roc_auc", higher_is_better=True, rows=2000,
+        routes=(linear, network), differences=(behind,), regret=regret, win_before=0.359, win_after=0.04,
+    )  # fmt: skip
+    shown = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8").split("```text\n")[1]
+    assert shown.split("```")[0].splitlines()[1:] == list(lines(run))
+
+
 def test_a_network_is_clearly_better_on_a_regression() -> None:
     """Errors are those of the metric, and folds that only one did are told."""
     assert lines(NEURAL)[:2] == (
         "Networks were used: their best has 40 % less error than the best of the classical models, more than chance "
         "explains.",
-        "Classical models: their best, lightgbm #4, has 67 % more error than mlp #7 (rmse 3.5 against 2.1; 95 % "
+        "Classical models: their best, lightgbm #4, is behind mlp #7 (rmse 3.5 against 2.1; 95 % "
         "interval of the difference 1.1 to 1.7; 3 common folds of 5, 4,915 rows). They took 1 min 20 s of CPU; that "
         "one takes 1.5 ms a row and 2 MB.",
     )

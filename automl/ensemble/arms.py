@@ -169,7 +169,8 @@ def told(
     low, high = redrawn.ends(ground.metric, behind, moves, LEVEL)
     gained = max(float(errors[1 + at] - e * math.exp(c.mean)) for e, c in zip(errors[1:], changes, strict=True))
     return MeasuredRegret(
-        value=max(0.0, behind), low=max(0.0, low), high=max(0.0, high + max(0.0, gained)), gain=-behind, gain_low=-high, gain_high=-low,
+        value=max(0.0, behind), low=max(0.0, low), high=max(0.0, high + max(0.0, gained)),
+        gain=-behind, gain_low=-high, gain_high=-low,
         error=float(errors[1 + at]), against=routes[at], routes=routes, rows=len(ground.y),
     )  # fmt: skip
 

@@ -120,9 +120,7 @@ def _other(verdict: Verdict, one: RouteShown) -> str:
 def _compared(found: Difference) -> str:
     if not found.is_real:
         return "cannot be told apart from"
-    if found.gap < 0:
-        return f"has {percent(found.less)} less error than"
-    return f"has {percent(found.gap / found.our_error)} more error than" if found.our_error > 0 else "errs more than"
+    return "is ahead of" if found.gap < 0 else "is behind"
 
 
 def _partly(found: Difference) -> str:
