@@ -155,17 +155,17 @@ def test_a_route_that_could_not_compete_is_named_with_the_reason(reason: str) ->
 def test_a_better_route_that_breaks_a_limit_is_told_with_the_limit() -> None:
     """What the limit costs is no secret."""
     better = replace(AHEAD, their_error=0.08, low=-0.03, high=-0.01)
-    slow = replace(NETWORK, above="its fastest takes 31 ms a row, max_latency_ms=10, max_model_mb=inf")
+    slow = replace(NETWORK, above="the least are 31 ms a row and 0.4 MB, allowed are 10 ms")
     limited = replace(
         CLASSICAL, routes=(BOOSTER, slow), differences=(better,),
         excluded=(Skip("mlp", "its fastest model takes 31 ms a row, and max_latency_ms=10 was asked for"),),
     )  # fmt: skip
     assert why(limited) == (
         "Classical models were used although the best of the networks has 20 % less error: none of them is within the "
-        "limits (its fastest takes 31 ms a row, max_latency_ms=10, max_model_mb=inf)."
+        "limits (the least are 31 ms a row and 0.4 MB, allowed are 10 ms)."
     )
     assert lines(limited)[-1] == (
-        "Left out by a limit: mlp (its fastest model takes 31 ms a row, and max_latency_ms=10 was asked for)."
+        "Over a limit: mlp (its fastest model takes 31 ms a row, and max_latency_ms=10 was asked for)."
     )
     assert why(replace(limited, routes=(BOOSTER, NETWORK))).endswith("that one takes 4 ms a row instead of 1.5 ms.")
 
@@ -259,6 +259,13 @@ def test_a_year_of_daily_training_has_a_price() -> None:
     weekly = deciding.retraining(7 * 86_400.0, 9.0, 0.0, "USD", None)
     assert lines(replace(CLASSICAL, retraining=weekly))[-1] == (
         "Trained anew every 7 days, 52 times a year, the model takes 7 min 49 s of CPU a year."
+    )
+
+
+def test_without_a_finished_model_nothing_is_claimed() -> None:
+    """Only the constant is returned."""
+    assert lines(replace(CLASSICAL, members=(), differences=(), regret=None)) == (
+        "No model was finished, so nothing can be said of the routes; what is returned knows no column.",
     )
 
 

@@ -198,6 +198,9 @@ def test_why_a_route_has_no_fold_is_told_by_what_became_of_it() -> None:
     known = {"mlp": "neural", "tabm": "neural", "linear": "classical"}
     out = Decision({"classical": 1.0, "neural": 0.0}, ("linear",), (), (Skip("mlp", "too many rows"), Skip("tabm", "too many rows")))  # fmt: skip  # noqa: E501
     both = Decision({"classical": 0.5, "neural": 0.5}, ("linear", "mlp"))
+    mixed = replace(out, skipped=(Skip("convnet", "reads image, not table"), Skip("soundnet", "reads audio, not table"), Skip("mlp", "excluded by the user")))  # fmt: skip  # noqa: E501
+    every = {**known, "convnet": "neural", "soundnet": "neural"}
+    assert deciding.why_not_compared("neural", [], mixed, every) == "excluded by the user"
     late = replace(trial(1, "mlp", 0.0, "x"), status=TrialStatus.LATE, message="")
     told = [
         deciding.why_not_compared("neural", [], out, known),

@@ -30,6 +30,7 @@ from search_spaces.spec import BASELINE
 CLASSICAL, NEURAL, HYBRID = "classical", "neural", "hybrid"
 YEAR_S = 365 * 86_400.0
 SHORT_CYCLE_S = 7 * 86_400.0  # trained 52 times a year: as often as a search of a minute or two tries models
+OF_OTHER_DATA = ("reads ", "joins ", "on such data ", "does not do ")  # families that were never meant for these
 WIDTH = 2 * NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard deviations
 
 
@@ -78,6 +79,7 @@ def why_not_compared(route: str, trials: Sequence[Trial], decision: Decision, fa
     if not mine:
         return "no family of it is known"
     told = [skip.because for skip in mine]
+    told = [one for one in told if not one.startswith(OF_OTHER_DATA)] or told
     return max(dict.fromkeys(told), key=told.count)  # what most of its families lack
 
 

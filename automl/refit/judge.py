@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from automl.decision import verdict as deciding
 from automl.ensemble import arms
+from automl.ensemble.frontier import Limits
 from automl.options import Options
 from automl.records import Audit, Candidate, Trial
 from automl.records.choice import Decision, Skip
@@ -120,13 +121,20 @@ def _shown(name: str, inputs: JudgeInputs, families: Mapping[str, str], best: Tr
     above = ""
     done = [next(iter(t.folds.values())) for t in mine if t.folds]
     if done and not any(1e3 * f.row_s <= asked.row_ms and f.size_mb <= asked.size_mb for f in done):
-        above = f"its fastest takes {1e3 * min(f.row_s for f in done):.3g} ms a row, {asked}"
+        seen = f"{1e3 * min(f.row_s for f in done):.3g} ms a row and {min(f.size_mb for f in done):.3g} MB"
+        above = f"the least are {seen}, allowed are {_allowed(asked)}"
     why_not = ""
     if best is None:
         why_not = deciding.why_not_compared(name, mine, inputs.decision, families)
         if any(t.folds for t in mine):
             why_not = "it finished no fold that the chosen one did"
     return deciding.shown(name, mine, best, above, why_not, inputs.finish.ready.fold_plan.goal)
+
+
+def _allowed(asked: Limits) -> str:
+    """The limits that there are."""
+    told = [f"{asked.row_ms:g} ms"] if math.isfinite(asked.row_ms) else []
+    return " and ".join([*told, *([f"{asked.size_mb:g} MB"] if math.isfinite(asked.size_mb) else [])])
 
 
 def _excluded(inputs: JudgeInputs) -> tuple[Skip, ...]:

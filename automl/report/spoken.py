@@ -43,6 +43,8 @@ def lines(verdict: Verdict) -> tuple[str, ...]:
 
 def why(verdict: Verdict) -> str:
     """The route and its reason, in one sentence without a figure that needs explaining."""
+    if not verdict.members:
+        return "No model was finished, so nothing can be said of the routes; what is returned knows no column."
     ours, others = _named(verdict.route, verdict), verdict.differences
     if verdict.route == BOTH:
         return _why_both(verdict, ours)
@@ -186,7 +188,7 @@ def _excluded(verdict: Verdict) -> str:
         return ""
     told = [f"{skip.family} ({skip.because})" for skip in verdict.excluded[:MOST_EXCLUDED]]
     more = len(verdict.excluded) - MOST_EXCLUDED
-    return f"Left out by a limit: {'; '.join(told)}{f'; and {more} more' if more > 0 else ''}."
+    return f"Over a limit: {'; '.join(told)}{f'; and {more} more' if more > 0 else ''}."
 
 
 def _retraining(found: Retraining) -> str:
