@@ -222,9 +222,10 @@ def test_the_studies_can_be_read_while_the_run_goes_on(table: Path, tmp_path: Pa
 
 
 def test_a_finished_run_goes_on_with_more_budget(table: Path, whole: Path, tmp_path: Path) -> None:
-    """What it had found stays and takes part; without more budget there is nothing to do."""
+    """What it had found stays and takes part, its quote too; without more budget there is nothing to do."""
     run = tmp_path / "run"
     finish(*fit_words(table, run, "5 trials"))
+    quote = (run / "quote.json").read_bytes()
     with pytest.raises(OptionError, match=r"is finished.*--budget \+10m"):
         automl.resume(run, verbose=0)
     with pytest.raises(OptionError, match="must be alike"):
@@ -232,6 +233,7 @@ def test_a_finished_run_goes_on_with_more_budget(table: Path, whole: Path, tmp_p
     result = automl.resume(run, "+3 trials", verbose=0)
     assert len(report(run)["trials"]) == 9
     assert result.budget == "8 trials"
+    assert (run / "quote.json").read_bytes() == quote
     check_books(run)
 
 
@@ -271,8 +273,10 @@ def test_resume_refuses_other_data_and_folders_that_are_no_runs(table: Path, tmp
     with pytest.raises(InputError, match="not that of the run"):
         automl.resume(run, "+1 trials", data=changed, verbose=0)
     assert len(report(run)["trials"]) == 3
+    (run / "quote.json").unlink()  # as in a run that an earlier version began
     automl.resume(run, "+1 trials", data=frame, verbose=0)
     assert len(report(run)["trials"]) == 4
+    assert report(run)["cost"]["quote"] is None
     with pytest.raises(InputError, match=r"options.json is not there"):
         automl.resume(tmp_path, verbose=0)
 

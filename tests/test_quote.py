@@ -137,6 +137,9 @@ def test_a_run_is_good_when_a_model_is_close_to_the_best_on_the_folds_that_both_
     assert told is not None
     assert (told.good_s, told.flattened_s, told.until_s) == (2.0, 5.0, 9.0)
     assert not told.is_settled
+    stricter = reached(found, 9.0, good=0.022)
+    assert stricter is not None
+    assert stricter.good_s == 3.0
     assert reached([], 9.0) is None
 
 

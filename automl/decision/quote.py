@@ -31,6 +31,7 @@ Z = NormalDist().inv_cdf(0.9)
 CORES_POWER = 0.7  # seconds fall with the cores to this power: folds run side by side, the first fit of each does not
 GPU_TIMES = 8.0  # as fast as a core, a network on a GPU
 UNMEASURED = 0.8  # of the logarithm of the seconds
+LEAST_SHARE = 0.5  # of a run with both routes, for the one that will be ahead: the search moves the seconds to it
 BEYOND = 0.5  # of the same, for every e-fold of the price beyond the largest that was measured
 NICE_S = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1_200, 1_800, 2_700, 3_600, 5_400, 7_200, 10_800,
           18_000, 28_800, 43_200, 86_400)  # fmt: skip
@@ -138,9 +139,9 @@ def _law(mark: str, route: Route, families: Sequence[str], work: Work) -> _Law:
 
 
 def _mixed(laws: Mapping[str, _Law], shares: Mapping[Route, float], network_wins: float) -> _Law:
-    """Of a run that splits its time: the route that will be ahead, as late as its share of the time makes it."""
+    """Of a run that splits its time: the route that will be ahead, as late as its part of the time makes it."""
     odds = {"neural": network_wins, "classical": 1 - network_wins}
-    later = [(odds[route], laws[route].later(-math.log(share))) for route, share in shares.items()]
+    later = [(odds[route], laws[route].later(-math.log(max(share, LEAST_SHARE)))) for route, share in shares.items()]
     low, middle, high = (_when(later, chance) for chance in (0.1, 0.5, 0.9))
     return _Law(middle, (middle - low) / Z, (high - middle) / Z)
 
@@ -180,13 +181,14 @@ def _advice(first: RouteQuote, budget: Budget | None, tariff: Tariff) -> str:
     enough, most = _nice(good.high), _nice(flat.high)
     told = f"{spelled(enough)} will do; more than {spelled(most)} would hardly help"
     limit_s = None if budget is None else seconds_of(budget, tariff)
-    if limit_s is None:
+    if budget is None or limit_s is None:
         return told
+    shown = str(budget if budget.time is None else replace(budget, time=round(float(budget.time), 1) or budget.time))
     if limit_s < good.middle:
-        return f"budget={str(budget)!r} is short; {told}"
+        return f"budget={shown!r} is short; {told}"
     if limit_s > 2 * most:
-        return f"budget={str(budget)!r} is more than is needed; {told}"
-    return f"budget={str(budget)!r} fits; {told}"
+        return f"budget={shown!r} is more than is needed; {told}"
+    return f"budget={shown!r} fits; {told}"
 
 
 def _nice(seconds: float) -> float:

@@ -57,7 +57,7 @@ def ends(events: Iterable[Mapping[str, Any]]) -> tuple[list[FoldEnd], float]:
     return sorted(found, key=lambda one: one.at_s), until_s
 
 
-def reached(found: Sequence[FoldEnd], until_s: float) -> Reached | None:
+def reached(found: Sequence[FoldEnd], until_s: float, good: float = GOOD) -> Reached | None:
     """When the first model was good, and when one was that hardly differs from the best; None without any fold."""
     done: dict[int, dict[int, float]] = {}
     for one in found:
@@ -74,10 +74,10 @@ def reached(found: Sequence[FoldEnd], until_s: float) -> Reached | None:
         if not common:
             continue
         error, least = fmean(mine[k] for k in common), fmean(best[k] for k in common)
-        for mark in (GOOD, FLAT):
+        for mark in (good, FLAT):
             if error <= least + mark * abs(least):
                 met.setdefault(mark, one.at_s)
-    return Reached(good_s=met[GOOD], flattened_s=met[FLAT], until_s=max(until_s, found[-1].at_s))
+    return Reached(good_s=met[good], flattened_s=met[FLAT], until_s=max(until_s, found[-1].at_s))
 
 
 def _best(done: Mapping[int, Mapping[int, float]]) -> int:
