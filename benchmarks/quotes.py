@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +95,11 @@ def read_all(folders: Sequence[Path]) -> Iterator[Took]:
                 yield took
 
 
-def fit(runs: Sequence[Took], mark: str) -> dict[str, Any]:
-    """The likeliest (fixed + factor * price) * task, and the spread around it; bounds count as bounds."""
+def fit(runs: Sequence[Took], mark: str, usual: tuple[float, float] = (FIXED_S, 1.0)) -> dict[str, Any]:
+    """The likeliest (fixed + factor * price) * task, and the spread around it; bounds count as bounds.
+
+    `usual`: fixed seconds and factor, as they are thought of before any run is seen.
+    """
     logs = np.log([run.seconds[mark] for run in runs])
     bounds = np.array([run.is_bound[mark] for run in runs])
     prices = np.array([run.price_s for run in runs])
@@ -106,8 +110,9 @@ def fit(runs: Sequence[Took], mark: str) -> dict[str, Any]:
         sd = math.hypot(sd, LEAST_SD)
         missed = (logs - np.log(fixed + factor * prices) - knobs[3:][places]) / sd
         seen = np.where(bounds, norm.logsf(missed), norm.logpdf(missed) - math.log(sd))
-        usual = [(knobs[0] - math.log(FIXED_S)) / FIXED_SD, knobs[1] / FACTOR_SD, *(knobs[3:] / SHIFT_SD)]
-        return float(0.5 * np.square(usual).sum() - seen.sum())
+        off = (knobs[:2] - np.log(usual)) / (FIXED_SD, FACTOR_SD)
+        odd = np.square(off).sum() + np.square(knobs[3:] / SHIFT_SD).sum()
+        return float(0.5 * odd - seen.sum())
 
     best = minimize(unlikely, np.array([0.7, 0.0, -0.5, 0, 0, 0]), method="Nelder-Mead", options={"maxiter": 4_000})
     fixed, factor, sd = np.exp(best.x[:3])
@@ -122,14 +127,20 @@ def fit(runs: Sequence[Took], mark: str) -> dict[str, Any]:
     }
 
 
+def fit_both(runs: Sequence[Took]) -> dict[str, dict[str, Any]]:
+    """Of both marks; where most runs are bounds, flattened is thought to take as long as good."""
+    good = fit(runs, "good")
+    return {"good": good, "flat": fit(runs, "flat", (good["fixed_s"], good["factor"]))}
+
+
 def learn(runs: Sequence[Took]) -> dict[str, Any]:
     """What quoted.json holds."""
     sets = len({run.name for run in runs})
     budgets = sorted({run.budget_s for run in runs})
     told = f"{budgets[0]:g}" if len(budgets) == 1 else f"{budgets[0]:g} to {budgets[-1]:g}"
     routes = sorted({run.route for run in runs})
-    marks = {mark: {route: fit([run for run in runs if run.route == route], mark) for route in routes}
-             for mark in MARKS}  # fmt: skip
+    laws = {route: fit_both([run for run in runs if run.route == route]) for route in routes}
+    marks = {mark: {route: laws[route][mark] for route in routes} for mark in MARKS}
     return {
         "format": 1,
         "made_by": "python benchmarks/quotes.py learn",
@@ -145,21 +156,29 @@ def learn(runs: Sequence[Took]) -> dict[str, Any]:
 def check(runs: Sequence[Took]) -> list[str]:
     """Of each mark and route: how many runs lie within, below and above the range learned without their set."""
     lines = []
-    for mark in MARKS:
-        for route in sorted({run.route for run in runs}):
-            mine = [run for run in runs if run.route == route]
-            below = above = open_ = 0
-            for name in sorted({run.name for run in mine}):
-                law = fit([run for run in mine if run.name != name], mark)
-                for run in (run for run in mine if run.name == name):
-                    middle = math.log(law["fixed_s"] + law["factor"] * run.price_s) + law["tasks"][run.task]
-                    missed = (math.log(run.seconds[mark]) - middle) / law["sd"] / quote.Z
-                    open_ += run.is_bound[mark] and missed <= 1
-                    below += missed < -1 and not run.is_bound[mark]
-                    above += missed > 1
-            inside = len(mine) - below - above - open_
-            lines.append(f"{mark:<5} {route:<10} {inside:>4} within, {below} earlier, {above} later, {open_} unknown")
+    for route in sorted({run.route for run in runs}):
+        mine = [run for run in runs if run.route == route]
+        found: dict[str, Counter[str]] = {mark: Counter() for mark in MARKS}
+        for name in sorted({run.name for run in mine}):
+            laws = fit_both([run for run in mine if run.name != name])
+            for run in (run for run in mine if run.name == name):
+                for mark, law in laws.items():
+                    found[mark][_place(run, mark, law)] += 1
+        for mark, counts in found.items():
+            told = ", ".join(f"{counts[place]} {place}" for place in ("within", "earlier", "later", "unknown"))
+            lines.append(f"{mark:<5} {route:<10} {told}")
     return lines
+
+
+def _place(run: Took, mark: str, law: dict[str, Any]) -> str:
+    """Where a run lies beside the range that others tell; a bound below its end may lie anywhere above."""
+    middle = math.log(law["fixed_s"] + law["factor"] * run.price_s) + law["tasks"][run.task]
+    missed = (math.log(run.seconds[mark]) - middle) / law["sd"] / quote.Z
+    if missed > 1:
+        return "later"
+    if run.is_bound[mark]:
+        return "unknown"
+    return "earlier" if missed < -1 else "within"
 
 
 def main() -> None:
