@@ -43,7 +43,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Expected:
+class Leaning:
     """A gain, the share of networks that follows from it, and the rules behind both."""
 
     gain: Gain
@@ -51,28 +51,33 @@ class Expected:
     rules: tuple[Rule, ...]
 
 
-def expect(profile: Profile, known: Prior, setting: Setting) -> Expected:
+def expect(profile: Profile, known: Prior, setting: Setting) -> Leaning:
     """Of a table by rules or by what was learned; of other data what its kind says, which was measured, and rules."""
-    facts = measured(profile, setting)
     if profile.decoded:
-        return _of_media(profile, known, facts)
-    fired = list(rules.firing("table", facts))
+        return _of_media(profile, known, measured(profile, setting))
+    gain, fired = by_rules(profile, setting)
+    gain = learned.corrected(gain, profile, setting.core_s)
+    return Leaning(gain, share_of(gain), (*fired, _told(gain)))
+
+
+def by_rules(profile: Profile, setting: Setting) -> tuple[Gain, tuple[Rule, ...]]:
+    """What rules alone say of a table, and those that fired."""
+    fired = list(rules.firing("table", measured(profile, setting)))
     left = learned.left_to_tell(profile.facts)
     mean = sum(shift for shift, _ in fired)
     told = ", ".join(rule.name for _, rule in fired)
     gain = Gain(mean=mean * left, sd=UNSURE * left, source="rules", told=told)
-    gain = learned.gain(profile, setting.core_s) or gain
-    return Expected(gain, share_of(gain), (*(rule for _, rule in fired), _told(gain)))
+    return gain, tuple(rule for _, rule in fired)
 
 
-def _of_media(profile: Profile, known: Prior, facts: dict[str, float]) -> Expected:
+def _of_media(profile: Profile, known: Prior, facts: dict[str, float]) -> Leaning:
     """The share stays what trials of its kind have shown; rules move what is thought of the gain."""
     fired = {rule.name: (shift, rule) for kind in profile.decoded for shift, rule in rules.firing(kind, facts)}
     usual = min(MOST_SHARE, max(LEAST_SHARE, known.neural_share)) ** (1 / SOFTENED)
     mean = -UNSURE_OF_MEDIA * NormalDist().inv_cdf(usual) + sum(shift for shift, _ in fired.values())
     told = ", ".join([rule.name for rule in known.rules] + list(fired))
     gain = Gain(mean=mean, sd=UNSURE_OF_MEDIA, source="rules", told=told)
-    return Expected(gain, known.neural_share, (*known.rules, *(rule for _, rule in fired.values())))
+    return Leaning(gain, known.neural_share, (*known.rules, *(rule for _, rule in fired.values())))
 
 
 def share_of(gain: Gain) -> float:

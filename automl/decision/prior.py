@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import search_spaces
 from automl.decision import wishes
-from automl.decision.expect import Expected, Setting, expect
+from automl.decision.expect import Leaning, Setting, expect
 from automl.decision.transfer import NO_WEIGHTS, Transfer
 from automl.errors import OptionError
 from automl.messages import near
@@ -96,7 +96,7 @@ def _transferred(transfer: Transfer, options: Options) -> Rule:
     )
 
 
-def _neural_share(expected: Expected, options: Options) -> tuple[float, tuple[Rule, ...]]:
+def _neural_share(expected: Leaning, options: Options) -> tuple[float, tuple[Rule, ...]]:
     if options.route == "auto":
         return expected.share, expected.rules
     rule = Rule("asked", f"route={options.route!r} was given", f"only {options.route} models take part")

@@ -134,8 +134,8 @@ RULES = (
         effect="towards trees: steps err less than a line and a smooth surface", source=f"{GRINSZTAJN}; {TALENT}",
     ),
     PriorRule(
-        name="straight", of=TABLE, when=(Bound("line_beside_steps", -0.05, 0.05),), shift=-0.03,
-        effect="a line errs as much as steps: whatever is smooth may do", source=TALENT,
+        name="straight", of=TABLE, when=(Bound("line_beside_steps", -0.05, 0.05), Bound("least_error", below=0.9)),
+        shift=-0.03, effect="a line errs as much as steps: whatever is smooth may do", source=TALENT,
     ),
     PriorRule(
         name="noise", of=TABLE, when=(Bound("least_error", 0.9),), shift=0.0,
