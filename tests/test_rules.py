@@ -116,3 +116,4 @@ def test_bounds_hold_from_the_least_and_end_before_the_last() -> None:
     assert [bound.holds({"rows": rows}) for rows in (499, 500, 999, 1_000)] == [False, True, True, False]
     assert not bound.holds({})
     assert rules.number(0.123) == "0.12"
+    assert Bound("share_number", 0.8).told({"share_number": 1.0}) == "100% of the columns are numbers, 80% or more"

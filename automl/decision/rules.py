@@ -47,11 +47,12 @@ class Bound:
 
     def told(self, facts: Mapping[str, float]) -> str:
         """The value seen, and the bounds."""
-        parts = [f"{number(facts[self.fact])} {NOUNS[self.fact]}"]
+        spell = _percent if self.fact.startswith("share_") else number
+        parts = [f"{spell(facts[self.fact])} {NOUNS[self.fact]}"]
         if self.least > -math.inf:
-            parts.append(f"{number(self.least)} or more")
+            parts.append(f"{spell(self.least)} or more")
         if self.below < math.inf:
-            parts.append(f"below {number(self.below)}")
+            parts.append(f"below {spell(self.below)}")
         return ", ".join(parts)
 
 
@@ -202,3 +203,7 @@ def firing(kind: str, facts: Mapping[str, float]) -> Iterator[tuple[float, Rule]
 def number(value: float) -> str:
     """A fact as one reads it."""
     return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.2g}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}"
