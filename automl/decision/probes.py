@@ -14,6 +14,7 @@ from statistics import fmean, stdev
 from typing import Protocol
 
 import search_spaces
+from automl.decision.expect import share_of as share_of_gain
 from automl.records import Fold, Plan
 from automl.records.choice import Gain
 from search_spaces.spec import BASELINE, Route
@@ -152,5 +153,5 @@ def gain_of(other: Look, network: Look, held: int, worst: float) -> tuple[float,
 
 
 def neural_share(gain: Gain) -> float:
-    """Of the search for networks: as sure as it is that they win; who is losing keeps the audit's share."""
-    return min(1 - AUDIT, max(AUDIT, gain.win))
+    """Of the search for networks, by how sure it is that they win; who is losing keeps the audit's share."""
+    return min(1 - AUDIT, max(AUDIT, share_of_gain(gain)))
