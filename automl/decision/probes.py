@@ -23,6 +23,9 @@ AUDIT = 0.05  # of the search stays with the route that is losing
 # What two trials that are equally good differ by on one fold, as a share of the error, times the root of the rows held
 # out; and what is never known better: of another seed, and of configurations that nobody tried.
 ROW_NOISE, LEAST_NOISE = 1.0, 0.04
+# Of the best of a route where one of its families was looked at; of several by the root of their number. On 76 tables
+# first looks at both had the sign of the end in 71 %, the best of both in 76 % (benchmarks/LOG.md, 2026-11-29).
+UNTRIED = 0.4
 TREND = 0.25  # by which the gain may turn for every e-fold of the rows
 CUT_NOISE = 0.1  # of a network that was granted less than it asked for
 EXACT = 1e-3  # of the error without a model: smaller ones count as that
@@ -128,12 +131,15 @@ def belief(prior: Gain, trials: Iterable[Tried], held: int, worst: float) -> Gai
 
     `held`: rows that a fold holds out; `worst`: the error without a model.
     """
+    trials = [trial for trial in trials if trial.plan.family != BASELINE and trial.folds]
+    tried = [len({t.plan.family for t in trials if route_of(t) == route}) for route in ("classical", "neural")]
+    untried = math.hypot(*(UNTRIED / math.sqrt(max(1, count)) for count in tried))
     seen = prior
     for share, (other, network) in paired(trials).items():
         if share < 1 and network.is_cut:
             continue  # it shows what it had no time for
         mean, sd = gain_of(other, network, held, worst)
-        sd = math.hypot(sd, TREND * math.log(1 / share))
+        sd = math.hypot(sd, TREND * math.log(1 / share), untried)
         folds = f"{len(network.errors)} fold{'s' if len(network.errors) > 1 else ''}"
         part = "" if share == 1 else f" of {share:.0%} of the rows"
         told = f"{network.family} had {math.exp(mean):.3g} times the error of {other.family} on {folds}{part}"

@@ -19,7 +19,7 @@ from search_spaces.spec import Family, Route
 SHARES = (1 / 9, 1 / 3)  # of the training rows that probes learn from, rising
 LEAST_ROWS = 300  # in the smallest of them, below which it says nothing of all rows
 PROBES_SHARE = 0.08  # of all seconds for the probes of both routes together
-PATIENCE = 3.0  # times the predicted seconds that a probe may take: a network that is cut on few rows shows nothing
+PATIENCE = 2.0  # times the predicted seconds that a probe may take: a network that is cut on few rows shows nothing
 UNSURE = (0.02, 0.98)  # chances of networks between which probes are worth their seconds
 FOLDS = 3  # that both routes do, so that they can be compared
 FIRST_PART = 0.6  # of the seconds that networks are thought to deserve, for the first one's folds
@@ -87,16 +87,10 @@ class Rivals:
         prior = self._prior
         if prior is None or not UNSURE[0] < prior.win < UNSURE[1]:
             return None
-        room_s = PROBES_SHARE * whole_s
-        for share in SHARES:
-            if share * self._load.size.rows < LEAST_ROWS:
-                continue
-            price_s = sum(share * fold_s[family.name] for family in self._leads.values())
-            if price_s > room_s:
-                return None
-            room_s -= price_s
+        for share in self._shares(PROBES_SHARE * whole_s, fold_s):
             for family in self._leads.values():
                 if not any(self._is_probe(attempt, family, share) for attempt in self._attempts.values()):
+                    limit_s = PATIENCE * self._probe_s(family, share, fold_s)
                     return Start(
                         family=family,
                         given=family.configs()[0],
@@ -104,9 +98,21 @@ class Rivals:
                         recipe=self._recipe(family),
                         share=share,
                         is_quick=True,
-                        course=Course(max(LEAST_S, PATIENCE * share * fold_s[family.name]), threads=1, is_cap=True),
+                        course=Course(max(LEAST_S, limit_s), threads=1, is_cap=True),
                     )
         return None
+
+    def _shares(self, room_s: float, fold_s: Mapping[str, float]) -> list[float]:
+        """Those that there are rows and seconds for: all, or the largest alone."""
+        able = [share for share in SHARES if share * self._load.size.rows >= LEAST_ROWS]
+        prices = {share: sum(self._probe_s(f, share, fold_s) for f in self._leads.values()) for share in able}
+        return next((some for some in (able, able[-1:]) if sum(prices[share] for share in some) <= room_s), [])
+
+    @staticmethod
+    def _probe_s(family: Family, share: float, fold_s: Mapping[str, float]) -> float:
+        """Predicted seconds of a fit on a share of the rows; what it takes to begin stays the same."""
+        start_s = min(family.price.start_s, fold_s[family.name])
+        return start_s + share * (fold_s[family.name] - start_s)
 
     @staticmethod
     def _is_probe(attempt: Attempt, family: Family, share: float) -> bool:
