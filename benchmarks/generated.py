@@ -89,3 +89,9 @@ def _write(folder: Path, draw: Draw, task: str, random: np.random.Generator, row
     metric = "rmse" if task == "regression" else "roc_auc"
     told_of = {"modality": "tabular", "task": task, "target": "y", "metric": metric}
     (folder / "meta.json").write_text(json.dumps(told_of) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import sys
+
+    print("\n".join(write(Path(sys.argv[1]))))

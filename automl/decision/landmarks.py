@@ -44,8 +44,12 @@ def measure(dataset: Dataset, profile: Profile) -> dict[str, float]:
     if dataset.target is None:
         return {}
     columns = [column for column in profile.columns if column.kind in READ_KINDS]
-    rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[:MOST_ROWS])
-    if not columns or len(rows) < LEAST_ROWS:
+    if not columns:
+        return {}
+    rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[: 2 * MOST_ROWS])
+    cells = dataset.frame[[column.name for column in columns]].iloc[rows].astype(str)
+    rows = rows[~cells.assign(**{"": dataset.target.iloc[rows].astype(str)}).duplicated().to_numpy()][:MOST_ROWS]
+    if len(rows) < LEAST_ROWS:  # of rows that repeat others a model knows what it saw
         return {}
     part = dataset.frame[[column.name for column in columns]].iloc[rows].reset_index(drop=True)
     try:
