@@ -217,3 +217,21 @@ def test_families_of_a_route_that_lost_are_not_looked_at_while_it_is_above_its_s
     step = allocator.next(60.0)
     assert isinstance(step, Start)
     assert step.family.name == "tabm"
+
+
+def test_probes_are_owed_no_folds_and_hide_no_recipe() -> None:
+    """The default with each recipe still comes before other families, and a probe on some rows gets no bag."""
+    attempts = {
+        1: attempt(1, "lightgbm", {0: 1.0}, share=1 / 3),
+        2: attempt(2, "mlp", {0: 1.0}, share=1 / 3),
+        3: attempt(3, "lightgbm", {0: 0.9}),
+    }
+    against = replace(load(), recipes=("plain", "rich"), is_careful=True)
+    allocator = Allocator(FAMILIES, against, attempts, lambda: dict.fromkeys(attempts, 1.0))
+    told = []
+    while isinstance(step := allocator.next(60.0), Continue) and len(told) < 20:
+        told.append(step.number)
+        attempts[step.number].folds[step.fold] = replace(attempts[step.number].folds[0], fold=step.fold)
+    assert set(told) == {3}
+    assert isinstance(step, Start)
+    assert (step.family.name, step.recipe) == ("lightgbm", "rich")

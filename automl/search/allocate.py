@@ -111,7 +111,9 @@ class Allocator:
         """The first family's default with each recipe before others begin, so that they begin with the best."""
         first = self._families[0]
         mine = [a for a in self._of(first) if not a.plan.is_quick]
-        has_hints = len(self._able(first)) < 2 or any(a.plan.is_quick for a in self._of(first))
+        has_hints = len(self._able(first)) < 2 or any(
+            a.plan.is_quick for a in self._mine() if a.plan.family == first.name
+        )
         if not mine or has_hints or left_s <= 0:
             return None
         folds = self._load.goal if self._load.is_careful else 1
@@ -324,9 +326,10 @@ class Allocator:
         return priors[family.name] * (median(ratios) if ratios else 1.0)
 
     def _mine(self) -> list[Attempt]:
-        """All attempts but the baseline."""
+        """All attempts but the baseline, and but probes of the routes on a part of the rows: these are owed nothing."""
         names = {family.name for family in self._families}
-        return [a for a in self._attempts.values() if a.plan.family in names]
+        mine = (a for a in self._attempts.values() if a.plan.family in names)
+        return [a for a in mine if not (a.plan.is_quick and a.share < 1)]
 
     def _of(self, family: Family) -> list[Attempt]:
         return [a for a in self._attempts.values() if a.plan.family == family.name]
