@@ -115,7 +115,8 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
     field = candidates(inputs.comparison, finish.limits(options), until=until)
     _enter(clock, context.watcher, "refit", journal)
     end = finish.finish(inputs, field, options)
-    seen = foreseen.curves(inputs.trials, task.ready.shared.size.rows)
+    known = foreseen.known_at(context.folder.events())
+    seen = foreseen.curves(inputs.trials, task.ready.shared.size.rows, known)
     verdict = judge(
         JudgeInputs(finish=inputs, end=end, decision=task.decision, options=options, audit=task.audit, curves=seen)
     )
@@ -177,8 +178,8 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     _enter(clock, listener, "profile")
     profile, audit = examine(dataset, options)
     dataset, held = weigh(dataset, profile, options), None if held is None else weigh(held, profile, options)
-    profile = with_landmarks(dataset, profile)
-    core_s = None if options.budget.time_s is None else options.budget.time_s * pool.slots
+    profile = profile if earlier else with_landmarks(dataset, profile)  # what was decided then stays
+    core_s = None if clock.limit_s is None else clock.limit_s * pool.slots
     decision = route(profile, options, round(sum(node.gpus for node in pool.nodes())), taken_over, core_s)
     fold_plan = earlier.fold_plan if earlier else None
     ready = prepare(dataset, profile, options, core_s=clock.search_left * pool.slots, fold_plan=fold_plan)

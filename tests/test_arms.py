@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from automl.records import Candidate, Fold, FoldPlan, Plan, Score, Spent, Trial,
 from automl.records.verdict import Change
 from automl.scoring import metrics
 from automl.scoring.folds import make_folds
+from automl.scoring.metrics import Redrawing
 from search_spaces.spec import Size
 
 ROWS, COUNT = 400, 5
@@ -160,7 +163,9 @@ def test_the_luck_of_the_better_of_two_equal_routes_is_taken_off() -> None:
         field = compared(linear, network)
         ground = arms.ArmGround(metric=RMSE, y=field.y, weight=None, blocks=None)
         told = [field.predictions[1], field.predictions[1], field.predictions[2]]
-        measured.append(arms.told(ground, told, ("classical", "neural")).value)
+        found = arms.told(ground, told, ("classical", "neural"))
+        assert found is not None
+        measured.append(found.value)
         seen.append(ground.error(told[0]) - min(map(ground.error, told)))
     assert 0 <= np.mean(measured) < np.mean(seen)
 
@@ -176,3 +181,21 @@ def test_a_family_shows_its_best_candidate() -> None:
     assert (mlp.route, mlp.best) == ("neural", None)
     assert mlp.mean == pytest.approx(trials[2].error)
     assert (forest.trials, forest.best, forest.mean, forest.cpu_s) == (1, None, None, 2.0)
+
+
+def test_a_function_that_fails_on_some_redrawn_rows_leaves_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that fails on all of them no regret at all."""
+    moves = Redrawing.moves
+
+    def failing(self: Redrawing, *asked: Any) -> np.ndarray:
+        found = moves(self, *asked)
+        found[::7, 0] = math.inf
+        return found
+
+    monkeypatch.setattr(Redrawing, "moves", failing)
+    ground = arms.ArmGround(metric=RMSE, y=Y, weight=None, blocks=None)
+    found = arms.told(ground, [said(0.5, 1), said(0.4, 2), said(0.6, 3)], ("classical", "neural"))
+    assert found is not None
+    assert found.low <= found.value <= found.high < math.inf
+    broken = [np.full(ROWS, np.nan), said(0.4, 2)]
+    assert arms.told(ground, broken, ("classical",)) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from automl.errors import OptionError
 from automl.options import Options
 from automl.records import Audit, Finding
 from automl.refit import existing
+from automl.runtime.resume import on_disk
 
 
 def test_a_place_without_a_model_is_refused_before_the_run(tmp_path: Path, customers: pd.DataFrame) -> None:
@@ -81,3 +83,42 @@ def test_a_saved_model_gets_a_row_of_its_own_and_a_run_with_a_verdict_goes_on(
     again = automl.resume(result.folder, "+1 trials", data=customers[:600], test=test, verbose=0)
     assert again.decision["rules"] == result.decision["rules"]
     assert again.decision["verdict"]["existing"]["score"] == found["score"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"task": "regression"}, "it does regression, and this is binary"),
+        ({"target": "weight"}, "it predicts 'weight', and this is 'churned'"),
+        ({"levels": [0.1, 0.9]}, r"it predicts the quantiles \[0.1, 0.9\], and these are \[\]"),
+    ],
+)
+def test_a_model_of_another_question_gets_no_score(changed: dict[str, object], told: str) -> None:
+    """Whatever it says would be compared with answers to this one."""
+    profile, dataset = SimpleNamespace(levels=()), SimpleNamespace(target_name="churned")
+    inputs = SimpleNamespace(profile=profile, dataset=dataset)
+    same = {"task": "binary", "target": "churned", "levels": []}
+    existing._check_alike(same, inputs, "binary")
+    with pytest.raises(existing._NoScoreError, match=told):
+        existing._check_alike({**same, **changed}, inputs, "binary")
+
+
+def test_a_damaged_model_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no score, and the reason is told."""
+    (tmp_path / "manifest.json").write_text("{not json")
+    monkeypatch.setattr(existing, "_asked", lambda *_: SimpleNamespace())
+    inputs = SimpleNamespace(ready=SimpleNamespace(metric=None))
+    found = existing.weigh(inputs, SimpleNamespace(), Options(baseline=tmp_path), Audit())
+    assert found is not None
+    assert found.score is None
+    assert found.why_not.startswith("it cannot be read: ")
+
+
+def test_a_run_gone_on_with_from_elsewhere_finds_the_same_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a folder whose name is a number."""
+    monkeypatch.chdir(tmp_path)
+    for given in ("runs/old", Path("7")):
+        assert on_disk(Options(baseline=given))["baseline"] == str(tmp_path.resolve() / given)
+    assert on_disk(Options(baseline=0.7))["baseline"] == 0.7

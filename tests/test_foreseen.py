@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from automl.decision.foreseen import curves
+from automl.decision.foreseen import curves, known_at
 from automl.records import Fold, Plan, Trial, TrialStatus
 
 
@@ -26,7 +26,7 @@ def test_a_route_whose_error_falls_with_rows_gains_by_more_of_them() -> None:
     """And one that stays where it is gains little; both are told with an error."""
     falling = [trial(k, "mlp", e, s) for k, (s, e) in enumerate([(1 / 9, 0.9), (1 / 3, 0.5), (1.0, 0.28)], start=1)]
     level = [trial(k, "lightgbm", e, s) for k, (s, e) in enumerate([(1 / 9, 0.41), (1 / 3, 0.4), (1.0, 0.4)], start=4)]
-    told = curves([*falling, *level], rows=9_000)
+    told = curves([*falling, *level], rows=9_000, known={})
     network, boosting = told["neural"].rows, told["classical"].rows
     assert network is not None
     assert boosting is not None
@@ -36,7 +36,7 @@ def test_a_route_whose_error_falls_with_rows_gains_by_more_of_them() -> None:
 
 def test_where_nothing_was_tried_on_fewer_rows_nothing_is_said_of_more() -> None:
     """Nor from a network that was cut there: it would seem to gain by rows what it gained by time."""
-    told = curves([trial(1, "mlp", 0.5), trial(2, "mlp", 0.9, 1 / 3, is_cut=True)], rows=900)
+    told = curves([trial(1, "mlp", 0.5), trial(2, "mlp", 0.9, 1 / 3, is_cut=True)], rows=900, known={})
     assert told["neural"].rows is None
     assert told["neural"].seconds is None
 
@@ -44,8 +44,20 @@ def test_where_nothing_was_tried_on_fewer_rows_nothing_is_said_of_more() -> None
 def test_a_search_that_still_finds_more_gains_by_seconds() -> None:
     still = [trial(k, "lightgbm", 1.0 / k, at=float(k)) for k in range(1, 9)]
     flat = [trial(20 + k, "mlp", 0.5, at=float(k)) for k in range(1, 9)]
-    told = curves([*still, *flat], rows=900)
+    known = {one.plan.number: one.ended_s for one in (*still, *flat)}
+    told = curves([*still, *flat], 900, known)
     finding, done = told["classical"].seconds, told["neural"].seconds
     assert finding is not None
     assert done is not None
     assert finding.mean < done.mean <= 0
+
+
+def test_a_first_fold_is_known_at_its_own_end() -> None:
+    """Not when the last fold of its trial ended; what failed is no point of a curve."""
+    events = [
+        {"event": "finished", "trial": 1, "fold": 0, "error": 0.5, "elapsed_s": 2.0},
+        {"event": "finished", "trial": 1, "fold": 1, "error": 0.5, "elapsed_s": 9.0},
+        {"event": "finished", "trial": 2, "fold": 0, "error": None, "elapsed_s": 3.0},
+        {"event": "stage", "stage": "search", "elapsed_s": 1.0},
+    ]
+    assert known_at(events) == {1: 2.0}

@@ -1,5 +1,7 @@
 """Quick models before anything is tried: they rank structures as their kinds do, and no data makes them fail."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,3 +96,16 @@ def test_facts_say_how_independent_columns_are_and_how_far_their_means_lie_apart
     assert of["copied"]["min_eigenvalue"] < 1e-6 < 0.8 < of["alone"]["min_eigenvalue"]
     assert of["alone"]["harmonic_iqr"] >= 0
     assert of["alone"]["distinct"] == 1.0
+
+
+def test_of_thousands_of_columns_a_hundred_are_read() -> None:
+    """Before a cell of the others is looked at."""
+    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3_000)), columns=[f"x{at}" for at in range(3_000)])
+    wide["y"] = wide["x0"]
+    asked = Options(target="y")
+    dataset = load(wide, asked, decode=mixture.read)
+    profile = outline(dataset, asked)
+    read = landmarks._some([column for column in profile.columns if column.kind in landmarks.READ_KINDS])
+    assert len(read) == landmarks.MOST_COLUMNS
+    few = dataset.frame[[column.name for column in read]]
+    assert landmarks.measure(replace(dataset, frame=few), profile) == landmarks.measure(dataset, profile) != {}

@@ -235,3 +235,47 @@ def test_probes_are_owed_no_folds_and_hide_no_recipe() -> None:
     assert set(told) == {3}
     assert isinstance(step, Start)
     assert (step.family.name, step.recipe) == ("lightgbm", "rich")
+
+
+def test_a_network_that_gave_no_numbers_moves_nothing() -> None:
+    """Endless errors on two folds are no pairs, and no reason for the search to end."""
+    trials = [attempt(1, "lightgbm", {0: 1.0, 1: 1.0}), attempt(2, "mlp", {0: math.inf, 1: math.inf})]
+    assert probes.belief(OPEN, trials, 1_000, worst=3.0) == OPEN
+
+
+def test_after_a_network_that_failed_the_next_one_is_compared() -> None:
+    attempts = {1: attempt(1, "lightgbm", {0: 1.0}), 2: attempt(2, "mlp", {})}
+    attempts[2].trouble = "the loss is not finite"
+    step = Rivals(FAMILIES, load(600), attempts).next(60.0, dear(1.0))
+    assert isinstance(step, Start)
+    assert step.family.name == "tabm"
+    attempts[3] = attempt(3, "tabm", {})
+    attempts[3].trouble = "the loss is not finite"
+    rivals = Rivals(FAMILIES, load(600), attempts)
+    assert rivals.next(60.0, dear(1.0)) is None
+    assert rivals.share("classical") == 1.0  # nobody is left to leave seconds to
+
+
+def test_folds_are_priced_before_one_was_seen() -> None:
+    """A network that still runs its first fold is not given two more that could not end."""
+    attempts = {1: attempt(1, "lightgbm", {0: 1.0, 1: 1.0, 2: 1.0}), 2: attempt(2, "mlp", {})}
+    attempts[2].running.add(0)
+    assert Rivals(FAMILIES, load(600), attempts).next(60.0, dear(50.0)) is None
+    assert isinstance(Rivals(FAMILIES, load(600), attempts).next(60.0, dear(0.5)), Continue)
+
+
+def test_what_there_is_no_memory_for_is_neither_probed_nor_compared_on_all_rows() -> None:
+    tight = replace(load(), room_mb=0.2 * FAMILIES[2].price.fit_mb(load().size))
+    attempts = {k: attempt(k, "lightgbm", {0: 1.0}, share=s) for k, s in ((1, 1 / 9), (3, 1 / 3), (5, 1.0))}
+    attempts[2] = attempt(2, "mlp", {0: 1.0}, share=1 / 9)
+    assert Rivals(FAMILIES, tight, attempts).next(60.0, dear(1.0)) is None
+    assert isinstance(Rivals(FAMILIES, load(), attempts).next(60.0, dear(1.0)), Start)
+
+
+def test_where_there_are_many_threads_a_course_still_ends_in_time() -> None:
+    """It runs on one of them: what all could do together is no measure of it."""
+    many = replace(load(600), slots=16)
+    step = Rivals(FAMILIES, many, {1: attempt(1, "lightgbm", {0: 1.0})}).next(60.0, dear(100.0))
+    assert isinstance(step, Start)
+    assert step.course is not None
+    assert 50.0 <= step.course.soft_s < 60.0

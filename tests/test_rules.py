@@ -92,6 +92,7 @@ def test_a_budget_in_which_no_network_ends_speaks_for_classical_models() -> None
 def test_a_gpu_and_a_short_time_for_a_row_pull_apart() -> None:
     """One towards networks, the other away."""
     assert gain(table(), max_latency_ms=1).win < gain(table()).win < gain(table(), gpus=1).win
+    assert gain(table(), deploy="realtime").win < gain(table()).win
 
 
 def test_rows_that_look_forward_speak_for_boosting() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -315,3 +316,30 @@ def test_only_a_tie_with_dearer_routes_is_called_cheap() -> None:
     assert not deciding.took_cheap("classical", (BOOSTER, replace(NETWORK, row_ms=1.0)), (TIED,))
     assert not deciding.took_cheap("both", (BOOSTER, NETWORK), (TIED,))
     assert not deciding.took_cheap("classical", (BOOSTER,), ())
+
+
+def test_a_better_route_that_is_quicker_too_is_told_why_it_was_not_taken() -> None:
+    """Not by its time for a row, which is no reason then."""
+    better = replace(AHEAD, their_error=0.08, low=-0.03, high=-0.01, folds=3, of=5)
+    quick = replace(CLASSICAL, routes=(BOOSTER, replace(NETWORK, row_ms=0.3)), differences=(better,))
+    assert why(quick).endswith("that one finished 3 of 5 folds only, and models compete on all of them.")
+    whole = replace(quick, differences=(replace(better, folds=5),))
+    assert why(whole).endswith("models competed on other rows than those that both saw.")
+
+
+def test_scores_of_a_users_function_are_told_as_it_gives_them() -> None:
+    """A profit of at most 5,000 that lacks 300 of it is 4,700."""
+    theirs = replace(AHEAD, our_error=300.0, their_error=340.0, low=20.0, high=60.0)
+    told = lines(replace(CLASSICAL, metric="profit", perfect=5_000.0, differences=(theirs,)))
+    assert any("profit 4,660 against 4,700" in line for line in told), told
+
+
+def test_endless_errors_say_nothing_of_the_routes() -> None:
+    """A user's function may fail on the rows of one of them."""
+    for ours, theirs in ((math.inf, 0.3), (0.3, math.inf), (math.inf, math.inf)):
+        broken = replace(AHEAD, our_error=ours, their_error=theirs, low=-math.inf, high=math.inf)
+        before = Gain(mean=0.2, sd=0.3, source="rules")
+        after = deciding.gain_after(before, "classical", (broken,))
+        assert after is None or after == before
+        told = deciding.turns("classical", (broken,), {})
+        assert told == ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from automl.decision.curves import CurvePoint, Outlook, more_time, outlook
 from automl.decision.probes import route_of, share_of
@@ -16,13 +17,22 @@ SEED_NOISE = 0.02  # of an error, by another seed alone
 WITHIN = 2.5631  # standard deviations between the 10 and the 90 % ends of a normal distribution
 
 
-def curves(trials: Iterable[Trial], rows: int) -> dict[str, Curve]:
-    """Of each route as far as its trials tell; `rows`: that a model on all of them learns from."""
+def known_at(events: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+    """The second at which the error on the first fold was known, by trial."""
+    ends = (e for e in events if e["event"] == "finished" and e.get("fold") == FOLD and e.get("error") is not None)
+    return {int(event["trial"]): float(event["elapsed_s"]) for event in ends}
+
+
+def curves(trials: Iterable[Trial], rows: int, known: Mapping[int, float]) -> dict[str, Curve]:
+    """Of each route as far as its trials tell.
+
+    `rows`: that a model on all of them learns from; `known`: when the first fold of each trial was.
+    """
     told: dict[Route, list[Trial]] = {}
     for trial in trials:
         if trial.plan.family != BASELINE and FOLD in trial.folds:
             told.setdefault(route_of(trial), []).append(trial)
-    return {route: Curve(rows=_with_rows(mine, rows), seconds=_with_time(mine)) for route, mine in told.items()}
+    return {route: Curve(rows=_with_rows(mine, rows), seconds=_with_time(mine, known)) for route, mine in told.items()}
 
 
 def _with_rows(trials: list[Trial], rows: int) -> Change | None:
@@ -39,9 +49,10 @@ def _with_rows(trials: list[Trial], rows: int) -> Change | None:
     return _change(outlook(curve, rows), outlook(curve, TIMES * rows))
 
 
-def _with_time(trials: list[Trial]) -> Change | None:
+def _with_time(trials: list[Trial], known: Mapping[int, float]) -> Change | None:
     """By the best error so far, as long as it was looked for; None of a single trial."""
-    trace = [(trial.ended_s, trial.folds[FOLD].error) for trial in trials if share_of(trial) == 1 and trial.ended_s > 0]
+    whole = [trial for trial in trials if share_of(trial) == 1 and trial.plan.number in known]
+    trace = [(known[trial.plan.number], trial.folds[FOLD].error) for trial in whole]
     if len(trace) < 2:
         return None
     last = max(at for at, _ in trace)

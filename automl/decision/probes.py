@@ -65,24 +65,6 @@ def route_of(trial: Tried) -> Route:
     return search_spaces.get(trial.plan.family).route
 
 
-def looks(trials: Iterable[Tried]) -> list[Look]:
-    """Of each route at each share the trial with most folds, and of these the one with the least error."""
-    best: dict[tuple[float, Route], Tried] = {}
-    for trial in trials:
-        if trial.plan.family != BASELINE and trial.folds:
-            key = share_of(trial), route_of(trial)
-            if key not in best or _claim(trial) < _claim(best[key]):
-                best[key] = trial
-    return [
-        Look(
-            route=route, trial=trial.plan.number, family=trial.plan.family, share=share,
-            errors={k: fold.error for k, fold in sorted(trial.folds.items())},
-            is_cut=any(fold.is_cut for fold in trial.folds.values()),
-        )
-        for (share, route), trial in sorted(best.items(), key=lambda one: one[0])
-    ]  # fmt: skip
-
-
 def _claim(trial: Tried) -> tuple[float, float]:
     """What a trial is compared by: up to three folds, beyond which more of them are no reason, then the error."""
     return -min(3, len(trial.folds)), fmean(fold.error for fold in trial.folds.values())
@@ -148,9 +130,15 @@ def belief(prior: Gain, trials: Iterable[Tried], held: int, worst: float) -> Gai
 
 
 def gain_of(other: Look, network: Look, held: int, worst: float) -> tuple[float, float]:
-    """The logarithm of how many times the other's error the network's is, on the same folds, and its error."""
+    """The logarithm of how many times the other's error the network's is, on the same folds, and its error.
+
+    An endless error where nothing can be compared.
+    """
     least = EXACT * worst if 0 < worst < math.inf else EXACT
-    ratios = [math.log(max(network.errors[k], least) / max(other.errors[k], least)) for k in network.errors]
+    both = [(network.errors[k], other.errors[k]) for k in network.errors]
+    ratios = [math.log(max(n, least) / max(o, least)) for n, o in both if math.isfinite(n) and math.isfinite(o)]
+    if not ratios:  # one of them gave no numbers, or a user's function failed
+        return 0.0, math.inf
     noise = ROW_NOISE / math.sqrt(max(1, held))
     if len(ratios) > 1:
         noise = max(noise, stdev(ratios))

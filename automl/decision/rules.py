@@ -152,7 +152,7 @@ RULES = (
         effect="towards boosting", source="TabArena, BeyondArena 2025: trees ahead where rows are not alike",
     ),
     PriorRule(
-        name="latency", of=ANY, when=(Bound("latency_ms", below=2),), shift=0.05,
+        name="latency", of=ANY, when=(Bound("latency_ms", below=20),), shift=0.05,
         effect="towards classical: fewer folds of a network fit the limit", source=HOUSE,
     ),
     # --- with what it is computed

@@ -148,6 +148,8 @@ def _turned(what: str, one: Difference, ours: Change, theirs: Change) -> Turn:
 
 def _log_ratio(one: Difference) -> tuple[float, float]:
     """log(their error / ours) with its standard error."""
+    if not (0 < one.their_error < math.inf and 0 < one.our_error < math.inf):
+        return 0.0, math.inf
     mean = math.log(one.their_error / one.our_error)
     wide = (one.high - one.low) / WIDTH
     return mean, wide / min(one.their_error, one.our_error) if math.isfinite(wide) else math.inf

@@ -16,7 +16,7 @@ from automl.decision import transfer
 from automl.decision.landmarks import with_landmarks
 from automl.decision.prior import route
 from automl.decision.quote import quote as price
-from automl.decision.quote import work_of
+from automl.decision.quote import seconds_of, work_of
 from automl.modalities import mixture
 from automl.options import Budget, Options
 from automl.records import Dataset
@@ -75,7 +75,8 @@ def _one(data: Any, options: Options, nodes: list[Node], started: float, *, has_
     taken_over, embed_s = _looked(dataset, options)
     profile = with_landmarks(dataset, examine(dataset, options)[0])
     cores, gpus = max(1, round(sum(node.cpus for node in nodes))), sum(node.gpus for node in nodes)
-    core_s = None if options.budget.time_s is None else options.budget.time_s * cores
+    limit_s = seconds_of(options.budget, held)
+    core_s = None if limit_s is None else limit_s * cores
     decision = route(profile, options, round(gpus), taken_over, core_s)
     reading_s = time.monotonic() - started + embed_s
     work = work_of(profile, dataset, reading_s=reading_s, cores=cores, gpus=gpus)

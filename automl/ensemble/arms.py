@@ -151,12 +151,15 @@ def regret(
 
 def told(
     ground: ArmGround, said: Sequence[np.ndarray], routes: tuple[str, ...], had: Mapping[str, Change] = NOTHING
-) -> MeasuredRegret:
-    """The regret from predictions: of the returned model, then of each route alone."""
+) -> MeasuredRegret | None:
+    """The regret from predictions: of the returned model, then of each route alone; None where errors are endless."""
     changes = [had.get(route, Change(0.0, 0.0)) for route in routes]
     errors = np.array([ground.error(one) for one in said])
+    if not np.isfinite(errors[0]) or not np.isfinite(errors[1:]).any():
+        return None  # of a user's function: it failed on these rows
     redrawn = Redrawing(ground.y, ground.weight, ground.blocks, until=ground.until)
     drawn = errors + redrawn.moves(ground.metric, said)
+    drawn[~np.isfinite(drawn)] = np.nan  # such a function may fail on some redrawn rows only
     at = int(np.argmin(errors[1:]))
     least = drawn[:, 1:].min(axis=1)
     flattered = float(np.nanmean(least)) - errors[1 + at]  # below zero: the least of several is least by luck, too

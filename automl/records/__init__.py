@@ -246,6 +246,7 @@ class Plan:
     is_quick: bool = False  # made to be early, not good
     is_long: bool = False  # a network's course for the model; others are shorter, and made to choose by
     parent: int | None = None  # the trial that this one tries again on less, since memory ran out
+    granted_s: float = 0.0  # seconds for each fold of a network on a table; nought: as long as it takes
 
     @property
     def is_fair(self) -> bool:

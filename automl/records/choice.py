@@ -48,7 +48,7 @@ class Gain:
 
     def met(self, mean: float, sd: float, told: str) -> Gain:
         """The same after an observation with an error of its own."""
-        if not (math.isfinite(mean) and sd > 0):
+        if not (math.isfinite(mean) and 0 < sd < math.inf):
             return self
         mine, theirs = self.sd**-2, sd**-2
         both = (self.mean * mine + mean * theirs) / (mine + theirs)

@@ -157,6 +157,7 @@ class Verdict:
     members: tuple[str, ...] = ()  # the routes that it mixes
     metric: str
     higher_is_better: bool
+    perfect: float | None = None  # the score of no error; None: what it is by the way scores go
     rows: int  # of the data
     routes: tuple[RouteShown, ...] = ()
     differences: tuple[Difference, ...] = ()

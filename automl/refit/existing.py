@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from automl.data.prepare import alike
+from automl.data.prepare import alike, take_held
 from automl.data.target import encode_target
 from automl.decision.verdict import against_number
 from automl.ensemble.candidates import mixture
@@ -91,6 +91,13 @@ def weigh(inputs: FinishInputs, end: Selection, options: Options, audit: Audit) 
         return _compared(name, place, inputs, _asked(inputs, end, options), found)
     except (_NoScoreError, OptionError) as problem:
         return Existing(name=name, score=None, why_not=str(problem).rstrip("."), findings=found)
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        OSError,
+    ) as problem:  # a damaged folder: whatever it holds, the run ends
+        return Existing(name=name, score=None, why_not=f"it cannot be read: {one_line(problem)}", findings=found)
 
 
 def findings(audit: Audit) -> tuple[str, ...]:
@@ -103,10 +110,13 @@ def _asked(inputs: FinishInputs, end: Selection, options: Options) -> _Asked:
     """The test rows, else those that were held out."""
     held = inputs.held
     if held is not None and held.target is not None and end.test is not None:
-        said = _said(inputs.model, held.frame, inputs)
+        ours = _answers(inputs.model, held.frame, inputs)
+        if not ours.kept.all():  # what our own model cannot read it was not scored on either
+            held = take_held(held, ours.kept, ours.told)
+        assert held.target is not None
         return _Asked(
             rows=held.frame, y=encode_target(held.target, inputs.profile), weight=held.weight,
-            blocks=alike(held, inputs.profile, options), ours=decided(said, end.chosen.readout), how=ON_TEST,
+            blocks=alike(held, inputs.profile, options), ours=decided(ours.said, end.chosen.readout), how=ON_TEST,
         )  # fmt: skip
     comparison = inputs.comparison
     some = metrics.sample_rows(comparison.y, MOST_ROWS)
@@ -122,8 +132,7 @@ def _compared(name: str, place: Path, inputs: FinishInputs, asked: _Asked, found
     """Its score, and the paired difference to this run's model on the same rows."""
     metric, manifest = inputs.ready.metric, json.loads((place / "manifest.json").read_text(encoding="utf-8"))
     task, classes = inputs.profile.task, list(inputs.profile.classes)
-    if manifest.get("task") != task:
-        raise _NoScoreError(f"it does {manifest.get('task')}, and this is {task}")
+    _check_alike(manifest, inputs, task)
     order = _order(classes, manifest.get("classes") or [])
     said = _said(place, asked.rows, inputs)
     theirs = said[:, order] if order else said
@@ -131,7 +140,7 @@ def _compared(name: str, place: Path, inputs: FinishInputs, asked: _Asked, found
         theirs = decided(theirs, _readout(manifest, order))
     low, high = metrics.paired_interval(
         metric, asked.y, theirs, asked.ours, weight=asked.weight, blocks=asked.blocks,
-        until=inputs.context.clock.until - WRITTEN_S,
+        until=inputs.context.clock.until - WRITTEN_S - inputs.context.clock.explain_s,
     )  # fmt: skip
     errors = [metric.error(asked.y, one, asked.weight) for one in (theirs, asked.ours)]
     return Existing(
@@ -139,6 +148,17 @@ def _compared(name: str, place: Path, inputs: FinishInputs, asked: _Asked, found
         is_fair=asked.how == ON_TEST, gain=errors[0] - errors[1],
         gain_low=low, gain_high=high, findings=found,
     )  # fmt: skip
+
+
+def _check_alike(manifest: Mapping[str, Any], inputs: FinishInputs, task: str) -> None:
+    """Whether it answers the same question."""
+    if manifest.get("task") != task:
+        raise _NoScoreError(f"it does {manifest.get('task')}, and this is {task}")
+    target, levels = manifest.get("target"), manifest.get("levels") or []
+    if target is not None and str(target) != inputs.dataset.target_name:
+        raise _NoScoreError(f"it predicts {str(target)!r}, and this is {inputs.dataset.target_name!r}")
+    if list(levels) != list(inputs.profile.levels):
+        raise _NoScoreError(f"it predicts the quantiles {levels}, and these are {list(inputs.profile.levels)}")
 
 
 def _order(ours: Sequence[Any], theirs: Sequence[Any]) -> list[int]:
@@ -156,9 +176,17 @@ def _readout(manifest: Mapping[str, Any], order: Sequence[int]) -> Calibration:
 
 
 def _said(place: Path, rows: pd.DataFrame, inputs: FinishInputs) -> np.ndarray:
-    """What a saved model says of all these rows, asked in a worker."""
+    """What a saved model says of all these rows."""
+    answered = _answers(place, rows, inputs)
+    if not answered.kept.all():
+        raise _NoScoreError(f"it cannot read all of these rows: {answered.told}")
+    return answered.said
+
+
+def _answers(place: Path, rows: pd.DataFrame, inputs: FinishInputs) -> Answered:
+    """What a saved model says of those rows that it can read, asked in a worker; explanations keep their seconds."""
     context = inputs.context
-    left = context.clock.left(WRITTEN_S)
+    left = context.clock.left(WRITTEN_S + context.clock.explain_s)
     if context.interrupt.asked or left < LEAST_ASKED_S:
         raise _NoScoreError("the run was interrupted" if context.interrupt.asked else "no time was left to score it")
     job = Job(f"existing {place}", f"{answer.__module__}:{answer.__name__}", Probe(str(place), rows), hard_s=left)
@@ -168,7 +196,4 @@ def _said(place: Path, rows: pd.DataFrame, inputs: FinishInputs) -> np.ndarray:
         raise _NoScoreError("no time was left to score it")
     if outcome.status is not Status.DONE:
         raise _NoScoreError(f"it cannot predict these rows: {one_line(outcome.error)}")
-    answered = cast(Answered, outcome.value)
-    if not answered.kept.all():
-        raise _NoScoreError(f"it cannot read all of these rows: {answered.told}")
-    return answered.said
+    return cast(Answered, outcome.value)

@@ -62,7 +62,8 @@ def judge(inputs: JudgeInputs) -> Verdict:
     after = deciding.gain_after(inputs.decision.gain, lead, differences)
     return Verdict(
         route=route, model=chosen.name, members=mixed, metric=finish.ready.metric.name,
-        higher_is_better=finish.ready.metric.higher_is_better, rows=finish.profile.rows, routes=routes,
+        higher_is_better=finish.ready.metric.higher_is_better, perfect=finish.ready.metric.to_score(0.0),
+        rows=finish.profile.rows, routes=routes,
         differences=differences, regret=regret, took_cheap=deciding.took_cheap(route, routes, differences),
         turns=deciding.turns(lead, differences, inputs.curves),
         win_before=None if inputs.decision.gain is None else inputs.decision.gain.win,

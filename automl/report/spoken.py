@@ -95,8 +95,12 @@ def _since(verdict: Verdict, better: Difference) -> str:
     if other is not None and other.above:
         return f"none of them is within the limits ({other.above})."
     mine = _route(verdict, verdict.route)
-    takes = [milliseconds(one.row_ms) if one else "" for one in (other, mine)]
-    return f"that one takes {takes[0]} a row instead of {takes[1]}."
+    takes = [one.row_ms if one and one.row_ms is not None else None for one in (other, mine)]
+    if takes[0] is not None and takes[1] is not None and takes[0] > takes[1]:
+        return f"that one takes {milliseconds(takes[0])} a row instead of {milliseconds(takes[1])}."
+    if better.folds < better.of:
+        return f"that one finished {better.folds} of {better.of} folds only, and models compete on all of them."
+    return "models competed on other rows than those that both saw."
 
 
 def _other(verdict: Verdict, one: RouteShown) -> str:
@@ -272,7 +276,8 @@ def _less(found: Difference) -> str:
 
 
 def _score(verdict: Verdict, error: float) -> str:
-    return number(1 - error if verdict.higher_is_better else error)
+    perfect = float(verdict.higher_is_better) if verdict.perfect is None else verdict.perfect
+    return number(perfect - error if verdict.higher_is_better else perfect + error)
 
 
 def _span(low: float, high: float) -> str:

@@ -84,8 +84,11 @@ class Earlier:
 
 
 def on_disk(options: Options) -> dict[str, Any]:
-    """Options as options.json holds them."""
-    return {**options.as_json(), "metric_is_function": callable(options.metric)}
+    """Options as options.json holds them; a folder by its whole path, for a run may be gone on with from elsewhere."""
+    plain = options.as_json()
+    if isinstance(options.baseline, str):
+        plain["baseline"] = str(Path(options.baseline).resolve())
+    return {**plain, "metric_is_function": callable(options.metric)}
 
 
 def options_of(folder: RunFolder, changes: Mapping[str, Any]) -> Options:

@@ -35,6 +35,7 @@ BAG_SHARE = 0.35  # and for the bag that has to follow where one fold says littl
 PROBE_SHARE = 0.2  # of all workers' seconds, for comparing the recipes with the first family
 WORSE = 1.02  # an error so many times the best recipe's with another family is reason enough not to try a recipe
 HINT_SHARE = 0.04  # of all workers' seconds left, that one more quick fit may take to compare recipes
+FIRST_LOOK_ENDING = 1.2  # times its seconds that a first look may take
 FAIR_SHARE, HURRY = 0.3, 3.0  # of them that a holdout's fit should take, and how far a learning rate is raised for it
 LEAST_SHARE = 0.3  # of the rows, below which a fit says nothing of one on all
 ALONE_SHARE = 0.06  # of all workers' seconds left, from which a fit gets all threads: what it tells, others wait for
@@ -148,8 +149,13 @@ class Allocator:
                 share, needed_s = share * fair_s / needed_s, fair_s
             course = None
             if needed_s > fair_s and self._rivals.is_open and family.route == "neural":
-                course, needed_s = Course(fair_s, threads=1), fair_s  # it comes to rest in less time, a little worse
-            is_fair = needed_s <= fair_s and share >= LEAST_SHARE and self._wall_s(family, needed_s) * 1.2 < left_s
+                needed_s = min(fair_s, left_s / FIRST_LOOK_ENDING)
+                course = Course(needed_s, threads=1)  # it comes to rest in less time, a little worse
+            is_fair = (
+                needed_s <= fair_s
+                and share >= LEAST_SHARE
+                and (self._wall_s(family, needed_s) * FIRST_LOOK_ENDING <= left_s)
+            )
             if is_fair or family is self._families[0]:
                 return replace(self._config(family, "first look at the family", left_s, share), course=course)
         return None
@@ -170,8 +176,7 @@ class Allocator:
     @staticmethod
     def _further(attempt: Attempt, folds: int) -> Continue:
         """The next fold of a trial, in as much time as those before it where that was granted."""
-        is_granted = attempt.course is not None and not attempt.course.is_cap
-        return Continue(attempt.plan.number, attempt.missing(folds)[0], attempt.course if is_granted else None)
+        return Continue(attempt.plan.number, attempt.missing(folds)[0], attempt.granted)
 
     def _has_had_its_share(self, family: Family) -> bool:
         """Whether its route used more of the search than the evidence gives it, where two compete."""
@@ -329,7 +334,7 @@ class Allocator:
         """All attempts but the baseline, and but probes of the routes on a part of the rows: these are owed nothing."""
         names = {family.name for family in self._families}
         mine = (a for a in self._attempts.values() if a.plan.family in names)
-        return [a for a in mine if not (a.plan.is_quick and a.share < 1)]
+        return [a for a in mine if not a.is_probe]
 
     def _of(self, family: Family) -> list[Attempt]:
         return [a for a in self._attempts.values() if a.plan.family == family.name]

@@ -33,7 +33,7 @@ from automl.search.mixed import MixedScheduler
 from automl.search.runner import FoldGrant, Runner, room_mb
 from automl.search.sample import Studies
 from automl.search.screen import LEAST_S, Counter, Room, Screen
-from automl.search.steps import Attempt, Load, Start
+from automl.search.steps import Attempt, Course, Load, Start
 from automl.search.trial import FoldJob, run_fold
 from automl.training.aimed import BENT
 from automl.training.bent import has_long_tail
@@ -136,6 +136,7 @@ class Search:
             self.attempts[number] = Attempt(
                 plan, past.folds[number], spent=past.spent.get(number, Spent()), trouble=trouble, status=status,
                 ended_s=past.ended_s.get(number, 0.0), retries=past.retries.get(number, 0), is_gone=number in past.gone,
+                course=Course(plan.granted_s, threads=1) if plan.granted_s else None,
             )  # fmt: skip
         sampled = [plan for plan in past.plans if plan.number and plan.is_fair]
         self._studies.replay(sampled, past.told, self._screen.recall(self.context.folder.events()))
@@ -148,7 +149,8 @@ class Search:
 
     def _weigh(self) -> dict[int, float]:
         """What a blend makes of every trial, on the rows that the judging folds hold out."""
-        looked = [a for n, a in sorted(self.attempts.items()) if n and all(k in a.folds for k in self._judges)]
+        known = [a for n, a in sorted(self.attempts.items()) if n and not a.is_probe]
+        looked = [a for a in known if all(k in a.folds for k in self._judges)]
         key = tuple(a.plan.number for a in looked)
         if key != self._weights[0]:
             rows = np.concatenate([self.shared.folds.held(k) for k in self._judges])
@@ -278,6 +280,7 @@ class Search:
             is_quick=start.is_quick,
             is_long=is_long,
             parent=start.parent,
+            granted_s=_granted_s(start),
         )
         attempt = self.attempts[number] = Attempt(plan, course=start.course)
         if not plan.is_fair:
@@ -385,3 +388,9 @@ class Search:
             retries=attempt.retries,
             is_gone=attempt.is_gone,
         )
+
+
+def _granted_s(start: Start) -> float:
+    """What each fold of a network on a table is granted; others are granted anew for each."""
+    course = start.course
+    return 0.0 if course is None or course.is_cap or start.family.is_coursed else course.soft_s

@@ -26,6 +26,7 @@ FIRST_PART = 0.6  # of the seconds that networks are thought to deserve, for the
 LEAST_S = 0.4  # of a probe: the first fit of a process takes as long to begin
 SHORTEST_S = 1.5  # of a network's course, as far as it can be afforded: what learns sooner ends sooner
 LEAST_COURSE = 0.5  # of the seconds that a network would take by itself: a shorter course shows less than it could
+ENDING = 1.1  # times its seconds that a fold may take: it has to predict, too
 SINGLE_SHARE = 0.15  # of all seconds, that one fold may take where the audit's share does not hold any
 
 
@@ -33,7 +34,7 @@ class Rivals:
     """The routes of one search, as far as both take part; what is known of them follows from the trials alone."""
 
     def __init__(self, families: list[Family], load: Load, attempts: Mapping[int, Attempt]) -> None:
-        self._load, self._attempts = load, attempts
+        self._load, self._attempts, self._families = load, attempts, families
         self._route = {family.name: family.route for family in families}
         self._leads: dict[Route, Family] = {}
         for family in families:
@@ -60,11 +61,20 @@ class Rivals:
     def share(self, route: Route) -> float:
         """Of the search that a route may use."""
         gain = self.gain()
+        if gain is not None and any(self._has_failed(other) for other in self._leads if other != route):
+            return 1.0
         if gain is None:
             neural = self._load.neural_share
         else:
             neural = probes.neural_share(gain)
         return neural if route == "neural" else 1 - neural
+
+    def _has_failed(self, route: Route) -> bool:
+        """Whether every family of a route was tried, and ended in trouble."""
+        names = {family.name for family in self._families if family.route == route}
+        sound = {a.plan.family for a in self._attempts.values() if not (a.plan.is_quick or a.trouble)}
+        tried = {a.plan.family for a in self._attempts.values() if not a.plan.is_quick}
+        return names <= tried and not names & sound
 
     def spent(self, route: Route) -> float:
         """Of the seconds used so far by a route."""
@@ -89,7 +99,8 @@ class Rivals:
             return None
         for share in self._shares(PROBES_SHARE * whole_s, fold_s):
             for family in self._leads.values():
-                if not any(self._is_probe(attempt, family, share) for attempt in self._attempts.values()):
+                is_known = any(self._is_probe(attempt, family, share) for attempt in self._attempts.values())
+                if not is_known and share <= self._room_share(family):
                     limit_s = PATIENCE * self._probe_s(family, share, fold_s)
                     return Start(
                         family=family,
@@ -125,47 +136,66 @@ class Rivals:
         champions = {route: self._champion(route) for route in self._leads}
         if champions["classical"] is None:
             return None
-        lead = self._leads["neural"]
-        if champions["neural"] is None:
-            course = self._course(whole_s, fold_s[lead.name])
-            if course is None or course.soft_s * 1.1 > left_s:
+        lead = self._next_network()
+        if champions["neural"] is None and lead is not None:
+            course = self._course((left_s, whole_s), fold_s[lead.name])
+            if course is None:
                 return None
             told = "default: the networks' part in the comparison of routes"
             return Start(family=lead, given=lead.configs()[0], because=told, recipe=self._recipe(lead), course=course)
-        able = [a for a in champions.values() if a is not None and self._is_owed(a, left_s, whole_s)]
-        if not able:
+        both, rooms = [a for a in champions.values() if a is not None], (left_s, whole_s)
+        able = [a for a in both if self._is_owed(a, rooms, fold_s[a.plan.family])]
+        if not able or len(both) < len(champions):  # one alone is compared with nothing
             return None
         first = min(able, key=lambda a: len(a.folds) + len(a.running))
-        is_granted = first.course is not None and not first.course.is_cap
-        return Continue(first.plan.number, self._missing(first)[0], first.course if is_granted else None)
+        return Continue(first.plan.number, self._missing(first)[0], first.granted)
 
     def _champion(self, route: Route) -> Attempt | None:
         """Of a route's trials on all rows the one with the least error on the first fold; of networks the first one."""
-        mine = [a for a in self._attempts.values() if self._is_of(a, route) and not a.plan.is_quick and a.share == 1]
+        mine = [a for a in self._attempts.values() if self._is_of(a, route) and not (a.plan.is_quick or a.trouble)]
+        mine = [a for a in mine if a.share == 1]
         if route == "neural":
             return mine[0] if mine else None
         return min((a for a in mine if 0 in a.folds), key=lambda a: a.folds[0].error, default=None)
 
+    def _next_network(self) -> Family | None:
+        """The first family of networks that was not tried on all rows, and that there is memory for."""
+        tried = {a.plan.family for a in self._attempts.values() if not a.plan.is_quick}
+        able = (f for f in self._families if f.route == "neural" and f.name not in tried)
+        return next((family for family in able if self._room_share(family) >= 1), None)
+
+    def _room_share(self, family: Family) -> float:
+        """The share of the rows that a fit has memory for."""
+        return self._load.room_mb / max(1e-9, family.price.fit_mb(self._load.size))
+
     def _missing(self, attempt: Attempt) -> list[int]:
         return attempt.missing(min(FOLDS, self._load.goal))
 
-    def _is_owed(self, attempt: Attempt, left_s: float, whole_s: float) -> bool:
-        """Whether another fold for the comparison is due, and affordable for who may be losing."""
-        granted = attempt.course is not None and not attempt.course.is_cap
-        fold_s = attempt.course.soft_s if granted and attempt.course is not None else attempt.fold_s
+    def _is_owed(self, attempt: Attempt, rooms: tuple[float, float], needed_s: float) -> bool:
+        """Whether another fold for the comparison is due, and affordable for who may be losing.
+
+        `rooms`: seconds left on the clock, and of all workers; `needed_s`: of a fold, as long as none was seen.
+        """
+        left_s, whole_s = rooms
+        fold_s = (attempt.fold_s or needed_s) if attempt.granted is None else attempt.granted.soft_s
         room_s = max(self._audit_s(whole_s, self._route[attempt.plan.family]), SINGLE_SHARE * whole_s)
         used_s = sum(fold.fit_s for fold in attempt.folds.values()) * attempt.threads  # imports are nobody's fault
         is_dear = used_s + fold_s * (1 + len(attempt.running)) > room_s
-        return not (attempt.trouble or not self._missing(attempt) or is_dear or fold_s * 1.1 > left_s)
+        return not (attempt.trouble or not self._missing(attempt) or is_dear or fold_s * ENDING > left_s)
 
-    def _course(self, whole_s: float, needed_s: float) -> Course | None:
-        """What a fold of the first network is granted, for as many folds as that allows; None: too little to show."""
-        for folds in range(min(FOLDS, self._load.goal), 0, -1):
-            granted_s = self._audit_s(whole_s, "neural") / folds
+    def _course(self, rooms: tuple[float, float], needed_s: float) -> Course | None:
+        """What a fold of the first network is granted, for as many folds as that allows; None: too little to show.
+
+        It runs on one thread, so where there are many no course is longer than the clock.
+        """
+        left_s, whole_s = rooms
+        audit_s = self._audit_s(whole_s, "neural")
+        parts = [audit_s / folds for folds in range(min(FOLDS, self._load.goal), 0, -1)]
+        for part_s in (*parts, SINGLE_SHARE * whole_s):
+            granted_s = min(part_s, left_s / ENDING)
             if granted_s >= LEAST_COURSE * needed_s:
                 return Course(min(max(SHORTEST_S, 2 * needed_s), granted_s), threads=1)
-        granted_s = SINGLE_SHARE * whole_s
-        return Course(granted_s, threads=1) if granted_s >= LEAST_COURSE * needed_s else None
+        return None
 
     def _audit_s(self, whole_s: float, route: Route) -> float:
         """Seconds for the folds by which a route is compared."""

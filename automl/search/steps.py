@@ -51,7 +51,7 @@ class Attempt:
     @property
     def fold_s(self) -> float:
         """Seconds of one thread for a fold, by the median so far; one that was cut would have taken longer."""
-        longer = CUT if self.course is None or self.course.is_cap else 1.0
+        longer = CUT if self.granted is None else 1.0
         times = [fold.fit_s * self.threads * (longer if fold.is_cut else 1.0) for fold in self.folds.values()]
         return median(times) if times else 0.0
 
@@ -59,6 +59,16 @@ class Attempt:
     def share(self) -> float:
         """Of the training rows that it learns from."""
         return float(self.plan.features.get("share", 1.0))
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it is a cheap look on a part of the rows, of which nothing further is wanted."""
+        return self.plan.is_quick and self.share < 1
+
+    @property
+    def granted(self) -> Course | None:
+        """What each further fold is granted, as the first one was; None where it takes as long as it takes."""
+        return None if self.course is None or self.course.is_cap else self.course
 
     def missing(self, count: int) -> list[int]:
         """Folds neither done nor under way."""

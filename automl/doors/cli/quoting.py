@@ -8,7 +8,10 @@ from automl.doors.cli.streams import print_json
 from automl.options import Options
 from automl.plain import as_json
 
-ASKED = ("budget", "rates", "task", "metric", "route", "families", "exclude", "weights", "cluster", "workers")
+ASKED = (
+    "budget", "rates", "task", "metric", "quantiles", "time_column", "group_column", "weight", "route", "families",
+    "exclude", "weights", "explain", "deploy", "max_latency_ms", "max_model_mb", "cluster", "workers",
+)  # fmt: skip
 
 
 def quote(given: Namespace, started: float) -> int:

@@ -24,7 +24,9 @@ ROUNDS = 10  # of k-means: later ones move little
 FAINT = 10.0  # squared grey levels: flat patches are not blown up to noise
 FINE = 0.1  # added to each variance in whitening: directions of less are noise
 LIKE = 0.5  # of a whitened patch to a word: below, it is not counted
-BLOCK = 2  # pictures at a time: the likeness to all words stays in the processor's cache
+# Pictures at a time: the likeness to all words stays in the processor's cache, and a picture alone is told bit for bit
+# as among others, whatever a CPU does with products of other shapes.
+BLOCK = 1
 
 
 @dataclass(frozen=True)
