@@ -54,10 +54,10 @@ from automl.runtime.resume import (
 from automl.runtime.workplace import energy_meter, load_rates, open_pool, tariff
 from automl.search.loop import Search
 from cluster.pool import Pool
-from search_spaces.spec import MediaKind
+from search_spaces.spec import TORCH, MediaKind
 
 # What workers import while the data is still being read, in the order in which it is needed, as far as it is.
-PRELOAD = ("lightgbm", "xgboost", "sklearn.ensemble", "torch")
+PRELOAD = ("lightgbm", "xgboost", "sklearn.ensemble", *TORCH)
 
 
 def run_one(data: Any, options: Options, listener: Watcher, started: float, earlier: Earlier | None = None) -> Result:

@@ -22,6 +22,8 @@ Params = Mapping[str, Any]
 BASELINE = "constant"  # the family that always runs and is never chosen by a search: what any model must beat
 TABLE: frozenset[str] = frozenset({"table"})
 ALL_TASKS: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})  # quantiles are asked for by name
+# What a network needs before its clock starts: the first optimizer of a process would import torch's compiler, 0.9 s.
+TORCH = ("torch", "torch._dynamo")
 WITH_QUANTILES: frozenset[Task] = ALL_TASKS | {"quantile"}
 OF_NUMBERS: frozenset[Task] = frozenset({"regression", "quantile"})  # answers are float64
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.neural import vision
-from search_spaces.spec import Choice, Family, Float, Int, Needs, NetworkCost, Params, Price, Shape, Space
+from search_spaces.spec import TORCH, Choice, Family, Float, Int, Needs, NetworkCost, Params, Price, Shape, Space
 
 ARCHITECTURE: Space = {
     "stem": Choice(("plain", "whitened"), start="plain"),
@@ -103,7 +103,7 @@ FAMILY = Family(
     build=build,
     cost=cost,
     portfolio=PORTFOLIO,
-    imports=("torch",),
+    imports=TORCH,
     quick={"width": 12, "growth": 1.7, "map_px": 16, "steps": 500},
     needs=Needs(rows=(40, 10_000_000), package="torch"),
     price=Price(2.0, 30.0, cell_bytes=24.0),

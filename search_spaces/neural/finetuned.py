@@ -11,7 +11,20 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from search_spaces.spec import Choice, Family, Float, Int, Needs, NetworkCost, Params, Price, Shape, Space, starts
+from search_spaces.spec import (
+    TORCH,
+    Choice,
+    Family,
+    Float,
+    Int,
+    Needs,
+    NetworkCost,
+    Params,
+    Price,
+    Shape,
+    Space,
+    starts,
+)
 
 TUNING: Space = {
     "side": Choice(
@@ -103,7 +116,7 @@ FAMILY = Family(
     build=build,
     cost=cost,
     portfolio=PORTFOLIO,
-    imports=("torch",),
+    imports=TORCH,
     quick={"frozen": 0.9, "steps": 100},
     needs=Needs(rows=(20, 10_000_000), package="torch"),
     price=Price(3.0, 60.0, cell_bytes=48.0),

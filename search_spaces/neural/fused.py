@@ -12,7 +12,20 @@ from typing import Any
 from search_spaces.neural.convnet import ARCHITECTURE
 from search_spaces.neural.soundnet import AUGMENTATION as SOUNDS
 from search_spaces.neural.soundnet import SPECTRUM
-from search_spaces.spec import Choice, Family, Float, Int, Needs, NetworkCost, Params, Price, Shape, Space, starts
+from search_spaces.spec import (
+    TORCH,
+    Choice,
+    Family,
+    Float,
+    Int,
+    Needs,
+    NetworkCost,
+    Params,
+    Price,
+    Shape,
+    Space,
+    starts,
+)
 
 OF_TABLE: Space = {
     "width": Int(48, 384, start=160, log=True),
@@ -93,7 +106,7 @@ FAMILY = Family(
     build=build,
     cost=cost,
     portfolio=PORTFOLIO,
-    imports=("torch",),
+    imports=TORCH,
     quick={"steps": 300},
     needs=Needs(rows=(60, 1_000_000), columns=(1, 2_000), package="torch"),
     price=Price(2.0, 30.0, cell_bytes=32.0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces.spec import WITH_QUANTILES, Family, Float, Int, Needs, Params, Price, Shape, Space
+from search_spaces.spec import TORCH, WITH_QUANTILES, Family, Float, Int, Needs, Params, Price, Shape, Space
 
 SPACE: Space = {
     "width": Int(64, 512, start=256, log=True),
@@ -52,5 +52,5 @@ FAMILY = Family(
     portfolio=PORTFOLIO,
     needs=Needs(tasks=WITH_QUANTILES, rows=(60, 1_000_000), columns=(1, 2_000), package="torch"),
     price=Price(1.5, 14.0, cell_bytes=24.0),
-    imports=("torch",),
+    imports=TORCH,
 )

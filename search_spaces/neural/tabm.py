@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces.spec import WITH_QUANTILES, Family, Float, Int, Needs, Params, Price, Shape, Space
+from search_spaces.spec import TORCH, WITH_QUANTILES, Family, Float, Int, Needs, Params, Price, Shape, Space
 
 SPACE: Space = {
     "members": Int(2, 32, start=8, log=True),
@@ -53,5 +53,5 @@ FAMILY = Family(
     portfolio=PORTFOLIO,
     needs=Needs(tasks=WITH_QUANTILES, rows=(60, 1_000_000), columns=(1, 2_000), package="torch"),
     price=Price(5.0, 28.0, cell_bytes=24.0),
-    imports=("torch",),
+    imports=TORCH,
 )

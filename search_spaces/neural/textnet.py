@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.neural import text
-from search_spaces.spec import Choice, Family, Float, Int, Needs, Params, Price, Shape, Space
+from search_spaces.spec import TORCH, Choice, Family, Float, Int, Needs, Params, Price, Shape, Space
 
 TOKENS: Space = {
     "vocabulary": Int(1_000, 32_000, start=8_000, log=True),
@@ -65,7 +65,7 @@ FAMILY = Family(
     build=build,
     portfolio=PORTFOLIO,
     recipes=("plain",),
-    imports=("torch",),
+    imports=TORCH,
     quick={"steps": 200, "embedding": 32},
     needs=Needs(rows=(100, 10_000_000), package="torch"),
     price=Price(3.0, 2.0, cell_bytes=24.0),
