@@ -23,6 +23,7 @@ from automl.search import runner
 from automl.search.steps import Attempt
 from automl.search.trial import FoldResult
 from automl.stages import preload
+from search_spaces.spec import TORCH
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lasting_workers")]
 
@@ -426,13 +427,13 @@ def test_labels_that_training_never_saw_are_told_apart_by_their_words(tmp_path: 
 @pytest.mark.parametrize(
     ("options", "modules"),
     [
-        ({}, ("lightgbm", "xgboost", "sklearn.ensemble", "torch")),
+        ({}, ("lightgbm", "xgboost", "sklearn.ensemble", *TORCH)),
         ({"route": "classical"}, ("lightgbm", "xgboost", "sklearn.ensemble")),
-        ({"route": "neural"}, ("torch",)),
-        ({"exclude": "lightgbm"}, ("xgboost", "sklearn.ensemble", "torch")),
+        ({"route": "neural"}, TORCH),
+        ({"exclude": "lightgbm"}, ("xgboost", "sklearn.ensemble", *TORCH)),
         ({"families": "forest,lightgbm"}, ("lightgbm", "sklearn.ensemble")),
         ({"families": "linear"}, ("scipy.optimize", "threadpoolctl")),
-        ({"families": "svm,convnet"}, ("torch", "sklearn.svm")),
+        ({"families": "svm,convnet"}, (*TORCH, "sklearn.svm")),
     ],
 )
 def test_workers_import_only_what_this_run_may_need(options: dict, modules: tuple[str, ...]) -> None:

@@ -105,6 +105,7 @@ class VerdictOnRoutesJson(TypedDict, total=False):
     members: list[str]
     metric: str
     higher_is_better: bool
+    perfect: float  # the score of no error
     rows: int
     routes: list[RouteJson]
     differences: list[DifferenceJson]
