@@ -11,7 +11,7 @@ import pytest
 
 from automl.decision import verdict as deciding
 from automl.records import Fold, Plan, Trial, TrialStatus
-from automl.records.choice import Gain, Skip
+from automl.records.choice import OF_SHARES, Gain, Skip
 from automl.records.verdict import (
     Change,
     Curve,
@@ -343,3 +343,13 @@ def test_endless_errors_say_nothing_of_the_routes() -> None:
         assert after is None or after == before
         told = deciding.turns("classical", (broken,), {})
         assert told == ()
+
+
+def test_a_gain_read_off_shares_is_no_chance_to_argue_with() -> None:
+    """Of sounds and pictures only what was measured is told: it may not outvote a difference that is real."""
+    ahead = replace(AHEAD, our_error=0.014, their_error=0.032, low=0.002, high=0.033)
+    shares, rules = (Gain(mean=-0.6, sd=0.4, source=source) for source in (OF_SHARES, "rules"))
+    alone, argued = (deciding.gain_after(one, "classical", (ahead,)) for one in (shares, rules))
+    assert alone is not None
+    assert argued is not None
+    assert alone.win < 0.1 < 0.4 < argued.win

@@ -14,7 +14,7 @@ from automl.decision import learned, rules
 from automl.modalities.mixture import Prior
 from automl.options import Options
 from automl.records import Profile
-from automl.records.choice import Gain, Rule
+from automl.records.choice import OF_SHARES, Gain, Rule
 from search_spaces.spec import Size
 
 YARDSTICK = "mlp"  # the network whose fits are counted
@@ -76,7 +76,7 @@ def _of_media(profile: Profile, known: Prior, facts: dict[str, float]) -> Leanin
     usual = min(MOST_SHARE, max(LEAST_SHARE, known.neural_share)) ** (1 / SOFTENED)
     mean = -UNSURE_OF_MEDIA * NormalDist().inv_cdf(usual) + sum(shift for shift, _ in fired.values())
     told = ", ".join([rule.name for rule in known.rules] + list(fired))
-    gain = Gain(mean=mean, sd=UNSURE_OF_MEDIA, source="rules", told=told)
+    gain = Gain(mean=mean, sd=UNSURE_OF_MEDIA, source=OF_SHARES, told=told)
     return Leaning(gain, known.neural_share, (*known.rules, *(rule for _, rule in fired.values())))
 
 

@@ -107,7 +107,7 @@ def gain_after(before: Gain | None, route: str, differences: Sequence[Difference
             mean = mean if one.route == NEURAL else -mean
             told = f"{one.folds} common folds, {one.rows:,} rows"
             found = Gain(mean=mean, sd=sd, source="trials", told=told)
-            return found if before is None else before.met(mean, sd, told)
+            return before.met(mean, sd, told) if before is not None and before.is_chance else found
     return None
 
 

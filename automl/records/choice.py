@@ -32,14 +32,22 @@ class Skip:
     because: str
 
 
+OF_SHARES = "shares"  # the source of a gain that was read off measured shares of the time: no chance that was tested
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gain:
     """What is thought of log(error of networks / error of classical models), as a normal distribution."""
 
     mean: float
     sd: float
-    source: str  # "rules", "learned" or "probes"
+    source: str  # "rules", "learned", "probes" or OF_SHARES
     told: str = ""  # the values it rests on, in words
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether it was made to say how likely networks are better, and may be told as that."""
+        return self.source != OF_SHARES
 
     @property
     def win(self) -> float:

@@ -59,14 +59,15 @@ def judge(inputs: JudgeInputs) -> Verdict:
     had = deciding.with_all_seconds(routes, inputs.curves)
     asked = limits(inputs.options)
     regret = arms.regret(chosen, finish.comparison, route_of, asked, had, until) if members else None
-    after = deciding.gain_after(inputs.decision.gain, lead, differences)
+    before = inputs.decision.gain
+    after = deciding.gain_after(before, lead, differences)
     return Verdict(
         route=route, model=chosen.name, members=mixed, metric=finish.ready.metric.name,
         higher_is_better=finish.ready.metric.higher_is_better, perfect=finish.ready.metric.to_score(0.0),
         rows=finish.profile.rows, routes=routes,
         differences=differences, regret=regret, took_cheap=deciding.took_cheap(route, routes, differences),
         turns=deciding.turns(lead, differences, inputs.curves),
-        win_before=None if inputs.decision.gain is None else inputs.decision.gain.win,
+        win_before=before.win if before is not None and before.is_chance else None,
         win_after=None if after is None else after.win,
         excluded=_excluded(inputs), retraining=_retraining(inputs, lead, routes),
         existing=existing.weigh(finish, inputs.end, inputs.options, inputs.audit), goal=_goal(inputs.options, chosen),
