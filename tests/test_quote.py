@@ -19,6 +19,7 @@ from automl.decision import quote
 from automl.decision.quote import Work
 from automl.decision.reached import FoldEnd, ends, reached
 from automl.doors.cli import main
+from automl.doors.cli.parser import build
 from automl.errors import OptionError
 from automl.options import Budget
 from automl.records.choice import Decision, Gain
@@ -215,6 +216,19 @@ def test_the_command_quotes_a_table_before_anything_is_fitted(
     assert told[6].startswith("rests on: ")
     assert re.search(r"advice: budget='600s' is more than is needed; .+ will do; more than .+ would hardly", told[7])
     assert len(told) == 8
+
+
+def test_what_shapes_a_run_shapes_its_quote() -> None:
+    """Options that change columns, rows held out or routes are those of fit, spelled alike; so is what they decide."""
+    words = ["--time-column", "joined", "--max-latency-ms", "5", "--quantiles", "0.1,0.9", "--weight", "w"]
+    given = build().parse_args(["quote", "x.csv", "-t", "y", *words])
+    assert (given.time_column, given.max_latency_ms, given.quantiles, given.weight) == ("joined", 5.0, "0.1,0.9", "w")
+    table = pd.read_csv(CUSTOMERS)
+    plain = automl.quote(table, "churned", budget="1m")
+    alone = automl.quote(table, "churned", budget="1m", route="classical")
+    assert isinstance(plain, Quote)
+    assert isinstance(alone, Quote)
+    assert [one.route for one in alone.routes] == ["classical"] != [one.route for one in plain.routes]
 
 
 def test_the_quote_for_machines_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:

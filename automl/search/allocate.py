@@ -149,13 +149,10 @@ class Allocator:
                 share, needed_s = share * fair_s / needed_s, fair_s
             course = None
             if needed_s > fair_s and self._rivals.is_open and family.route == "neural":
-                needed_s = min(fair_s, left_s / FIRST_LOOK_ENDING)
+                needed_s = min(fair_s, 0.99 * left_s / FIRST_LOOK_ENDING)
                 course = Course(needed_s, threads=1)  # it comes to rest in less time, a little worse
-            is_fair = (
-                needed_s <= fair_s
-                and share >= LEAST_SHARE
-                and (self._wall_s(family, needed_s) * FIRST_LOOK_ENDING <= left_s)
-            )
+            ends_in_time = self._wall_s(family, needed_s) * FIRST_LOOK_ENDING < left_s
+            is_fair = needed_s <= fair_s and share >= LEAST_SHARE and ends_in_time
             if is_fair or family is self._families[0]:
                 return replace(self._config(family, "first look at the family", left_s, share), course=course)
         return None

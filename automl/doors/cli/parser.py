@@ -96,10 +96,15 @@ def _fit(verbs: Any) -> None:
     fit.add_argument("--target", "-t", help="column to predict; of several, with commas between, each gets a model")
     for spec in fields(Options):
         if spec.name not in _OWN:
-            fit.add_argument(_OTHER_NAMES.get(spec.name, f"--{spec.name.replace('_', '-')}"), **_argument(spec))
+            fit.add_argument(_spelled(spec), **_argument(spec))
     _add_json(fit)
     fit.add_argument("--quiet", "-q", action="store_true", help="no progress, only the result")
     fit.add_argument("--verbose", "-v", action="store_true", help="a line for every trial")
+
+
+def _spelled(spec: Any) -> str:
+    """An option as people type it."""
+    return _OTHER_NAMES.get(spec.name, f"--{spec.name.replace('_', '-')}")
 
 
 def _argument(spec: Any) -> dict[str, Any]:
@@ -191,7 +196,7 @@ def _quote(verbs: Any) -> None:
     quote.add_argument("--target", "-t", help="column to predict; of several, with commas between, each gets a quote")
     for name in ASKED:
         spec = next(spec for spec in fields(Options) if spec.name == name)
-        quote.add_argument(f"--{name}", **_argument(spec))
+        quote.add_argument(_spelled(spec), **_argument(spec))
     _add_json(quote)
 
 
