@@ -24,7 +24,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from cluster import share
+from cluster import scratch, share
 from cluster.meter import Meter, rusage_mb
 from cluster.task import Begun, Task, perform
 
@@ -70,7 +70,7 @@ def main(control_fd: int, preload: Sequence[str], folders: Sequence[str]) -> Non
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for pid in children:
                 kill(pid)
-    share.remove(folders)
+    scratch.remove(folders)
     os._exit(0)  # taking down a large interpreter in order would take longer than the driver waits
 
 

@@ -13,10 +13,10 @@ import pickle
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cluster import scratch
 from cluster.pool import Ref
 
 _ALIGN = 64  # bytes; a cache line, and enough for any vector load
@@ -24,11 +24,12 @@ _TAIL = struct.Struct("!Q")  # length of the index before it
 
 
 class Shelf:
-    """The driver's side: writes values, removes them all on `close`."""
+    """The driver's side: writes values, removes them all on `close`. What drivers before it left behind goes first."""
 
     def __init__(self) -> None:
-        roots = [root for root in ("/dev/shm", tempfile.gettempdir()) if os.access(root, os.W_OK)]  # noqa: S108 - mkdtemp follows
-        self.folders = tuple(tempfile.mkdtemp(prefix="automl-", dir=root) for root in roots)
+        scratch.sweep(roots())
+        self._scratches = [scratch.Scratch(root) for root in roots()]
+        self.folders = tuple(str(one.path) for one in self._scratches)
         self._count = 0
 
     def put(self, value: Any) -> Ref:
@@ -50,7 +51,8 @@ class Shelf:
 
     def close(self) -> None:
         """Remove every value; what a living worker has mapped stays readable to it."""
-        remove(self.folders)
+        for one in self._scratches:
+            one.close()
 
     def _folder_for(self, size: int) -> str:
         """The first folder whose disk would still be half empty; the last one takes what is left."""
@@ -70,7 +72,6 @@ def take(key: str) -> Any:
     return pickle.loads(body, buffers=buffers)  # noqa: S301 - written by put above
 
 
-def remove(folders: Iterable[str]) -> None:
-    """Remove what a Shelf made; the nursery calls it too, for a driver that was killed."""
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def roots() -> list[str]:
+    """Where values may lie, the best place first."""
+    return [root for root in ("/dev/shm", tempfile.gettempdir()) if os.access(root, os.W_OK)]  # noqa: S108 - mkdtemp follows

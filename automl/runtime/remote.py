@@ -6,18 +6,16 @@ last, so that the copy never promises more than it holds; a file appears there w
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import re
-import shutil
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from automl.errors import InputError, RunError
+from cluster.scratch import Scratch
 
 SYNC_S = 5.0  # between two looks at what changed
 ALIVE_S = 60.0  # after the last copy, for which a run is taken to be still at work
@@ -175,8 +173,8 @@ def _store(url: str) -> tuple[Any, str]:
 
 def _scratch() -> Path:
     """A folder that ends with this process."""
-    folder = Path(tempfile.mkdtemp(prefix="automl-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = Scratch().path / "fetched"  # whatever lies in it has no name that means something there
+    folder.mkdir()
     return folder
 
 

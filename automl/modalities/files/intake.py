@@ -6,10 +6,7 @@ refused, for then something else is wrong.
 
 from __future__ import annotations
 
-import atexit
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +21,7 @@ from automl.modalities.files.look_alikes import find_twins, pairs_across
 from automl.modalities.protocol import Reading, Taken
 from automl.records import Codec, Decoded, Finding
 from automl.runtime.folder import write_whole
+from cluster.scratch import Scratch
 from search_spaces.spec import Media
 
 MOST_UNREADABLE = 0.5  # share of the files beyond which a run is refused
@@ -70,9 +68,7 @@ def place_of(cells: Sequence[Any], codec: Codec) -> tuple[Path, bool]:
     """The folder of a store, and whether an earlier run has filled it."""
     place = cache.place_for(cells, codec.as_json())
     if place is None:  # arrays: nothing names them, so they are kept for this process only
-        place = Path(tempfile.mkdtemp(prefix="automl-"))
-        atexit.register(shutil.rmtree, place, ignore_errors=True)
-        return place, False
+        return Scratch().path, False
     if (place / FACTS).is_file():
         cache.touch(place)
         return place, True
