@@ -20,8 +20,8 @@ from automl.records.choice import Gain
 from search_spaces.spec import BASELINE, Route
 
 AUDIT = 0.05  # of the search stays with the route that is losing
-# What two trials that are equally good differ by on one fold, as a share of the error, times the root of the rows held
-# out; and what is never known better: of another seed, and of configurations that nobody tried.
+# What two trials that are equally good differ by on one fold, in the noise of its error; and what is never known
+# better: of another seed, and of configurations that nobody tried.
 ROW_NOISE, LEAST_NOISE = 1.0, 0.04
 # Of the best of a route where one of its families was looked at; of several by the root of their number. On 76 tables
 # first looks at both had the sign of the end in 71 %, the best of both in 76 % (benchmarks/LOG.md, 2026-11-29).
@@ -41,6 +41,24 @@ class Tried(Protocol):
     @property
     def folds(self) -> Mapping[int, Fold]:
         """What it did so far."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What looks are made on."""
+
+    held: int  # rows that a fold holds out
+    worst: float  # the error without a model
+    is_number: bool = True  # what is predicted
+
+    def lifted(self, error: float) -> float:
+        """An error as it is compared: of classes with one more row told wrong, since none is as good as it may look."""
+        worst = self.worst if 0 < self.worst < math.inf else 1.0
+        return max(error, EXACT * worst) if self.is_number else error + worst / max(1, self.held)
+
+    def noise(self, error: float) -> float:
+        """Of one fold's error, as a share of it: errors of classes are told by the few rows that are wrong."""
+        return 1 / math.sqrt(max(1, self.held)) if self.is_number else math.sqrt(self.lifted(0.0) / self.lifted(error))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +126,8 @@ def _on(trial: Tried, folds: Iterable[int]) -> Look:
     )
 
 
-def belief(prior: Gain, trials: Iterable[Tried], held: int, worst: float) -> Gain:
-    """The gain as it is seen after looks at both routes.
-
-    `held`: rows that a fold holds out; `worst`: the error without a model.
-    """
+def belief(prior: Gain, trials: Iterable[Tried], ground: Ground) -> Gain:
+    """The gain as it is seen after looks at both routes."""
     trials = [trial for trial in trials if trial.plan.family != BASELINE and trial.folds]
     tried = [len({t.plan.family for t in trials if route_of(t) == route}) for route in ("classical", "neural")]
     untried = math.hypot(*(UNTRIED / math.sqrt(max(1, count)) for count in tried))
@@ -120,7 +135,7 @@ def belief(prior: Gain, trials: Iterable[Tried], held: int, worst: float) -> Gai
     for share, (other, network) in paired(trials).items():
         if share < 1 and network.is_cut:
             continue  # it shows what it had no time for
-        mean, sd = gain_of(other, network, held, worst)
+        mean, sd = gain_of(other, network, ground)
         sd = math.hypot(sd, TREND * math.log(1 / share), untried)
         folds = f"{len(network.errors)} fold{'s' if len(network.errors) > 1 else ''}"
         part = "" if share == 1 else f" of {share:.0%} of the rows"
@@ -129,17 +144,17 @@ def belief(prior: Gain, trials: Iterable[Tried], held: int, worst: float) -> Gai
     return seen
 
 
-def gain_of(other: Look, network: Look, held: int, worst: float) -> tuple[float, float]:
+def gain_of(other: Look, network: Look, ground: Ground) -> tuple[float, float]:
     """The logarithm of how many times the other's error the network's is, on the same folds, and its error.
 
     An endless error where nothing can be compared.
     """
-    least = EXACT * worst if 0 < worst < math.inf else EXACT
     both = [(network.errors[k], other.errors[k]) for k in network.errors]
-    ratios = [math.log(max(n, least) / max(o, least)) for n, o in both if math.isfinite(n) and math.isfinite(o)]
-    if not ratios:  # one of them gave no numbers, or a user's function failed
+    both = [(n, o) for n, o in both if math.isfinite(n) and math.isfinite(o)]
+    if not both:  # one of them gave no numbers, or a user's function failed
         return 0.0, math.inf
-    noise = ROW_NOISE / math.sqrt(max(1, held))
+    ratios = [math.log(ground.lifted(n) / ground.lifted(o)) for n, o in both]
+    noise = ROW_NOISE * ground.noise(fmean([n + o for n, o in both]) / 2)
     if len(ratios) > 1:
         noise = max(noise, stdev(ratios))
     sd = math.hypot(noise / math.sqrt(len(ratios)), LEAST_NOISE)

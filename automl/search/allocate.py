@@ -13,6 +13,7 @@ from dataclasses import replace
 from statistics import median
 
 from automl.modalities.mixture import PLAIN
+from automl.search.gaps import times_behind
 from automl.search.rivals import Rivals
 from automl.search.steps import Attempt, Continue, Course, Load, Start
 from search_spaces.spec import Family, Float, Route
@@ -223,13 +224,25 @@ class Allocator:
         if not self._load.is_careful:
             weights = self._weigh()
             return {a.plan.number: w for a in alive if (w := weights.get(a.plan.number, 0.0)) > 0}
-        best = {k: min(a.folds[k].error for a in alive if k in a.folds) for b in alive for k in b.folds}
-        gaps = {a.plan.number: a.error / max(1e-12, sum(best[k] for k in a.folds) / len(a.folds)) for a in alive}
+        gaps = self._gaps(alive)
         fair = [[a.plan.number for a in self._of(f) if not a.plan.is_quick] for f in self._families]
         first = {min(numbers) for numbers in fair if numbers}
         limit = {number: HOPELESS if number in first else NEAR for number in gaps}  # every family's default gets a bag
         urge = {number: FIRST if number in first else 1.0 for number in gaps}
         return {number: urge[number] / max(gap, 1e-9) ** STEEP for number, gap in gaps.items() if gap <= limit[number]}
+
+    def _gaps(self, attempts: list[Attempt]) -> dict[int, float]:
+        """How many times the best error on the same folds each has, luck apart."""
+        leaders = [a for a in self._mine() if not a.trouble] + [a for a in attempts if a.trouble]
+        if (baseline := self._attempts.get(0)) is not None:
+            leaders.append(baseline)
+        return times_behind(attempts, leaders, self._load)
+
+    def is_owed(self, attempt: Attempt) -> bool:
+        """Whether folds by which trials are judged are still to come: what a sampler is told waits for them."""
+        if not self._load.is_careful or attempt.trouble or not attempt.folds:
+            return False
+        return len(attempt.folds) < self._load.goal and attempt.plan.number in self._worth()
 
     def _debt_s(self, owed: list[Attempt], goal: int) -> float:
         return sum(len(a.missing(goal)) * a.fold_s for a in owed) / self._load.slots
@@ -339,8 +352,8 @@ class Allocator:
     def _is_hopeless(self, family: Family) -> bool:
         """Nothing to tune, nothing but trouble so far, or errors far above the best."""
         mine = self._of(family)
-        best = min((a.error for a in self._mine()), default=math.inf)
-        is_far = best > 0 and min((a.error for a in mine), default=math.inf) > HOPELESS * best
+        behind = self._gaps([a for a in mine if math.isfinite(a.error)]).values()
+        is_far = bool(mine) and min(behind, default=math.inf) > HOPELESS
         return not family.space or is_far or (len(mine) >= 2 and all(a.trouble for a in mine))
 
     def _route_share(self, route: Route) -> float:

@@ -98,6 +98,11 @@ class NetworkScheduler:
             return course if self._is_free(lanes) else None
         return self._of_numbers(left_s)
 
+    @staticmethod
+    def is_owed(_attempt: Attempt) -> bool:
+        """A trial's first fold, or as many as it was begun with, is what its sampler is told."""
+        return False
+
     def threads(self, number: int, left_s: float) -> int:
         """Threads for the next fold of a model of numbers where no other runs."""
         return self.others.threads(number, left_s)

@@ -29,6 +29,7 @@ from automl.runtime.progress import Pulse
 from automl.search.allocate import Allocator
 from automl.search.columns import column_for
 from automl.search.courses import NetworkScheduler
+from automl.search.gaps import levelled
 from automl.search.mixed import MixedScheduler
 from automl.search.runner import FoldGrant, Runner, room_mb
 from automl.search.sample import Studies
@@ -38,7 +39,7 @@ from automl.search.trial import FoldJob, run_fold
 from automl.training.aimed import BENT
 from automl.training.bent import has_long_tail
 from cluster.pool import Grant, Outcome, Partial
-from search_spaces.spec import BASELINE, Family, Params
+from search_spaces.spec import BASELINE, OF_NUMBERS, Family, Params
 
 GENERATION = 4  # trials asked together when only trials count; the same on every machine
 FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of the budget, whichever is longer
@@ -122,6 +123,7 @@ class Search:
             deal=self.shared.folds.each,
             gain=None if self.ready.prior.is_coursed else self.decision.gain,
             held=len(self.shared.folds.held(0)),
+            is_number=self.shared.task in OF_NUMBERS,
         )
 
     def _epoch_s(self, family: Family, params: Params, threads: int) -> float:
@@ -169,8 +171,7 @@ class Search:
         if 0 not in self.attempts:
             self._baseline()
         if self.clock.is_timed:
-            for attempt in self.attempts.values():
-                self._tell(attempt)  # what an earlier driver had no time to
+            self._tell_due()  # what an earlier driver had no time to
             self._by_time()
         else:
             self._by_trials(self.clock.budget.trials or 1)
@@ -280,7 +281,7 @@ class Search:
             is_quick=start.is_quick,
             is_long=is_long,
             parent=start.parent,
-            granted_s=_granted_s(start),
+            granted_s=start.granted_s,
         )
         attempt = self.attempts[number] = Attempt(plan, course=start.course)
         if not plan.is_fair:
@@ -330,18 +331,27 @@ class Search:
         for attempt, fold, outcome in self._runner.absorb(outcomes):
             attempt.ended_s = self.clock.elapsed
             self._report(attempt, fold, outcome)
-            if self.clock.is_timed:
-                self._tell(attempt)
+        if self.clock.is_timed:
+            self._tell_due()
         self._pulse()
 
     def _tell(self, attempt: Attempt) -> None:
-        """Teach the sampler. By time, the first fold's error: every trial has that one, so nothing is mixed."""
+        """Teach the sampler. By time, the first fold's error: every trial has that one, so nothing is mixed.
+
+        Where one fold says little, all folds that the trial is due, told as if on as many as the best one did.
+        """
         if attempt.plan.number not in self._told and (attempt.folds or attempt.trouble):
             self._told.add(attempt.plan.number)
-            folds = len(attempt.folds)
-            is_whole = self.clock.is_timed or folds == self.shared.folds.count
-            self._studies.tell(attempt.plan.number, attempt.error, folds, is_whole)
-            self._journal.told(attempt.plan.number, attempt.error, folds, is_whole=is_whole)
+            folds, is_timed = len(attempt.folds), self.clock.is_timed
+            is_whole = is_timed or folds == self.shared.folds.count
+            error = levelled(attempt, self.attempts.values() if is_timed and self.ready.is_careful else ())
+            self._studies.tell(attempt.plan.number, error, folds, is_whole)
+            self._journal.told(attempt.plan.number, error, folds, is_whole=is_whole)
+
+    def _tell_due(self) -> None:
+        for attempt in self.attempts.values():
+            if not self._allocator.is_owed(attempt):
+                self._tell(attempt)
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
@@ -388,9 +398,3 @@ class Search:
             retries=attempt.retries,
             is_gone=attempt.is_gone,
         )
-
-
-def _granted_s(start: Start) -> float:
-    """What each fold of a network on a table is granted; others are granted anew for each."""
-    course = start.course
-    return 0.0 if course is None or course.is_cap or start.family.is_coursed else course.soft_s

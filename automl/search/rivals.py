@@ -55,7 +55,8 @@ class Rivals:
         if key != self._known[0]:
             baseline = self._attempts.get(0)
             worst = baseline.error if baseline is not None else math.inf
-            self._known = key, probes.belief(self._prior, self._attempts.values(), self._load.held, worst)
+            ground = probes.Ground(self._load.held, worst, self._load.is_number)
+            self._known = key, probes.belief(self._prior, self._attempts.values(), ground)
         return self._known[1]
 
     def share(self, route: Route) -> float:

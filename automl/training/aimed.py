@@ -36,6 +36,11 @@ class Aimed:
         self.learner.fit(train, valid, run)
         self.is_cut, self.rounds_ = self.learner.is_cut, getattr(self.learner, "rounds_", None)
 
+    @property
+    def judged(self) -> np.ndarray | None:
+        """Validation rows as the learner judges them, where it does."""
+        return getattr(self.learner, "judged", None)
+
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
         """Predict encoded rows."""
         return self.learner.predict(X, threads)

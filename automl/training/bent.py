@@ -89,6 +89,12 @@ class TransformedTarget:
         self.learner.fit(replace(train, y=self.bend.there(train.y)), held, run)
         self.is_cut, self.rounds_ = self.learner.is_cut, getattr(self.learner, "rounds_", None)
 
+    @property
+    def judged(self) -> np.ndarray | None:
+        """Validation rows as the learner judges them, where it does."""
+        said = getattr(self.learner, "judged", None)
+        return None if said is None else self.bend.back(said)
+
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
         """Predict encoded rows, on the scale of the answers."""
         return self.bend.back(self.learner.predict(X, threads))

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.training.averaged import Averaged
+from automl.training.halves import Halves
 from automl.training.kept import Kept
 from automl.training.optimizers import Muon, adamw
 from search_spaces.neural.blocks import has_bf16
@@ -83,6 +84,7 @@ class TrainingRecipe:
     is_narrow: bool = False  # products so large that a CPU, too, gains by bfloat16 where it has it
     optimizer: str = "adamw"  # or "muon"
     ema: float = 0.0  # epochs over which weights are averaged; the average is looked at and kept
+    is_halved: bool = False  # the best epoch by either half of the validation rows is kept, too
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class History:
     rounds: int  # epochs that led there, without those that were given up
     is_cut: bool  # the time was over before the plan was
     errors: tuple[float, ...] = ()  # on the validation rows, epoch by epoch
+    halves: Halves | None = None  # as far as they were asked for, and seen
 
 
 def find_device() -> torch.device:
@@ -226,6 +229,7 @@ class _Attempt:
     run: Run
     errors: list[float] = field(default_factory=list)
     averaged: Averaged | None = None
+    halves: Halves | None = None
 
     def go(self, rate: float) -> History | None:
         """Train; None where the loss was not finite."""
@@ -234,6 +238,7 @@ class _Attempt:
         pace = _Pace(self.recipe.epochs * self.feed.steps, self.run.until)
         if self.recipe.ema > 0:
             self.averaged = Averaged(self.network, math.exp(-1 / (self.recipe.ema * self.feed.steps)))
+        self.halves = Halves() if self.recipe.is_halved else None
         best, best_epoch, epoch, given_up, rounds = _copy(self.network), 0, 0, 0, 0
         kept = Kept.at(self.run.kept)
         if (state := kept.read()) is not None and state["rate"] == rate:
@@ -265,7 +270,7 @@ class _Attempt:
             if self.averaged is not None:
                 self.averaged.swap()
         is_cut = pace.done < pace.steps and pace.is_late
-        return History(best_epoch, rounds, is_cut, tuple(self.errors))
+        return History(best_epoch, rounds, is_cut, tuple(self.errors), self.halves)
 
     def _state(
         self, rate: float, best: dict[str, Tensor], epochs: tuple[int, ...], generator: torch.Generator, progress: float
@@ -346,7 +351,8 @@ class _Attempt:
         """
         started = time.monotonic()
         self.network.eval()
-        total, weight = 0.0, 0.0
+        seen: list[Tensor] = []
+        counted: list[Tensor] = []
         with torch.inference_mode():
             for batch in self.feed.held():
                 if self.run.is_over:
@@ -354,9 +360,12 @@ class _Attempt:
                 with _narrow(batch.target.device, self.recipe.is_narrow):
                     outputs = self.network(*batch.inputs)
                 losses = self.objective.watch(outputs.float(), batch.target)
-                weights = torch.ones_like(losses) if batch.weight is None else batch.weight
-                total += float((losses * weights).sum())
-                weight += float(weights.sum())
+                seen.append(losses)
+                counted.append(torch.ones_like(losses) if batch.weight is None else batch.weight)
+        weight = sum(float(weights.sum()) for weights in counted)
+        total = sum(float((losses * weights).sum()) for losses, weights in zip(seen, counted, strict=True))
+        if self.halves is not None and weight:
+            self.halves.see(seen, counted, self.network)
         pace.reserve_s = LOOK_RESERVE * (time.monotonic() - started)
         return total / weight if weight else math.inf
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -151,6 +151,7 @@ class NetworkLearner:
 
     is_cut = False
     rounds_: int | None = None
+    judged: np.ndarray | None = None  # validation rows, each predicted by the epoch that others of them chose
 
     def __init__(self, family: Family, params: Params, _column: str = "") -> None:
         self.family, self.params = family, dict(params)
@@ -158,6 +159,7 @@ class NetworkLearner:
     def fit(self, train: Rows, valid: Rows | None, run: Run) -> None:
         """Train until the validation error stalls, the plan is done or the time is over."""
         self.cleaner, self.answers = Cleaner.fit(train.X), TargetCoding.fit(train, run)
+        held = valid
         valid = valid if valid is None else watched(valid, len(train), run.seed)
         tables = [self._tensors(table) for table in (train, valid) if table is not None]
         edges = find_edges(tables[0][0].numpy(), int(self.params["bins"]))
@@ -166,8 +168,16 @@ class NetworkLearner:
         with use_threads(run.threads), seeded(run.seed):
             self.network: nn.Module = self.family.build(self.params, self.shape).to(feed.device)
         objective = self.answers.objective(run, feed.device)
-        history = network.train(self.network, feed, objective, self._recipe(feed.steps), run)
+        recipe = replace(self._recipe(feed.steps), is_halved=held is not None and 1 < len(held) == feed.held_rows)
+        history = network.train(self.network, feed, objective, recipe, run)
         self.network.cpu().eval()
+        if held is not None and history.halves is not None and history.halves.is_known:
+            X = held.X
+
+            def half(which: int) -> np.ndarray:
+                return self.predict(X.take(np.arange(which, len(X), 2)), run.threads)
+
+            self.judged = history.halves.judged(self.network, half)
         self.is_cut, self.rounds_ = history.is_cut, history.rounds
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
