@@ -94,8 +94,9 @@ def test_a_look_at_few_rows_counts_for_less_and_one_that_was_cut_for_nothing() -
     part = [attempt(1, "lightgbm", {0: 1.0}, share=1 / 9), attempt(2, "mlp", {0: 0.5}, share=1 / 9)]
     whole = [attempt(1, "lightgbm", {0: 1.0}), attempt(2, "mlp", {0: 0.5})]
     cut = [part[0], attempt(2, "mlp", {0: 9.0}, share=1 / 9, is_cut=True)]
-    assert OPEN.win < probes.belief(OPEN, part, probes.Ground(1_000, 3.0)).win < probes.belief(OPEN, whole, probes.Ground(1_000, 3.0)).win
-    assert probes.belief(OPEN, cut, probes.Ground(1_000, 3.0)) == OPEN
+    ground = probes.Ground(1_000, 3.0)
+    assert OPEN.win < probes.belief(OPEN, part, ground).win < probes.belief(OPEN, whole, ground).win
+    assert probes.belief(OPEN, cut, ground) == OPEN
 
 
 @given(

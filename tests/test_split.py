@@ -217,8 +217,8 @@ def test_what_cannot_be_split_is_refused_in_one_line():
         (100_000, 10, 10, 1),
         (2_000, math.inf, 8, 8),
         (200_000, math.inf, 5, 5),
-        (12, 1_000, 5, 5),
-        (4, 1_000, 2, 2),
+        (12, 99, 5, 5),
+        (4, 99, 2, 2),
     ],
 )
 def test_folds_are_as_many_as_rows_and_time_allow(rows, fits, count, goal):
@@ -226,6 +226,18 @@ def test_folds_are_as_many_as_rows_and_time_allow(rows, fits, count, goal):
     fold_plan = choose_bags(rows, fits)
     assert (fold_plan.count, fold_plan.goal) == (count, goal)
     assert f"{rows:,} rows" in fold_plan.why
+
+
+@pytest.mark.parametrize(
+    ("rows", "fits", "is_forward", "deals"),
+    [(999, 400, False, 2), (12, 400, False, 2), (1_000, 400, False, 1), (999, 99, False, 1), (999, 400, True, 1),
+     (999, math.inf, False, 1)],
+)  # fmt: skip
+def test_few_rows_are_dealt_anew_where_time_is_plenty(rows, fits, is_forward, deals):
+    """Who sat with whom is luck, and choices would follow it; rows in time have one order, and counted trials end."""
+    fold_plan = choose_bags(rows, fits, is_forward=is_forward)
+    assert fold_plan.deals == deals
+    assert fold_plan.goal == fold_plan.count == deals * choose_bags(rows, fits, is_forward=True).count
 
 
 def test_one_fold_of_large_groups_or_times_may_do():

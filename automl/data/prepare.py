@@ -255,7 +255,7 @@ def _bags(rows: int, core_s: float, price_s: float, *, is_coursed: bool, is_forw
     """As many folds as the time pays for."""
     if is_coursed:
         return choose_media_bags(rows, is_timed=core_s < float("inf"), is_forward=is_forward)
-    return choose_bags(rows, core_s / price_s)
+    return choose_bags(rows, core_s / price_s, is_forward=is_forward)
 
 
 def _few(folds: Folds, asked: FoldPlan) -> str:

@@ -27,6 +27,7 @@ MEDIA_FOLDS = 3  # of images and sounds where only trials count: networks take l
 MEDIA_HELD, MEDIA_LEAST = 300, 25  # files to hold out where there is time for one fold; at least one in so many
 FEW_FILES = 3_000  # below it a tenth is too few to choose by, and all folds of a described model take seconds
 MEDIA_BAG = 5  # folds where every file is held out once
+FEW_ROWS, DEALT_FROM = 1_000, 100.0  # of a table, and the affordable fits from which they are dealt anew
 FEWER_FILES, DEALS = 500, 2  # below it they are dealt anew for models that take milliseconds: who sat with whom is luck
 MANY_ROWS = 100_000
 BLOCKS = 30  # stretches of time in a fold, about: rows of one are close enough in time to err alike
@@ -77,8 +78,11 @@ class Folds:
         return np.asarray(total[rows] / times[rows].reshape(shape))
 
 
-def choose_bags(rows: int, fits: float) -> FoldPlan:
-    """More folds where many fits are affordable (`fits`, of a default boosting model), a holdout where few are."""
+def choose_bags(rows: int, fits: float, *, is_forward: bool = False) -> FoldPlan:
+    """More folds where many fits are affordable (`fits`, of a default boosting model), a holdout where few are.
+
+    Few rows are dealt anew where that is affordable, too: who sat with whom is luck, and choices would follow it.
+    """
     told = f"{rows:,} rows and time for about {fits:,.0f} fits" if fits < float("inf") else f"{rows:,} rows"
     count = next((count for count, least in FOLDS_FROM if fits >= least), 0)
     if not count:
@@ -87,6 +91,9 @@ def choose_bags(rows: int, fits: float) -> FoldPlan:
         count = 5
     fitting = max(2, min(count, max(5, rows // 10), rows // 2))
     few = ", more would hold too few rows each" if fitting < count else ""
+    if rows < FEW_ROWS and DEALT_FROM <= fits < float("inf") and not is_forward:
+        told = f"{told}: {fitting} folds{few}, dealt {DEALS} times"
+        return FoldPlan(fitting * DEALS, fitting * DEALS, told, DEALS)
     return FoldPlan(fitting, fitting, f"{told}: {fitting} folds{few}")
 
 

@@ -137,7 +137,7 @@ class Rivals:
         champions = {route: self._champion(route) for route in self._leads}
         if champions["classical"] is None:
             return None
-        lead = self._next_network()
+        lead = self._next_network(self._audit_s(whole_s, "neural"), fold_s)
         if champions["neural"] is None and lead is not None:
             course = self._course((left_s, whole_s), fold_s[lead.name])
             if course is None:
@@ -159,11 +159,17 @@ class Rivals:
             return mine[0] if mine else None
         return min((a for a in mine if 0 in a.folds), key=lambda a: a.folds[0].error, default=None)
 
-    def _next_network(self) -> Family | None:
-        """The first family of networks that was not tried on all rows, and that there is memory for."""
+    def _next_network(self, audit_s: float, fold_s: Mapping[str, float]) -> Family | None:
+        """Of the networks that were not tried on all rows, and that there is memory for, the one to be compared.
+
+        The dearest of those whose folds the audit can pay for, since it is also the surest of few rows; else the first.
+        """
         tried = {a.plan.family for a in self._attempts.values() if not a.plan.is_quick}
-        able = (f for f in self._families if f.route == "neural" and f.name not in tried)
-        return next((family for family in able if self._room_share(family) >= 1), None)
+        able = [f for f in self._families if f.route == "neural" and f.name not in tried]
+        able = [f for f in able if self._room_share(f) >= 1]
+        folds = min(FOLDS, self._load.goal)
+        paid = [f for f in able if folds * max(SHORTEST_S, 2 * fold_s[f.name]) <= audit_s]
+        return max(paid, key=lambda f: fold_s[f.name]) if paid else next(iter(able), None)
 
     def _room_share(self, family: Family) -> float:
         """The share of the rows that a fit has memory for."""
