@@ -7,9 +7,9 @@ rows are few and most are told right, for some epoch errs on none of them. The m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -37,14 +37,10 @@ class Halves:
         """Whether either half has chosen."""
         return all(self.states)
 
-    def judged(self, network: nn.Module, predict: Callable[[int], np.ndarray]) -> np.ndarray:
-        """What `predict` (of a half's rows, 0 or 1) says of all of them; the network's weights are as they were."""
+    @contextmanager
+    def chosen_by(self, half: int, network: nn.Module) -> Iterator[None]:
+        """The network as it was when half 0, the even rows, or half 1 liked it best."""
         kept = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        said = []
-        for half in (0, 1):
-            network.load_state_dict(self.states[1 - half])
-            said.append(predict(half))
+        network.load_state_dict(self.states[half])
+        yield
         network.load_state_dict(kept)
-        both = np.empty((len(said[0]) + len(said[1]), *said[0].shape[1:]), dtype=said[0].dtype)
-        both[0::2], both[1::2] = said
-        return both

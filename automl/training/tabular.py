@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
+from automl.training.halves import Halves
 from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
 from automl.training.stored import StoredNetwork, pack, unpack
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
@@ -172,13 +173,17 @@ class NetworkLearner:
         history = network.train(self.network, feed, objective, recipe, run)
         self.network.cpu().eval()
         if held is not None and history.halves is not None and history.halves.is_known:
-            X = held.X
-
-            def half(which: int) -> np.ndarray:
-                return self.predict(X.take(np.arange(which, len(X), 2)), run.threads)
-
-            self.judged = history.halves.judged(self.network, half)
+            self._judge(held, history.halves, run.threads)
         self.is_cut, self.rounds_ = history.is_cut, history.rounds
+
+    def _judge(self, held: Rows, halves: Halves, threads: int) -> None:
+        """Predict the validation rows, each half by the epoch that the other one chose."""
+        judged = []
+        for half in (0, 1):
+            with halves.chosen_by(1 - half, self.network):
+                judged.append(self.predict(held.X.take(np.arange(half, len(held), 2)), threads))
+        self.judged = np.empty((len(held), *judged[0].shape[1:]))
+        self.judged[0::2], self.judged[1::2] = judged
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
         """Predict encoded rows, on the CPU."""
