@@ -129,19 +129,24 @@ def _on(trial: Tried, folds: Iterable[int]) -> Look:
 def belief(prior: Gain, trials: Iterable[Tried], ground: Ground) -> Gain:
     """The gain as it is seen after looks at both routes."""
     trials = [trial for trial in trials if trial.plan.family != BASELINE and trial.folds]
-    tried = [len({t.plan.family for t in trials if route_of(t) == route}) for route in ("classical", "neural")]
-    untried = math.hypot(*(UNTRIED / math.sqrt(max(1, count)) for count in tried))
-    seen = prior
+    doubt, seen = untried(trials), prior
     for share, (other, network) in paired(trials).items():
         if share < 1 and network.is_cut:
             continue  # it shows what it had no time for
         mean, sd = gain_of(other, network, ground)
-        sd = math.hypot(sd, TREND * math.log(1 / share), untried)
+        sd = math.hypot(sd, TREND * math.log(1 / share), doubt)
         folds = f"{len(network.errors)} fold{'s' if len(network.errors) > 1 else ''}"
         part = "" if share == 1 else f" of {share:.0%} of the rows"
         told = f"{network.family} had {math.exp(mean):.3g} times the error of {other.family} on {folds}{part}"
         seen = seen.met(mean, sd, told)
     return seen
+
+
+def untried(trials: Iterable[Tried]) -> float:
+    """What the gain may still change by, since only some families of either route were looked at."""
+    looked = [t for t in trials if t.plan.family != BASELINE and t.folds]
+    tried = [len({t.plan.family for t in looked if route_of(t) == route}) for route in ("classical", "neural")]
+    return math.hypot(*(UNTRIED / math.sqrt(max(1, count)) for count in tried))
 
 
 def gain_of(other: Look, network: Look, ground: Ground) -> tuple[float, float]:

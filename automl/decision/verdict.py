@@ -98,12 +98,15 @@ def took_cheap(route: str, routes: Sequence[RouteShown], differences: Sequence[D
     return mine is not None and all(takes.get(one.route, -math.inf) >= mine for one in differences)
 
 
-def gain_after(before: Gain | None, route: str, differences: Sequence[Difference]) -> Gain | None:
-    """What is thought of networks against classical models with what was measured; None where they were not."""
+def gain_after(before: Gain | None, route: str, differences: Sequence[Difference], doubt: float = 0.0) -> Gain | None:
+    """What is thought of networks against classical models with what was measured; None where they were not.
+
+    `doubt`: deviation by what was not tried of either route.
+    """
     for one in differences:
         if {route, one.route} == {CLASSICAL, NEURAL} and min(one.our_error, one.their_error) > 0:
             mean, sd = _log_ratio(one)
-            sd = math.hypot(sd, LEAST_NOISE)  # of another seed, and of configurations that nobody tried
+            sd = math.hypot(sd, LEAST_NOISE, doubt)  # of another seed at least
             mean = mean if one.route == NEURAL else -mean
             told = f"{one.folds} common folds, {one.rows:,} rows"
             found = Gain(mean=mean, sd=sd, source="trials", told=told)

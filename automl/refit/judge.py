@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from automl.decision import verdict as deciding
+from automl.decision.probes import untried
 from automl.ensemble import arms
 from automl.ensemble.frontier import Limits
 from automl.options import Options
@@ -60,7 +61,7 @@ def judge(inputs: JudgeInputs) -> Verdict:
     asked = limits(inputs.options)
     regret = arms.regret(chosen, finish.comparison, route_of, asked, had, until) if members else None
     before = inputs.decision.gain
-    after = deciding.gain_after(before, lead, differences)
+    after = deciding.gain_after(before, lead, differences, untried(finish.trials))
     return Verdict(
         route=route, model=chosen.name, members=mixed, metric=finish.ready.metric.name,
         higher_is_better=finish.ready.metric.higher_is_better, perfect=finish.ready.metric.to_score(0.0),
