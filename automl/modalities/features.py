@@ -6,7 +6,6 @@ Beside columns of a table's own, what tells of a block is reduced to a few numbe
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +21,7 @@ from automl.modalities.table import recipes
 from automl.modalities.table.cells import answer_columns
 from automl.modalities.table.features import Arrays, Features
 from automl.modalities.table.recipes import PLAIN, RECIPES, REDUCED
+from search_spaces import checked
 from search_spaces.spec import Matrix
 
 # On 77 rows with three blocks 12 of each erred by 2.5, 32 by 4.1; on 100 with one block 32 were better than 8 or 16.
@@ -83,9 +83,7 @@ class FoldFeatures:
 
 def load_features(parts: Mapping[str, bytes]) -> FoldFeatures:
     """Read what `FoldFeatures.dump` wrote. Models of format 2 did not name their one decoded column."""
-    facts = json.loads(parts["features.json"])
-    with np.load(io.BytesIO(parts["features.npz"]), allow_pickle=False) as file:
-        arrays = dict(file)
+    facts, arrays = checked.json_object(parts["features.json"]), checked.arrays(parts["features.npz"])
     blocks = facts.get("blocks", {})
     if facts.get("patches"):
         blocks = {"": {"kind": "image", "arrays": facts["patches"]}}

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search_spaces.checked import table
+
 SAMPLE = 5_000  # rows from which directions are learned: a few of them are known well by then
 FOUND = 4  # times as many directions are found as are kept
 LARGEST = 0.75  # share of those kept that are the largest, whatever they tell
@@ -36,7 +38,8 @@ class Reduction:
 
 def read(arrays: Mapping[str, np.ndarray]) -> Reduction:
     """Read back what `Reduction.arrays` gave."""
-    return Reduction(arrays["center"], arrays["directions"])
+    center = table(arrays, "center", (None,), "f")
+    return Reduction(center, table(arrays, "directions", (len(center), None), "f"))
 
 
 def learn(numbers: np.ndarray, answers: np.ndarray, kept: int, seed: int) -> Reduction:

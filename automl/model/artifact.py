@@ -20,18 +20,17 @@ from automl.errors import ArtifactError
 from automl.modalities import encoders
 from automl.modalities.encoders import kept
 from automl.modalities.mixture import Schema, load_features, schema_from_json
+from automl.model import manifest
 from automl.model.lean import leave_out, restored, strip
 from automl.model.predictor import FittedPart, Model
+from automl.places import inside
 from automl.plain import as_json
 from automl.records import Dataset, Member, Profile
 from automl.runtime.folder import RunFolder, write_whole
 from automl.training import learners
-from search_spaces.spec import TABLE
+from search_spaces.checked import need
+from search_spaces.spec import TABLE, Learner
 
-# 2: labels made of words bring their words along; 3: any number of decoded columns, by name; 4: networks that describe
-# these by what they read
-FORMAT = 4
-READ = (2, 3, 4)
 LIBRARIES = (
     "automl-frontier",
     "numpy",
@@ -76,10 +75,10 @@ def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapp
     if _is_described(members):
         for media, weights in kept.weights(folder.path).items():
             files |= _write(target, f"{kept.FOLDER}/{media}" if media else kept.OLD_FOLDER, {kept.WEIGHTS: weights})
-    manifest = {"format": FORMAT, **facts, "members": entries, "versions": versions(), "files": files}
+    told = {"format": manifest.FORMAT, **facts, "members": entries, "versions": versions(), "files": files}
     write_whole(
-        target / "manifest.json",
-        json.dumps(as_json(manifest), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+        target / manifest.NAME,
+        json.dumps(as_json(told), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace"),
     )
     return target
 
@@ -105,19 +104,34 @@ def load(path: str | Path) -> Model:
     folder = Path(path)
     if not (folder / "manifest.json").is_file() and (folder / "model" / "manifest.json").is_file():
         folder = folder / "model"
-    manifest = _manifest(folder)
-    content = _checked_files(folder, manifest["files"])
-    schema = schema_from_json(manifest["schema"], {**restored(manifest), **kept.weights_in(content)})
+    told = manifest.read(folder)
+    with manifest.one_line_of(f"the saved model in {str(folder)!r}"):
+        return _loaded(told, _checked_files(folder, told["files"]))
+
+
+def _loaded(told: Mapping[str, Any], content: Mapping[str, bytes]) -> Model:
+    """The model of a manifest and the files that it names."""
+    schema = schema_from_json(told["schema"], {**restored(told), **kept.weights_in(content)})
     _require(schema)
-    keys = {part["features"] for member in manifest["members"] for part in member["parts"]}
+    keys = {part["features"] for member in told["members"] for part in member["parts"]}
     features = {key: load_features(_under(content, f"features/{key}")) for key in keys}
     parts = []
-    for member in manifest["members"]:
+    for member in told["members"]:
         family = search_spaces.get(member["family"])
         for part in member["parts"]:
             learner = learners.load(family, _under(content, part["learner"]))
+            _check_answers(learner, told)
             parts.append(FittedPart(part["features"], learner, family.reads, member["weight"] / len(member["parts"])))
-    return Model(schema, features, tuple(parts), manifest)
+    return Model(schema, features, tuple(parts), dict(told))
+
+
+def _check_answers(learner: Learner, told: Mapping[str, Any]) -> None:
+    """ValueError where a member answers another question than the model."""
+    answers: Any = getattr(getattr(learner, "learner", learner), "answers", None)
+    if answers is not None:
+        count, wanted = getattr(answers, "classes", None) or answers.outputs, manifest.outputs(told)
+        need(answers.task == told["task"], f"a member is of the task {answers.task}, the model of {told['task']!r:.40}")
+        need(count == wanted, f"a member has {count} answers to a row, the model {wanted}")
 
 
 def _is_described(members: Sequence[Member]) -> bool:
@@ -146,7 +160,7 @@ def copy(source: Path, target: Path, *, is_lean: bool = False) -> Path:
 
 def check_lean(source: Path) -> None:
     """Refuse, before anything is written, what cannot be saved lean."""
-    leave_out(_manifest(source))
+    leave_out(manifest.read(source))
 
 
 def _refuse_full(target: Path) -> None:
@@ -156,7 +170,7 @@ def _refuse_full(target: Path) -> None:
 
 def pack(folder: Path) -> dict[str, bytes]:
     """A saved model as the bytes of its files, checked, to travel in a pickle."""
-    files = _checked_files(folder, _manifest(folder)["files"])
+    files = _checked_files(folder, manifest.read(folder)["files"])
     return {"manifest.json": (folder / "manifest.json").read_bytes(), **files}
 
 
@@ -164,8 +178,9 @@ def spread(files: Mapping[str, bytes], target: Path) -> Path:
     """The files of `pack` as a saved model; a folder that holds something is refused."""
     _refuse_full(target)
     for name, content in files.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes(content)
+        place = inside(target, name, ArtifactError)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
     return target
 
 
@@ -203,31 +218,12 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise ArtifactError(
-            f"no saved model in {str(folder)!r}: manifest.json is not there. Give a model or run folder."
-        )
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["format"]
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{str(path)!r} is damaged: {error}. Save the model again.") from error
-    if found not in READ:
-        raise ArtifactError(
-            f"{str(path)!r} has format {found!r}, this version reads {', '.join(map(str, READ))}. Install the version "
-            f"that saved it ({manifest.get('versions', {}).get('automl-frontier', 'unknown')})."
-        )
-    return dict(manifest)
-
-
 def _checked_files(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]:
     """Every file the manifest names, as it was saved."""
     content = {}
     for name, digest in files.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        path = inside(folder, name, ArtifactError)
+        if not path.is_file():
             raise ArtifactError(f"the saved model in {str(folder)!r} lacks {name!r}. Copy the whole folder again.")
         content[name] = path.read_bytes()
         if _digest(content[name]) != digest:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from automl.data.source import open_source
 from automl.errors import ArtifactError, InputError
 from automl.model import artifact
+from automl.places import inside
 from automl.runtime import remote
 from automl.runtime.folder import write_whole
 
@@ -103,13 +104,10 @@ def target_folders(folder: Path) -> dict[str, Path]:
     """The folder of each target."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        found = {str(entry["target"]): folder / entry["folder"] for entry in index["targets"]}
+        found = {str(entry["target"]): entry["folder"] for entry in index["targets"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{str(folder / INDEX)!r} is damaged: {error}. Copy the whole folder again.") from error
-    for place in found.values():
-        if not place.resolve().is_relative_to(folder.resolve()):
-            raise ArtifactError(f"{str(folder / INDEX)!r} names {str(place)!r}, outside its folder. Copy it again.")
-    return found
+    return {target: inside(folder, name, ArtifactError) for target, name in found.items()}
 
 
 def write_index(folder: Path, found: Mapping[str, Path]) -> None:

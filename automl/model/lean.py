@@ -10,6 +10,7 @@ from typing import Any
 from automl.errors import ArtifactError, AutomlError
 from automl.modalities import encoders
 from automl.modalities.encoders import kept, packages
+from automl.places import inside
 from automl.runtime.folder import write_whole
 from search_spaces.spec import MediaKind
 
@@ -22,7 +23,7 @@ def strip(folder: Path) -> None:
     elsewhere = leave_out(manifest)
     for media in elsewhere:
         file = f"{kept.FOLDER}/{media}/{kept.WEIGHTS}"
-        (folder / file).unlink()
+        inside(folder, file, ArtifactError).unlink()
         del manifest["files"][file]
     text = json.dumps({**manifest, ELSEWHERE: elsewhere}, indent=1, ensure_ascii=False)
     write_whole(folder / "manifest.json", text.encode("utf-8", "backslashreplace"))

@@ -13,6 +13,7 @@ import numpy as np
 
 from automl.errors import InputError
 from automl.modalities.mixture import FoldFeatures, Raw, Schema
+from automl.model.manifest import one_line_of
 from automl.records import Calibration
 from automl.scoring.readout import calibrated, decided
 from search_spaces.spec import OF_NUMBERS, TABLE, Learner, Matrix, Media
@@ -244,7 +245,8 @@ class Model:
         return np.concatenate([self._mix(self._encode(chunk)) for chunk in chunks])
 
     def _encode(self, frame: pd.DataFrame, blocks: Mapping[str, Media] | None = None) -> Raw:
-        return self.schema.encode(frame, blocks, is_described=any(part.reads >= TABLE for part in self.parts))
+        with one_line_of("what this model knows of its columns"):
+            return self.schema.encode(frame, blocks, is_described=any(part.reads >= TABLE for part in self.parts))
 
     def _mix(self, raw: Raw) -> np.ndarray:
         """The weighted mean of all parts, calibrated."""
@@ -253,11 +255,12 @@ class Model:
         threads = 1 if len(raw) < THREADED_ROWS else cores()
         encoded: dict[str, Matrix] = {}
         total: Any = 0.0
-        for part in self.parts:
-            if part.features not in encoded:
-                encoded[part.features] = self.features[part.features].transform(raw)
-            total = total + part.weight * part.learner.predict(encoded[part.features], threads)
-        return calibrated(np.asarray(total), self.readout)
+        with one_line_of("a member of this model"):
+            for part in self.parts:
+                if part.features not in encoded:
+                    encoded[part.features] = self.features[part.features].transform(raw)
+                total = total + part.weight * part.learner.predict(encoded[part.features], threads)
+            return calibrated(np.asarray(total), self.readout)
 
 
 def _label_type(classes: list[Any]) -> Any:

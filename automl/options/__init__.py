@@ -20,6 +20,7 @@ from automl.options.values import are_values, baseline_of, levels_of, targets, w
 
 AUTO, NONE = "auto", "none"  # weights that are looked for, and the way to type None
 IN_MEMORY = "(in memory)"  # what options.json says of values that it cannot hold
+ANYWHERE = ("auto", "local", "ray")  # of `cluster`, what names no machine
 # What a model may cost where deploy= says it and no limit was given: milliseconds for a row on one CPU thread, and MB.
 # A service that answers in 50 ms has other work to do; an update over the air is held to a few seconds.
 DEPLOYED: Mapping[str, tuple[float | None, float | None]] = {
@@ -162,7 +163,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise OptionError(f"{name} must be above 0, got {value!r}. Leave it out for no limit.")
-        if self.cluster not in ("auto", "local", "ray") and not re.fullmatch(r"(ray://)?[^\s/:]+:\d+", self.cluster):
+        if self.cluster not in ANYWHERE and not re.fullmatch(r"(ray://)?[^\s/:]+:\d+", self.cluster):
             raise OptionError(
                 f"cluster must be auto, local, ray or the address of a Ray cluster, got {self.cluster!r}. "
                 "For instance 'ray://head:10001'."

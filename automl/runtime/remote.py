@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import InputError, RunError
+from automl.places import inside
 from cluster.scratch import Scratch
 
 SYNC_S = 5.0  # between two looks at what changed
@@ -32,7 +33,7 @@ def is_url(place: Any) -> bool:
 def fetch(url: str) -> Path:
     """A file behind a URL, as a local file of the same name that ends with this process."""
     store, path = _store(url)
-    target = _scratch() / path.rstrip("/").rpartition("/")[2]
+    target = inside(_scratch(), path.rstrip("/").rpartition("/")[2])
     try:
         store.get_file(path, str(target))
     except (OSError, ValueError) as problem:
@@ -43,13 +44,15 @@ def fetch(url: str) -> Path:
 def checkout(url: str, target: Path | None = None) -> Path:
     """A folder behind a URL, as a local one; in `target`, or in a place that ends with this process."""
     store, path = _store(url)
-    target = target or _scratch() / (path.rstrip("/").rpartition("/")[2] or "run")
+    target = target or inside(_scratch(), path.rstrip("/").rpartition("/")[2] or "run")
     try:
         files = store.find(path)
-        for file in files:
-            place = target / file[len(store._strip_protocol(path)) :].strip("/")
+        named = [file[len(store._strip_protocol(path)) :].strip("/") for file in files]
+        for file, place in zip(files, [inside(target, name) for name in named], strict=True):  # all, before one is had
             place.parent.mkdir(parents=True, exist_ok=True)
             store.get_file(file, str(place))
+    except InputError:
+        raise
     except (OSError, ValueError) as problem:
         raise InputError(f"{url!r} cannot be read: {_why(problem)}. Check the URL and your access to it.") from problem
     if not files:

@@ -6,13 +6,15 @@ folds, is taken from the folder; all else follows from data and options as it di
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from automl.errors import InputError, OptionError
-from automl.options import IN_MEMORY, Budget, Options
+from automl.messages import shown
+from automl.options import ANYWHERE, IN_MEMORY, Budget, Options
 from automl.records import FoldPlan
 from automl.records.choice import Decision, Gain, Rule, Skip
 from automl.runtime import invoice, journal
@@ -102,7 +104,18 @@ def options_of(folder: RunFolder, changes: Mapping[str, Any]) -> Options:
                 f"{name} of the run in {str(folder.path)!r} was given in Python and is not on disk. "
                 f"Go on from Python: automl.resume(run, {name}=...)."
             )
+    if changes.get("cluster") is None:
+        _ask_for_cluster(folder, str(kept.get("cluster", "auto")))
     return Options.of({**kept, "run_dir": None, **{n: v for n, v in changes.items() if v is not None}})
+
+
+def _ask_for_cluster(folder: RunFolder, cluster: str) -> None:
+    """Who made the folder named the address in it: nothing is sent there, nor code taken from there, unless asked."""
+    if cluster not in ANYWHERE:
+        raise OptionError(
+            f"the run in {str(folder.path)!r} names the cluster {shown(cluster)}, and is not followed there unasked. "
+            f"If it is yours: automl resume {folder.place} --cluster {shlex.quote(cluster)}; else --cluster local."
+        )
 
 
 def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tuple[Options, Earlier]:

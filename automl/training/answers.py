@@ -7,7 +7,9 @@ one another; only the mean of what they say, of shares or of values, is watched 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from automl.training.network import Objective, RowLoss
+from search_spaces.checked import finite, need, whole
+from search_spaces.knobs import MOST_OUTPUTS
 from search_spaces.spec import OF_NUMBERS, Rows, Run, Task
 
 LEFT = 0.1  # of what smoothing gave to a class, that it keeps: a network may be wrong
@@ -130,6 +134,18 @@ class TargetCoding:
             distance = functional.l1_loss if run.metric == "mae" else functional.mse_loss
             return lambda outputs, y: distance(outputs.squeeze(1), y, reduction="none")
         return lambda outputs, y: functional.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothing)
+
+
+def coding_from_json(plain: Mapping[str, Any]) -> TargetCoding:
+    """What a file holds of it; ValueError for what no training rows teach."""
+    need(plain.get("task") in get_args(Task), f"its task is {plain.get('task')!r:.40}")
+    outputs = whole(plain.get("outputs"), "outputs", 1, MOST_OUTPUTS)
+    prior = tuple(finite(one, "prior") for one in plain["prior"])
+    need(len(prior) in (0, outputs), f"{len(prior)} priors for {outputs} outputs")
+    numbers = {
+        name: finite(plain[name], name) for name in ("center", "spread", "low", "high", "smoothing") if name in plain
+    }
+    return TargetCoding(plain["task"], outputs, prior=prior, **numbers)
 
 
 def mean_one(weight: np.ndarray | None) -> np.ndarray | None:

@@ -20,11 +20,12 @@ from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment
 from automl.training.forms import FORMS, Asked, Served, form_of
-from automl.training.media import LOOKED_AT, MEASURED, course_of, kept_on, told_by
+from automl.training.media import LOOKED_AT, MEASURED, as_trained, course_of, kept_on, told_by
 from automl.training.network import Batch, find_device, seeded, use_threads
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.symmetry import sample_rows
-from automl.training.tabular import Cleaner, batch_size, find_edges
+from automl.training.tabular import Cleaner, batch_size, check_columns, find_edges, read_cleaner
+from search_spaces.checked import arrays, need
 from search_spaces.spec import Branch, Family, Matrix, Media, Params, Rows, Run, Shape
 
 Part = Tensor | Media  # what one input of the network is made of, all rows of it
@@ -180,13 +181,13 @@ class FusedLearner:
         stored = unpack(family, parts)
         learner = cls(family, stored.params)
         learner.shape, learner.answers, learner.network = stored.shape, stored.answers, stored.network
-        learner.columns = json.loads(stored.column)
-        with np.load(io.BytesIO(parts["cleaners.npz"]), allow_pickle=False) as file:
-            arrays = dict(file)
+        learner.columns, found = list(map(str, json.loads(stored.column))), arrays(parts["cleaners.npz"])
         learner.cleaners = [
-            Cleaner(**{name.split(".", 1)[1]: value for name, value in arrays.items() if name.startswith(f"{at}.")})
+            read_cleaner({n.split(".", 1)[1]: value for n, value in found.items() if n.startswith(f"{at}.")})
             for at in range(1 + len(learner.columns))
         ]
+        check_columns(learner.cleaners[0], stored.shape)
+        need(len(stored.shape.branches) == len(learner.columns), "there is no branch for each column")
         return learner
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -216,7 +217,7 @@ class FusedLearner:
         parts: list[Part] = [torch.from_numpy(cleaner.numbers(own)), torch.from_numpy(cleaner.codes(own))]
         for column, branch, of_column, told in zip(self.columns, self.shape.branches, others, places.told, strict=True):
             if branch.is_seen:
-                parts.append(X.media[column])
+                parts.append(as_trained(X.media[column], branch.image, branch.sound))
             if branch.numbers:
                 parts.append(torch.from_numpy(of_column.numbers(_numbers(X, told))))
         return parts

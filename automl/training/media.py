@@ -24,6 +24,7 @@ from automl.training.network import Batch, Objective, TrainingRecipe, find_devic
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.symmetry import sample_rows
 from automl.training.tabular import batch_size, watched
+from search_spaces.checked import need
 from search_spaces.spec import Family, Matrix, Media, Params, Rows, Run
 
 LED, LED_SHARE = 3_000, 0.2  # rows at most to which a head is fitted first, and share of the time to read them
@@ -194,7 +195,8 @@ class MediaLearner:
         if column not in X.media:
             wanted = f"column {column!r}" if column else " or ".join(sorted(self.family.reads))
             raise ValueError(f"these rows have no {wanted} to read. Give a Matrix with it in `media`.")
-        return X.media[column]
+        block, shape = X.media[column], getattr(self, "shape", None)  # before a fit there is none
+        return block if shape is None else as_trained(block, shape.image, shape.sound)
 
     def _ask(self, rows: Tensor) -> Tensor:
         """What the network says: (rows, outputs), or (rows, 2, outputs) where it was asked both ways."""
@@ -215,6 +217,14 @@ class MediaLearner:
         weight = mean_one(rows.weight)
         weights = None if weight is None else torch.from_numpy(weight.astype(np.float32))
         return MediaTable(self._block(rows.X), self.answers.targets(rows.y), weights)
+
+
+def as_trained(block: Media, image: tuple[int, ...] | None, sound: tuple[int, ...] | None) -> Media:
+    """The block; ValueError where a network would be shown pictures or sounds of another shape than it knows."""
+    shape = tuple(block.store.shape[1:])
+    fits = image in (None, shape) and (sound is None or sound[:1] == shape)
+    need(fits, f"{block.kind} of shape {shape}, for a network that knows {image or sound}")
+    return block
 
 
 def course_of(params: Params, steps: int, *, is_timed: bool) -> TrainingRecipe:

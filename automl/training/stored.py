@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass
 from torch import nn
 
 from automl.modalities.encoders.shapes import shape_as_json, shape_from_json
-from automl.training.answers import TargetCoding
+from automl.training.answers import TargetCoding, coding_from_json
 from automl.training.network import seeded
+from search_spaces.checked import json_object, need
+from search_spaces.knobs import known
 from search_spaces.spec import Family, Params, Shape
 
 
@@ -47,13 +49,13 @@ def pack(stored: StoredNetwork) -> dict[str, bytes]:
 
 def unpack(family: Family, parts: Mapping[str, bytes]) -> StoredNetwork:
     """From bytes; the network is ready to predict."""
-    from safetensors.torch import load
+    from search_spaces.neural.restored import restore
 
-    facts = json.loads(parts["network.json"])
-    answers = TargetCoding(**{**facts["answers"], "prior": tuple(facts["answers"]["prior"])})
-    shape = shape_from_json(facts["shape"])
+    facts = json_object(parts["network.json"])
+    answers = coding_from_json(facts["answers"])
+    shape, params = shape_from_json(facts["shape"]), known(family.space, facts["params"])
+    need(shape.outputs == answers.outputs, f"a network of {shape.outputs} outputs for {answers.outputs} answers")
     with seeded(0):  # building draws numbers that the weights replace; the caller's own are left alone
-        network = family.build(facts["params"], shape)
-    network.load_state_dict(load(parts["weights.safetensors"]))
+        network = restore(lambda: family.build(params, shape), parts["weights.safetensors"])
     network.eval()
-    return StoredNetwork(facts["params"], shape, answers, network, facts.get("column", ""))
+    return StoredNetwork(params, shape, answers, network, str(facts.get("column", "")))

@@ -20,6 +20,7 @@ from automl.training.answers import TargetCoding, mean_one
 from automl.training.halves import Halves
 from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
 from automl.training.stored import StoredNetwork, pack, unpack
+from search_spaces.checked import arrays, indices, need, places, table
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
 
 SAMPLE = 20_000  # rows from which quantiles are taken
@@ -77,6 +78,27 @@ class Cleaner:
         return codes
 
 
+def read_cleaner(found: Mapping[str, np.ndarray]) -> Cleaner:
+    """What a file holds of one; ValueError where its parts do not fit each other."""
+    count = len(table(found, "center", (None,), "f"))
+    table(found, "scale", (count,), "f")
+    places(table(found, "flagged", (None,)), "flagged", count)
+    sizes = table(found, "sizes", (None,), "iu")
+    starts = indices(table(found, "starts", (len(sizes),)), "starts", max(1, found["slots"].size))
+    indices(table(found, "slots", (None,)), "slots", max(1, int(sizes.max(initial=0))))
+    ends = np.append(starts, len(found["slots"]))
+    need(bool((np.diff(ends) > 0).all()), "categorical columns do not follow one another")
+    for first, last, size in zip(ends, ends[1:], sizes, strict=False):
+        indices(found["slots"][first:last], "slots", int(size))
+    return Cleaner(**found)
+
+
+def check_columns(cleaner: Cleaner, shape: Shape) -> None:
+    """ValueError where a network reads other columns than the cleaner makes."""
+    numbers, sizes = len(shape.edges), tuple(cleaner.sizes.tolist())
+    need(numbers == cleaner.width and shape.sizes == sizes, f"a network of {numbers} numbers reads {cleaner.width}")
+
+
 def _sample(values: np.ndarray) -> np.ndarray:
     return values[:: max(1, len(values) // SAMPLE)].astype(np.float64)
 
@@ -130,8 +152,8 @@ class TableFeed:
 
     def held(self) -> Iterator[Batch]:
         """The validation rows."""
-        for table in self.valid:
-            for pieces in zip(*(torch.split(tensor, self.looked_at) for tensor in table), strict=True):
+        for held in self.valid:
+            for pieces in zip(*(torch.split(tensor, self.looked_at) for tensor in held), strict=True):
                 yield _batch(pieces)
 
     def halve(self) -> bool:
@@ -210,8 +232,8 @@ class NetworkLearner:
         stored = unpack(family, parts)
         learner = cls(family, stored.params)
         learner.shape, learner.answers, learner.network = stored.shape, stored.answers, stored.network
-        with np.load(io.BytesIO(parts["cleaner.npz"]), allow_pickle=False) as arrays:
-            learner.cleaner = Cleaner(**arrays)
+        learner.cleaner = read_cleaner(arrays(parts["cleaner.npz"]))
+        check_columns(learner.cleaner, stored.shape)
         return learner
 
     @property

@@ -23,6 +23,7 @@ from automl.training.media import told_by
 from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.tabular import batch_size
+from search_spaces.checked import json_object, need
 from search_spaces.neural.text.bpe import PADDING, SEPARATOR, UNKNOWN, BytePairs
 from search_spaces.neural.text.pieces import readable
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
@@ -169,10 +170,14 @@ class TextLearner:
     @classmethod
     def read(cls, family: Family, parts: Mapping[str, bytes]) -> TextLearner:
         """Read what `dump` wrote; the network is built anew and given its weights."""
-        stored, told = unpack(family, parts), json.loads(parts[PART])
+        stored, told = unpack(family, parts), json_object(parts[PART])
         learner = cls(family, stored.params)
         learner.shape, learner.answers, learner.network = stored.shape, stored.answers, stored.network
-        learner.columns, learner.words = told["columns"], BytePairs.read(json.dumps(told["words"]).encode())
+        learner.columns, learner.words = list(map(str, told["columns"])), BytePairs.of_json(told["words"])
+        text = stored.shape.text or (0, 0)
+        need(learner.words.size == text[0], f"a network of {text[0]} tokens for {learner.words.size}")
+        need(learner.words.first == SEPARATOR + len(learner.columns), "there is no separator for each column")
+        need({"tokens", "case"} <= set(stored.params), "it does not say how many tokens it reads")
         return learner
 
     def _texts(self, X: Matrix) -> list[np.ndarray]:

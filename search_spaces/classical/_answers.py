@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import get_args
 
 import numpy as np
 
+from search_spaces.checked import finite, need, whole
 from search_spaces.classical._parts import pack_json, unpack_json
 from search_spaces.spec import OF_NUMBERS, Matrix, Rows, Run, Task
+
+MOST_CLASSES = 100_000  # or quantiles, that a saved model may say it has
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,11 @@ class Answers:
     @classmethod
     def read(cls, parts: Mapping[str, bytes]) -> Answers:
         """Read back from what `pack` wrote."""
-        return cls(**unpack_json(parts["answers.json"]))
+        told = unpack_json(parts["answers.json"])
+        need(told.get("task") in get_args(Task), f"its task is {told.get('task')!r:.40}")
+        whole(told.get("classes"), "classes", 1, MOST_CLASSES)
+        center, spread = (finite(told.get(name, usual), name) for name, usual in (("center", 0.0), ("spread", 1.0)))
+        return cls(told["task"], told["classes"], center, spread)
 
     def pack(self) -> bytes:
         """As bytes, for the part `answers.json`."""

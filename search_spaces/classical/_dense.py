@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import indices, need, places, table
 from search_spaces.spec import Matrix
 
 
@@ -84,6 +85,12 @@ class DenseEncoder:
             encoder = replace(encoder, bends=np.stack([_bends(column, bends) for column in scaled.T]))
         return encoder
 
+    @property
+    def columns(self) -> int:
+        """How many columns both blocks have together."""
+        bent: int = len(self.median) * (1 + self.bends.shape[1])
+        return bent + len(self.flagged) + self.width
+
     def encode(self, X: Matrix) -> Dense:
         """Rows in numbers."""
         scaled = (self.filled(X) - self.center) / self.spread
@@ -103,7 +110,16 @@ class DenseEncoder:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> DenseEncoder:
         """Read what `arrays` gave."""
-        return cls(**{**arrays, "width": int(arrays["width"])})
+        count, codes = len(table(arrays, "median", (None,), "f")), len(table(arrays, "slots", (None,), "iu"))
+        for name in ("low", "high", "center", "spread"):
+            table(arrays, name, (count,), "f")
+        table(arrays, "bends", (count, None), "f")
+        width = int(table(arrays, "width", (), "iu"))
+        places(table(arrays, "flagged", (None,)), "flagged", count)
+        indices(arrays["slots"], "slots", width)
+        starts = indices(table(arrays, "starts", (None,)), "starts", max(1, codes))
+        need(bool((np.diff(starts) > 0).all()) and width <= codes + len(starts), "one-hot columns do not fit")
+        return cls(**{**arrays, "width": width})
 
 
 def _sample(values: np.ndarray) -> np.ndarray:

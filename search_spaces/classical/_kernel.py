@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import need, table
 from search_spaces.spec import Run
 
 MOST_KERNEL = 5_000  # rows of a problem whose kernel is made beforehand: 200 MB
@@ -102,6 +103,18 @@ class KernelMachine:
             voices[:, own, others] = near[:, first:last] @ self.dual[first:last]
         margins: np.ndarray = voices - voices.transpose(0, 2, 1) + self.offset
         return margins
+
+
+def read_machine(arrays: Mapping[str, np.ndarray], classes: int, columns: int) -> KernelMachine:
+    """What `KernelMachine.arrays` gave."""
+    vectors = len(table(arrays, "support", (None, columns), "f"))
+    ends = table(arrays, "ends", (classes,), "iu")
+    is_rising = bool((np.diff(np.concatenate([[0], ends])) >= 0).all())
+    need(is_rising and int(ends[-1]) == vectors, "support vectors do not belong to classes one after another")
+    table(arrays, "dual", (vectors, max(1, classes - 1)), "f")
+    table(arrays, "offset", (classes, classes), "f")
+    table(arrays, "gamma", (), "f")
+    return KernelMachine(**arrays)
 
 
 def nearness(left: np.ndarray, right: np.ndarray, gamma: Any) -> np.ndarray:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import arrays, json_object
+
 
 def pack_json(facts: Mapping[str, Any]) -> bytes:
     """Plain values as JSON; floats survive exactly."""
@@ -18,16 +20,15 @@ def pack_json(facts: Mapping[str, Any]) -> bytes:
 
 def unpack_json(blob: bytes) -> dict[str, Any]:
     """What `pack_json` was given."""
-    facts: dict[str, Any] = json.loads(blob)
-    return facts
+    return json_object(blob)
 
 
-def pack_arrays(arrays: Mapping[str, np.ndarray], compress: bool = False) -> bytes:
+def pack_arrays(named: Mapping[str, np.ndarray], compress: bool = False) -> bytes:
     """Named arrays as one .npz; compressed at the cheapest level, as every fold of every trial is packed."""
     buffer = io.BytesIO()
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(buffer, "w", method, compresslevel=1) as archive:
-        for name, array in arrays.items():
+        for name, array in named.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.asarray(array, order="C"), allow_pickle=False)
     return buffer.getvalue()
@@ -35,5 +36,4 @@ def pack_arrays(arrays: Mapping[str, np.ndarray], compress: bool = False) -> byt
 
 def unpack_arrays(blob: bytes) -> dict[str, np.ndarray]:
     """What `pack_arrays` was given."""
-    with np.load(io.BytesIO(blob), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    return arrays(blob)

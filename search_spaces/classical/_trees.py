@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import children, indices, need, table, whole
 from search_spaces.classical._answers import Answers, joined, unit_weight
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import OF_NUMBERS, Matrix, Params, Rows, Run
@@ -24,6 +25,7 @@ MODEL_BYTES = 20e6  # a dumped forest stays below about this
 CHUNK_S = 0.5  # time between looks at the clock
 KEPT = 5  # answers that stand for those of a leaf's rows where quantiles are asked for
 GATHERED = 4_000_000  # answers looked at together
+MOST_COLUMNS = 10_000_000
 
 
 class Grove:
@@ -53,6 +55,7 @@ class Grove:
         if not len(X):
             return self.answers.nothing()
         rows = joined(X).astype(np.float32, copy=False)
+        need(rows.shape[1] == self.trees.columns, f"{rows.shape[1]} columns, for trees of {self.trees.columns}")
         if len(self.levels):
             return self.answers.decode(self.trees.quantiles(rows, self.levels, threads))
         return self.answers.decode(self.trees.mean(rows, threads))
@@ -92,15 +95,47 @@ def load_grove(parts: Mapping[str, bytes], kind: str) -> Grove:
     grove.answers = Answers.read(parts)
     arrays = unpack_arrays(parts["trees.npz"])
     grove.levels = arrays.get("levels", np.zeros(0))
+    _check(arrays, grove.answers, grove.levels)
     grove.trees = Trees(arrays)
     return grove
+
+
+def _check(arrays: Mapping[str, np.ndarray], answers: Answers, levels: np.ndarray) -> None:
+    """Refuse what scikit-learn would follow out of a tree, out of a row, or for ever."""
+    start = table(arrays, "start", (None,), "i")
+    left, trees = table(arrays, "left", (None,), "i"), len(start)
+    nodes = len(left)
+    right, feature = (table(arrays, name, (nodes,), "i") for name in ("right", "feature"))
+    table(arrays, "threshold", (nodes,), "f")
+    table(arrays, "missing_left", (nodes,), "iu")
+    bounds = np.append(start, nodes)
+    need(trees > 0 and int(start[0]) == 0 and bool((np.diff(bounds) > 0).all()), "trees do not follow one another")
+    columns = whole(int(table(arrays, "columns", (1,), "i")[0]), "columns", 1, MOST_COLUMNS)
+    depth = table(arrays, "depth", (trees,), "i")
+    need(int(depth.min()) >= 0 and int(depth.max()) < nodes, "a tree is deeper than it has nodes")
+    is_inner = left != -1
+    indices(feature[is_inner], "feature", columns)
+    first = np.repeat(start, np.diff(bounds))  # of the tree of each node
+    size = np.repeat(np.diff(bounds), np.diff(bounds))
+    for side in (left, right):
+        is_inside = (side >= 1) & (side < size)
+        need(bool(is_inside[is_inner].all()), "a node has a child outside of its tree")
+    children(left + first, right + first, is_inner)
+    wanted = 1 if answers.task == "regression" else answers.classes
+    answer = table(arrays, "answer", (int((~is_inner).sum()), None), "f")
+    if len(levels):
+        need(levels.ndim == 1 and levels.dtype.kind == "f", "its quantiles are no numbers")
+        need(bool(((levels > 0) & (levels < 1)).all()) and len(levels) == wanted, "its quantiles do not fit")
+        need(answer.shape[1] >= 1, "leaves keep no answers")
+    else:
+        need(answer.shape[1] == wanted, "leaves do not answer for each class")
 
 
 class Trees:
     """Trees over flat arrays: `start` (first node of each tree), nodes, and `answer` (a row per leaf, in order)."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self.arrays = arrays
+        self.arrays, self.columns = arrays, int(arrays["columns"][0])
         self.answer = arrays["answer"]
         leaf_row = np.cumsum(arrays["left"] == -1) - 1
         bounds = [*arrays["start"].tolist(), len(leaf_row)]

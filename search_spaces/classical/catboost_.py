@@ -15,6 +15,7 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._boosting import Patience, most_rounds
+from search_spaces.classical._catboost_file import check
 from search_spaces.spec import (
     OF_NUMBERS,
     WITH_QUANTILES,
@@ -160,6 +161,7 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     learner = CatBoost({})
     learner.answers = Answers.read(parts)
     learner.blob = parts["model.cbm"]
+    check(learner.blob, learner.answers)
     learner.model = catboost.CatBoost().load_model(blob=learner.blob)
     return learner
 

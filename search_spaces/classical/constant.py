@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from search_spaces.checked import table
 from search_spaces.classical._answers import Answers
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import WITH_QUANTILES, Family, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
@@ -49,7 +50,8 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     """Read what `dump` wrote."""
     learner = Constant({})
     learner.answers = Answers.read(parts)
-    learner.value = unpack_arrays(parts["value.npz"])["value"]
+    wanted = 1 if learner.answers.task == "regression" else learner.answers.classes
+    learner.value = table(unpack_arrays(parts["value.npz"]), "value", (wanted,), "f")
     return learner
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import need
 from search_spaces.classical._answers import Answers, joined, unit_weight
 from search_spaces.classical._boosting import Patience, most_rounds, share_of
+from search_spaces.classical._lightgbm_text import reduced
 from search_spaces.spec import (
     WITH_QUANTILES,
     Choice,
@@ -196,8 +198,10 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     learner = LightGBM({})
     learner.answers = Answers.read(parts)
     count = sum(name.startswith("model") for name in parts)
+    need(count == (learner.answers.classes if learner.answers.task == "quantile" else 1), f"{count} boosters")
     learner.texts = [parts[name].decode() for name in _names(count)]
-    learner.boosters = [lightgbm.Booster(model_str=text) for text in learner.texts]
+    checked = [reduced(text, learner.answers) for text in learner.texts]
+    learner.boosters = [lightgbm.Booster(model_str=text) for text in checked]
     return learner
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import need, table
 from search_spaces.classical._answers import Answers, shares_of, unit_weight
 from search_spaces.classical._dense import Dense, DenseEncoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
@@ -178,8 +179,11 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     learner = Linear({})
     learner.answers = Answers.read(parts)
     state = unpack_arrays(parts["linear.npz"])
-    learner.slopes, learner.intercept = state.pop("slopes"), state.pop("intercept")
-    learner.encoder = DenseEncoder.from_arrays(state)
+    outputs = learner.answers.outputs
+    learner.slopes = table(state, "slopes", (None, outputs), "f")
+    learner.intercept = table(state, "intercept", (outputs,), "f")
+    learner.encoder = DenseEncoder.from_arrays({n: a for n, a in state.items() if n not in ("slopes", "intercept")})
+    need(len(learner.slopes) == learner.encoder.columns, "there is no slope for each column")
     return learner
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import need, table, whole
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._dense import DenseEncoder
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
@@ -109,11 +110,17 @@ def _nearness(distance: np.ndarray) -> np.ndarray:
 
 def load(parts: Mapping[str, bytes]) -> Learner:
     """Read what `dump` wrote."""
-    learner = Neighbors(unpack_json(parts["params.json"]))
+    params = unpack_json(parts["params.json"])
+    whole(params.get("neighbors"), "neighbors", 1, MOST_ROWS)
+    need(all(params.get(name) in SPACE[name].options for name in ("weights", "p")), "its way to weigh is unknown")  # type: ignore[union-attr]
+    learner = Neighbors(params)
     learner.answers = Answers.read(parts)
     learner.encoder = DenseEncoder.from_arrays(unpack_arrays(parts["encoder.npz"]))
     state = unpack_arrays(parts["rows.npz"])
-    learner.table, learner.value, learner.weight = state["table"], state["value"], state["weight"]
+    values = 1 if learner.answers.task == "regression" else learner.answers.classes
+    learner.table = table(state, "table", (None, learner.encoder.columns), "f")
+    learner.value = table(state, "value", (len(learner.table), values), "f")
+    learner.weight = table(state, "weight", (len(learner.table),), "f")
     learner._index()
     return learner
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import finite, need
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._dense import DenseEncoder
-from search_spaces.classical._kernel import KernelMachine, Problem, solve, within_time
+from search_spaces.classical._kernel import Problem, read_machine, solve, within_time
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
 from search_spaces.spec import Family, Float, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
@@ -185,9 +186,13 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     learner = SupportVectors({})
     learner.answers = Answers.read(parts)
     odds = unpack_json(parts["odds.json"])
-    learner.odds = Odds(**{**odds, "bias": tuple(odds["bias"])})
+    sharp, weight = (finite(odds[name], name) for name in ("sharp", "weight"))
+    bias = tuple(finite(one, "bias") for one in odds["bias"])
+    learner.odds = Odds(sharp, weight, bias, finite(odds["doubt"], "doubt", 0.0, 1.0))
     learner.encoder = DenseEncoder.from_arrays(unpack_arrays(parts["encoder.npz"]))
-    learner.machine = KernelMachine(**unpack_arrays(parts["machine.npz"]))
+    classes = 1 if learner.answers.task == "regression" else learner.answers.classes
+    need(classes == 1 or len(bias) == classes, "there is no bias for each class")
+    learner.machine = read_machine(unpack_arrays(parts["machine.npz"]), classes, learner.encoder.columns)
     learner.threads = ThreadpoolController()
     return learner
 

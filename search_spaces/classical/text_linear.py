@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from search_spaces.checked import finite, need, table
 from search_spaces.classical._answers import Answers, shares_of, unit_weight
 from search_spaces.classical._dense import DenseEncoder
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
@@ -113,8 +114,11 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     learner = TextLinear({})
     learner.answers = Answers.read(parts)
     state = unpack_arrays(parts["text.npz"])
-    learner.slopes, learner.intercept = state.pop("slopes"), state.pop("intercept")
+    outputs = learner.answers.outputs
+    learner.slopes = table(state, "slopes", (None, outputs), "f")
+    learner.intercept = table(state, "intercept", (outputs,), "f")
     learner.reader = _read_reader(unpack_json(parts["text.json"]), state)
+    need(len(learner.slopes) == learner.reader.width, "there is no slope for each term")
     return learner
 
 
@@ -144,6 +148,11 @@ class _Reader:
             parts += [dense.numbers * share, dense.sparse_hot() * share]
         return parts
 
+    @property
+    def width(self) -> int:
+        """How many columns the matrix has."""
+        return sum(weights.width for _, weights in self.columns) + (self.encoder.columns if self.encoder else 0)
+
     def pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Plain facts, and arrays."""
         arrays: dict[str, np.ndarray] = {}
@@ -161,7 +170,7 @@ def _read_reader(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> 
         for at, (name, unit) in enumerate(facts["columns"])
     )
     own = {name.removeprefix("beside."): array for name, array in arrays.items() if name.startswith("beside.")}
-    return _Reader(columns, DenseEncoder.from_arrays(own) if own else None, facts["beside"])
+    return _Reader(columns, DenseEncoder.from_arrays(own) if own else None, finite(facts["beside"], "beside"))
 
 
 def _learn_reader(X: Matrix, params: Params, most: int) -> _Reader:

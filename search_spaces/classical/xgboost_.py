@@ -13,6 +13,7 @@ import numpy as np
 
 from search_spaces.classical._answers import Answers, joined, unit_weight
 from search_spaces.classical._boosting import Patience, most_rounds
+from search_spaces.classical._xgboost_file import check
 from search_spaces.spec import (
     WITH_QUANTILES,
     Family,
@@ -162,6 +163,7 @@ def load(parts: Mapping[str, bytes]) -> Learner:
     learner = XGBoost({})
     learner.answers = Answers.read(parts)
     learner.blob = parts["model.ubj"]
+    check(learner.blob, learner.answers)
     learner.booster = xgboost.Booster(model_file=bytearray(learner.blob))
     return learner
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from search_spaces.text.terms import Terms, Unit, counts
+from search_spaces.checked import need, places, table, whole
+from search_spaces.text.terms import SPACE, Terms, Unit, counts
 
 if TYPE_CHECKING:
     from search_spaces.spec import Media
+
+
+LONGEST = 16  # runs that a saved model may have counted
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,14 @@ class TermWeights:
     @classmethod
     def read(cls, arrays: Mapping[str, np.ndarray], name: str, unit: Unit) -> TermWeights:
         """What `arrays` gave."""
-        lengths = tuple(int(length) for length in arrays[f"{name}.lengths"])
-        columns = tuple(arrays[f"{name}.columns{length}"] for length in lengths)
-        return cls(unit, lengths, columns, arrays[f"{name}.rarity"])
+        need(unit in get_args(Unit), f"terms of the unit {unit!r:.40} are not known")
+        told = table(arrays, f"{name}.lengths", (None,), "iu")
+        lengths = tuple(whole(int(length), "the length of a term", 1, LONGEST) for length in told[: LONGEST + 1])
+        columns = tuple(table(arrays, f"{name}.columns{length}", (None,)) for length in lengths)
+        for own in columns:
+            places(own, "terms", SPACE)
+        rarity = table(arrays, f"{name}.rarity", (sum(map(len, columns)),), "f")
+        return cls(unit, lengths, columns, rarity)
 
 
 def learn_weights(block: Media, unit: Unit, lengths: Sequence[int], *, least: int, most: int) -> TermWeights:

@@ -14,7 +14,7 @@ from automl.doors.cli import judging, quoting
 from automl.doors.cli.streams import print_json as _print
 from automl.doors.cli.streams import readable
 from automl.errors import InputError
-from automl.options import Options
+from automl.options import ANYWHERE, Options
 from automl.plain import as_json
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def _tell(result: Result | BundleResult, given: Namespace) -> int:
         print(_verdict(result.folder))
     if result.interrupted:
         print(f"interrupted; the best so far is in {result.folder}", file=sys.stderr)
-        print(f"to go on: automl resume {shlex.quote(str(result.folder))}", file=sys.stderr)
+        cluster = json.loads((result.folder / "options.json").read_text(encoding="utf-8")).get("cluster", "auto")
+        again = "" if cluster in ANYWHERE else f" --cluster {shlex.quote(cluster)}"  # which no folder decides
+        print(f"to go on: automl resume {shlex.quote(str(result.folder))}{again}", file=sys.stderr)
         return INTERRUPTED
     if result.meets_min_score is False:
         told = json.loads((result.folder / "options.json").read_text(encoding="utf-8"))

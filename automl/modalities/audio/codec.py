@@ -17,6 +17,8 @@ from automl.modalities.audio.sounds import Hearing
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.described import as_plain, beside, said_names
 from automl.modalities.files.decoding import each
+from search_spaces.checked import whole
+from search_spaces.knobs import MOST_RATE
 from search_spaces.neural.mel import Mel, filters
 from search_spaces.spec import Media, MediaKind
 
@@ -25,6 +27,7 @@ WINDOW_MS, HOP_MS = 32.0, 10.0
 MOST_FRAMES = 128  # of a long sound; more could not be told apart on a page
 DEPTH_NEPERS = 14.0  # power below a sound's loudest spot that is drawn black, 60 dB
 CELLS = (6, 12)  # bands and times whose parts can be hushed
+MOST_S = 60.0  # of a sound, that a saved model may say it hears
 HUSHED = 0.03  # what is left of a hushed part, 30 dB down: silence would be a sound of its own
 
 Window = tuple[slice, slice]  # of cells
@@ -89,6 +92,8 @@ def codec_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> A
     """What `as_json` wrote; without the weights of its encoder it decodes but cannot describe."""
     facts = {name: value for name, value in plain.items() if name not in ("kind", "encoder")}
     encoder = encoders.from_json(plain["encoder"], weights) if "encoder" in plain else None
+    rate = whole(facts["rate"], "rate", 1, MOST_RATE)
+    whole(facts["samples"], "samples", 1, int(MOST_S * rate))
     return AudioCodec(Hearing(**facts), encoder=encoder)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import OptionError
-from automl.modalities.encoders import caches, packages
+from automl.errors import ArtifactError, InputError, OptionError
+from automl.modalities.encoders import caches, foreign, packages
 from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
@@ -70,4 +70,8 @@ def from_json(plain: Mapping[str, Any], weights: bytes | np.ndarray | None = Non
     """What `as_json` of a checkpoint wrote; without weights it is the architecture alone."""
     from automl.modalities.encoders.checkpoint import Checkpoint
 
+    try:
+        foreign.refuse_code(plain["facts"], "what it is built from")
+    except InputError as problem:
+        raise ArtifactError(f"a saved network {problem}") from None
     return Checkpoint(**plain, weights=weights)

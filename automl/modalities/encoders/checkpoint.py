@@ -63,14 +63,15 @@ class Checkpoint:
     def build(self, rate: int = 0) -> Any:
         """The network, ready to predict; see spec.Encoder."""
         import torch
-        from safetensors.torch import load
 
         from automl.modalities import encoders
+        from search_spaces.neural.restored import restore
+
+        def make() -> nn.Module:
+            return encoders.get(self.kind).build(self.facts, rate)
 
         with torch.random.fork_rng(devices=[]):  # building draws numbers; the caller's own are left alone
-            network = encoders.get(self.kind).build(self.facts, rate)
-        if self.weights is not None:
-            network.load_state_dict(load(bytes(self.weights)))
+            network = make() if self.weights is None else restore(make, bytes(self.weights))
         return network.eval()
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 
 from automl.modalities import encoders
 from automl.modalities.encoders.checkpoint import Checkpoint
+from automl.places import inside
 from automl.runtime.folder import write_whole
 from search_spaces.spec import MediaKind
 
@@ -24,7 +25,7 @@ ANY = ""  # of old weights, whose kind of data no name tells
 def keep(folder: Path, known: Mapping[MediaKind, Checkpoint]) -> None:
     """Write them there, whole."""
     for media, encoder in known.items():
-        place = folder / FOLDER / media
+        place = inside(folder / FOLDER, media)
         place.mkdir(parents=True, exist_ok=True)
         write_whole(place / WEIGHTS, bytes(encoder.weights if encoder.weights is not None else b""))
         write_whole(place / FACTS, json.dumps(encoder.as_json()).encode())

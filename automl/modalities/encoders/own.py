@@ -17,6 +17,8 @@ import search_spaces
 from automl.errors import ArtifactError, InputError
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
 from automl.modalities.encoders.shapes import shape_as_json, shape_from_json
+from automl.places import inside
+from search_spaces.knobs import known
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +35,7 @@ def claims(place: str) -> bool:
 
 def read(place: str) -> Checkpoint:
     """The network of a saved model; InputError where it has none."""
-    from safetensors.torch import load
+    from search_spaces.neural.restored import restore
 
     folder = _model(Path(place)) or Path(place)
     try:
@@ -48,9 +50,9 @@ def read(place: str) -> Checkpoint:
         best = max(members, key=lambda m: float(m["weight"]))
         part = best["parts"][0]["learner"]
         facts = json.loads(_whole(folder, f"{part}/network.json", manifest["files"]))
-        state = load(_whole(folder, f"{part}/weights.safetensors", manifest["files"]))
-        network, shape = _network(best["family"], facts["params"], facts["shape"])
-        network.load_state_dict(state)
+        weights = _whole(folder, f"{part}/weights.safetensors", manifest["files"])
+        shape = shape_as_json(shape_from_json(facts["shape"]))
+        network: Any = restore(lambda: _network(best["family"], facts["params"], shape), weights)
     except (InputError, ArtifactError):
         raise
     except BROKEN as problem:
@@ -65,7 +67,7 @@ def read(place: str) -> Checkpoint:
 
 def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
     """The network without its weights."""
-    network, _ = _network(facts["family"], facts["params"], facts["shape"])
+    network = _network(facts["family"], facts["params"], facts["shape"])
     _behead(network)
     return _wrapped(network, facts, rate)
 
@@ -78,21 +80,21 @@ def _model(folder: Path) -> Path | None:
 
 
 def _has_network(family: str) -> bool:
-    known = search_spaces.get(family)
-    return known.route == "neural" and known.is_coursed and not known.reads_all
+    found = search_spaces.get(family)
+    return found.route == "neural" and found.is_coursed and not found.reads_all
 
 
 def _whole(folder: Path, name: str, digests: Mapping[str, str]) -> bytes:
-    content = (folder / name).read_bytes()
+    content = inside(folder, name, ArtifactError).read_bytes()
     if hashlib.sha256(content).hexdigest() != digests[name]:
         raise ArtifactError(f"{name!r} in {str(folder)!r} is not what was saved. Copy the whole folder again.")
     return content
 
 
-def _network(family: str, params: Mapping[str, Any], shape: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """As it was trained, head and all, and its shape as JSON has it."""
-    known = shape_from_json(shape)
-    return search_spaces.get(family).build(params, known), shape_as_json(known)
+def _network(family: str, params: Mapping[str, Any], shape: Mapping[str, Any]) -> Any:
+    """As it was trained, head and all."""
+    wanted = search_spaces.get(family)
+    return wanted.build(known(wanted.space, params), shape_from_json(shape))
 
 
 def _behead(network: Any) -> int:

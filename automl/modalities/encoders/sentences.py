@@ -18,6 +18,7 @@ from automl.errors import InputError
 from automl.messages import one_line
 from automl.modalities.encoders import caches, packages
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
+from automl.modalities.encoders.foreign import refuse_code_in
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,6 +66,7 @@ def read_folder(folder: Path, name: str, told: str) -> Checkpoint:
     from search_spaces.neural.text.bert import from_published
 
     try:
+        refuse_code_in(folder)
         facts = _facts(folder)
         network = build(facts, 0)
         vocabulary = _vocabulary(folder)

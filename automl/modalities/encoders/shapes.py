@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from automl.modalities import encoders
+from search_spaces.knobs import check_shape
 from search_spaces.spec import Branch, Shape
 
 
@@ -17,9 +18,12 @@ def shape_as_json(shape: Shape) -> dict[str, Any]:
 
 
 def shape_from_json(plain: Mapping[str, Any]) -> Shape:
-    """JSON knows no tuples; models saved before there were media and encoders lack their entries."""
+    """JSON knows no tuples; models saved before there were media and encoders lack their entries.
+
+    ValueError for a shape that no data set has.
+    """
     image, sound, text, encoder = (plain.get(name) for name in ("image", "sound", "text", "encoder"))
-    return Shape(
+    shape = Shape(
         tuple(tuple(column) for column in plain["edges"]),
         tuple(plain["sizes"]),
         plain["outputs"],
@@ -29,6 +33,8 @@ def shape_from_json(plain: Mapping[str, Any]) -> Shape:
         encoder=None if encoder is None else encoders.from_json(encoder),
         branches=tuple(_branch(entry) for entry in plain.get("branches", ())),
     )
+    check_shape(shape)
+    return shape
 
 
 def _branch(plain: Mapping[str, Any]) -> Branch:

@@ -5,19 +5,21 @@ timm imports torchvision, so it is often there and cannot be used; that is told,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InputError, OptionError
-from automl.messages import one_line
-from automl.modalities.encoders import caches
+from automl.messages import one_line, shown
+from automl.modalities.encoders import caches, transformers_
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PREFIX, ON_HUB = "timm:", "hub:timm/"
+NAME = re.compile(r"\w[\w.-]*")
 BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
 
 
@@ -46,11 +48,10 @@ def require() -> Any:
 def read(place: str) -> Checkpoint:
     """The network of that name with its weights, without its head."""
     library, name = require(), place.removeprefix(PREFIX).removeprefix(ON_HUB)
-    given: dict[str, Any] = {}
-    if place.startswith(PREFIX):
-        given["pretrained_cfg_overlay"] = {"file": str(_fetched(name))}
+    file = _fetched(name) if place.startswith(PREFIX) else _downloaded(library, name)
+    given = {"pretrained_cfg_overlay": {"file": str(file)}}  # safetensors: what timm finds itself may be a pickle
     try:
-        model = library.create_model(name, pretrained=True, num_classes=0, **given)
+        model = library.create_model(_plain(name), pretrained=True, num_classes=0, **given)
     except BROKEN as problem:
         raise OptionError(
             f"weights={place!r} cannot be had: {one_line(problem)[:160]}. Check the name and the net, or give the "
@@ -79,10 +80,25 @@ def _fetched(name: str) -> Path:
     return min(here.glob("*.safetensors"))
 
 
+def _downloaded(library: Any, name: str) -> Path:
+    """The file of weights of that name on the hub."""
+    told = library.get_pretrained_cfg(_plain(name))
+    folder = transformers_.fetched(getattr(told, "hf_hub_id", None) or f"{caches.TIMM}/{name}")
+    transformers_.refuse_pickles(folder, f"{ON_HUB}{name}")
+    return min(folder.glob("*.safetensors"))
+
+
+def _plain(name: str) -> str:
+    """A name that timm itself knows; what names a place would have its config read there."""
+    if not NAME.fullmatch(name):
+        raise InputError(f"{shown(name)} is no name of a network of timm. Give one like 'resnet50.a1_in1k'.")
+    return name
+
+
 def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
     """The network without its weights."""
     del rate
-    return _wrapped(require().create_model(facts["name"], pretrained=False, num_classes=0), facts)
+    return _wrapped(require().create_model(_plain(str(facts["name"])), pretrained=False, num_classes=0), facts)
 
 
 KIND = CheckpointKind("timm", claims, read, build, require)

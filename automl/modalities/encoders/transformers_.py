@@ -19,6 +19,7 @@ from automl.errors import InputError, OptionError
 from automl.messages import one_line
 from automl.modalities.encoders import caches, transformers_text
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
+from automl.modalities.encoders.foreign import refuse_code, refuse_code_in
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -76,9 +77,10 @@ def read(place: str) -> Checkpoint:
     """The network of a folder or of a hub's name; InputError in one line where that is none."""
     library = require()
     folder = Path(place) if Path(place).is_dir() else _by_name(place)
-    _refuse_pickles(folder, place)
+    refuse_pickles(folder, place)
     with _silenced(library):
         try:
+            refuse_code_in(folder)
             model, facts = _loaded(library, folder)
             network = _given_words(library, folder, model, facts)
         except InputError as problem:
@@ -94,9 +96,10 @@ def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
     """The network without its weights."""
     library = require()
     plain = dict(facts["config"])
+    refuse_code(plain, "its config")
     with _silenced(library):
         config = library.AutoConfig.for_model(plain.pop("model_type"), **plain)
-        model = library.AutoModel.from_config(config)
+        model = library.AutoModel.from_config(config, trust_remote_code=False)
     if not facts["has_pooler"]:
         model.pooler = None
     return _wrapped(model, facts, rate)
@@ -111,7 +114,7 @@ KIND = CheckpointKind("transformers", claims, read, build, require)
 def _by_name(place: str) -> Path:
     """The files of a name on the hub: fetched where that was asked for, else those fetched before."""
     if place.startswith(HUB):
-        return _fetched(place.removeprefix(HUB))
+        return fetched(place.removeprefix(HUB))
     if (here := caches.snapshot(place)) is not None:
         return here
     raise OptionError(
@@ -120,7 +123,7 @@ def _by_name(place: str) -> Path:
     )
 
 
-def _fetched(name: str) -> Path:
+def fetched(name: str) -> Path:
     """The files of a name on the hub; those fetched before are used where the hub does not answer."""
     from huggingface_hub import snapshot_download
 
@@ -133,7 +136,8 @@ def _fetched(name: str) -> Path:
         ) from problem
 
 
-def _refuse_pickles(folder: Path, place: str) -> None:
+def refuse_pickles(folder: Path, place: str) -> None:
+    """InputError where a folder has no weights that run no code."""
     if any(folder.glob("*.safetensors")):
         return
     others = sorted(file.name for file in folder.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".ckpt", ".h5"))
@@ -156,7 +160,7 @@ def _loaded(library: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     if missing:  # what sums up was trained with the head, and is not in the file
         model.pooler = None
     plain = json.loads(config.to_json_string(use_diff=False))
-    for name in ("_name_or_path", "architectures", "transformers_version", "auto_map", "dtype", "torch_dtype"):
+    for name in ("_name_or_path", "architectures", "transformers_version", "dtype", "torch_dtype"):
         plain.pop(name, None)
     facts = {"media": media, "config": plain, "has_pooler": not missing}
     if media == "text":

@@ -15,6 +15,8 @@ from automl.modalities.files.decoding import each
 from automl.modalities.image import descriptors, pictures
 from automl.modalities.image.pictures import PictureShape
 from cluster.cores import cores
+from search_spaces.checked import whole
+from search_spaces.knobs import MOST_SIDE
 from search_spaces.spec import Media, MediaKind
 
 CELLS = 8  # to a side, whose parts can be hidden
@@ -79,6 +81,8 @@ def codec_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> I
     """What `as_json` wrote; without the weights of its encoder it decodes but cannot describe."""
     facts = {name: value for name, value in plain.items() if name not in ("kind", "encoder")}
     encoder = encoders.from_json(plain["encoder"], weights) if "encoder" in plain else None
+    for name in ("height", "width"):
+        whole(facts[name], name, 1, MOST_SIDE)
     return ImageCodec(PictureShape(**facts), encoder=encoder)
 
 

@@ -66,9 +66,9 @@ class Image:
 
     def learned(self, arrays: Mapping[str, np.ndarray]) -> Patches:
         """Read back."""
-        from automl.modalities.image.patches import Patches
+        from automl.modalities.image.patches import read_patches
 
-        return Patches(**arrays)
+        return read_patches(arrays)
 
     def codec(self, plain: Mapping[str, Any], weights: bytes | None) -> ImageCodec:
         """Read back."""

@@ -8,12 +8,13 @@ as distances to centres ("triangle") on photos and hands, and half the work, as 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from automl.modalities.image.planes import in_blocks, planes
+from search_spaces.checked import need, table
 from search_spaces.spec import Media
 
 SIDE_PX = 32  # every picture is brought to this size
@@ -54,6 +55,15 @@ class Patches:
     def arrays(self) -> dict[str, np.ndarray]:
         """The state: its constructor's arguments."""
         return asdict(self)
+
+
+def read_patches(arrays: Mapping[str, np.ndarray]) -> Patches:
+    """What `Patches.arrays` gave."""
+    numbers = len(table(arrays, "center", (None,), "f"))
+    need(numbers in (PATCH_PX**2, 3 * PATCH_PX**2), f"patches of {numbers} numbers")
+    table(arrays, "whiten", (numbers, numbers), "f")
+    table(arrays, "words", (None, numbers), "f")
+    return Patches(**arrays)
 
 
 def learn_patches(media: Media, centroids: int, seed: int, until: float = float("inf")) -> Patches:

@@ -20,8 +20,10 @@ from automl.modalities.table.labels import Labelled, LabelNumbers, learn_labels
 from automl.modalities.table.recipes import PLAIN, RECIPES
 from automl.modalities.table.select import Combination, choose_coded, choose_combinations, choose_groups, choose_keys
 from automl.modalities.table.words import Words, are_words, learn_words
+from search_spaces.checked import need, places, table, whole
 from search_spaces.spec import Matrix
 
+MOST_COLUMNS = 10_000_000
 WORD_ARRAYS = ("idf", "directions", "flagged")  # of Words, as they are saved
 LABEL_ARRAYS = ("table", "worths", "centre")  # of LabelNumbers
 
@@ -113,8 +115,11 @@ def _pack_words(words: Words, arrays: Arrays) -> dict[str, Any]:
 
 
 def _read_words(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Words:
-    vocabulary = {word: i for i, word in enumerate(facts["vocabulary"])}
-    return Words(vocabulary, *(arrays[facts[name]] for name in WORD_ARRAYS))
+    vocabulary = {str(word): i for i, word in enumerate(facts["vocabulary"])}
+    count = len(facts["vocabulary"])
+    idf = table(arrays, facts["idf"], (count,), "f")
+    directions = table(arrays, facts["directions"], (count, None), "f")
+    return Words(vocabulary, idf, directions, places(table(arrays, facts["flagged"], (None,)), "flagged", count))
 
 
 def _pack_key(key: Key, arrays: Arrays) -> dict[str, Any]:
@@ -123,26 +128,39 @@ def _pack_key(key: Key, arrays: Arrays) -> dict[str, Any]:
 
 
 def _read_key(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Key:
-    first_second = facts["pair"] and (_read_key(facts["pair"][0], arrays), _read_key(facts["pair"][1], arrays))
-    return Key(facts["kind"], facts["column"], arrays[facts["seen"]], first_second)
+    pair = None
+    if facts["pair"]:
+        need(facts["kind"] == "pair" and all(not part["pair"] for part in facts["pair"]), "a pair of columns is none")
+        pair = _read_key(facts["pair"][0], arrays), _read_key(facts["pair"][1], arrays)
+    seen = table(arrays, facts["seen"], (None,))
+    need(
+        facts["kind"] in ("code", "value", "pair") and bool((np.diff(seen) > 0).all()), "values of a column do not rise"
+    )
+    column = whole(facts["column"], "column", 0 if pair is None else -1, MOST_COLUMNS)
+    return Key(facts["kind"], column, seen, pair)
 
 
 def unpack(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Features:
     """Read what `Features.pack` gave."""
 
     def labels_of(entry: Mapping[str, Any]) -> LabelNumbers:
-        table, worths, centre = (arrays[entry[name]] for name in LABEL_ARRAYS)
-        return LabelNumbers(table, _read_words(entry["words"], arrays), worths, centre)
+        words = _read_words(entry["words"], arrays)
+        answers = len(table(arrays, entry["centre"], (None,), "f"))
+        worths = table(arrays, entry["worths"], (len(words.idf), answers), "f")
+        wide = words.directions.shape[1] + 2 + len(words.flagged) + answers
+        return LabelNumbers(table(arrays, entry["table"], (None, wide), "f"), words, worths, arrays[entry["centre"]])
+
+    def means_of(entry: Mapping[str, Any]) -> KeyMeans:
+        key, columns = _read_key(entry["key"], arrays), tuple(entry["columns"])
+        need(len({whole(column, "column", 0, MOST_COLUMNS) for column in columns}) == len(columns), "a column twice")
+        return KeyMeans(key, table(arrays, entry["table"], (key.size, len(columns) or None), "f"), columns)
 
     return Features(
-        known=tuple(arrays[name] for name in facts["known"]),
+        known=tuple(table(arrays, name, (None,), "b") for name in facts["known"]),
         words=tuple(_read_words(entry, arrays) for entry in facts["words"]),
         labels={entry["column"]: labels_of(entry) for entry in facts["labels"]},
         coded=tuple(_read_key(entry, arrays) for entry in facts["coded"]),
-        means=tuple(
-            KeyMeans(_read_key(entry["key"], arrays), arrays[entry["table"]], tuple(entry["columns"]))
-            for entry in facts["means"]
-        ),
+        means=tuple(map(means_of, facts["means"])),
         combinations=tuple(Combination(*entry) for entry in facts["combinations"]),
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from automl.modalities.protocol import FoldTraining
+from search_spaces.checked import places, table
 from search_spaces.spec import Media
 from search_spaces.text.weights import TermWeights, learn_weights
 
@@ -59,7 +60,9 @@ def learn_numbers(block: Media, training: FoldTraining) -> TextNumbers | None:
 
 def numbers_from(arrays: Mapping[str, np.ndarray]) -> TextNumbers:
     """What `arrays` gave."""
-    return TextNumbers(TermWeights.read(arrays, "terms", "words"), arrays["directions"], arrays["flagged"])
+    weights = TermWeights.read(arrays, "terms", "words")
+    flagged = places(table(arrays, "flagged", (None,)), "flagged", weights.width)
+    return TextNumbers(weights, table(arrays, "directions", (weights.width, None), "f"), flagged)
 
 
 def _directions(table: Any, seed: int) -> np.ndarray:

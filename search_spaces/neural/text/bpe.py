@@ -12,8 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+
+from search_spaces.checked import json_object, need, whole
 
 PADDING, UNKNOWN, SEPARATOR = 0, 1, 2  # a separator for each column of texts; tokens follow
 LONGEST = 24  # letters of a word: beyond, and where a language knows no spaces, it is cut
@@ -22,6 +25,7 @@ MOST_WORDS = 60_000  # that are learned from, the most frequent ones: others are
 LEAST = 2  # times that a pair, or a token, must be there to be one
 FEWEST, SHARE = 16, 0.12  # pairs merged in a round, of them and of those that were merged before
 MOST_KNOWN = 200_000  # words remembered
+MOST_LETTERS, MOST_COLUMNS = 4 * 4 * LONGEST, 10_000  # of a token, in bytes; of a saved vocabulary
 SPACES = re.compile(r"\s+")
 
 
@@ -95,8 +99,18 @@ class BytePairs:
     @classmethod
     def read(cls, content: bytes) -> BytePairs:
         """What `dump` wrote."""
-        plain = json.loads(content)
-        return cls(plain["tokens"], plain["first"], is_lower=plain["is_lower"])
+        return cls.of_json(json_object(content))
+
+    @classmethod
+    def of_json(cls, plain: Mapping[str, Any]) -> BytePairs:
+        """The same, read already."""
+        tokens, first = plain["tokens"], whole(plain["first"], "the first token", SEPARATOR, MOST_COLUMNS)
+        need(
+            isinstance(tokens, list) and all(isinstance(token, str) and token for token in tokens),
+            "tokens are no texts",
+        )
+        need(max(map(len, tokens), default=1) <= MOST_LETTERS, "a token without end")
+        return cls(tokens, first, is_lower=bool(plain["is_lower"]))
 
 
 def _even(text: str, *, is_lower: bool) -> str:

@@ -1,0 +1,115 @@
+"""Saved state that a stranger may have written: every size is compared with the file before memory is taken for it.
+
+A model is read in the process that serves it, and libraries behind it trust the indices they are given. So what a
+family reads back it checks first, with these words; a ValueError in one line says what does not fit.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+FREE_BYTES, TIMES = 64 * 2**20, 32  # an archive may expand to so much, and to so many times its own size
+MOST_MEMBERS = 100_000
+KINDS = "biuf"  # of numbers; nothing else is stored in arrays
+MOST_DIMENSIONS = 8
+
+
+def need(is_so: bool, what: str) -> None:
+    """ValueError where something is not as it must be."""
+    if not is_so:
+        raise ValueError(what)
+
+
+def json_object(blob: bytes) -> dict[str, Any]:
+    """A JSON object; nesting without end is an error like any other."""
+    try:
+        facts = json.loads(blob)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    need(isinstance(facts, dict), "its JSON is no object")
+    return dict(facts)
+
+
+def whole(value: Any, name: str, low: int, high: int) -> int:
+    """A whole number within bounds."""
+    need(isinstance(value, int) and not isinstance(value, bool) and low <= value <= high, f"{name} is {value!r:.40}")
+    return int(value)
+
+
+def finite(value: Any, name: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """A number within bounds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    need(is_number and math.isfinite(value) and low <= value <= high, f"{name} is {value!r:.40}")
+    return float(value)
+
+
+def arrays(blob: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an .npz: plain numbers alone, each exactly as long as its header says, none expanded unseen."""
+    with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+        members = archive.infolist()
+        need(len(members) <= MOST_MEMBERS, f"{len(members)} arrays in one archive")
+        expanded = sum(member.file_size for member in members)
+        most = max(FREE_BYTES, TIMES * len(blob))
+        need(expanded <= most, f"an archive of {len(blob):,} bytes says that it holds {expanded:,}")
+        found: dict[str, np.ndarray] = {}
+        for member in members:
+            name = member.filename.removesuffix(".npy")
+            need(name not in found and name != member.filename, f"an array is called {member.filename!r:.60}")
+            is_known = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            need(is_known, f"{name!r:.60} is packed in an unknown way")
+            with archive.open(member) as file:
+                found[name] = _array(file.read(), name)
+    return found
+
+
+def _array(content: bytes, name: str) -> np.ndarray:
+    """One .npy."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    need(version in ((1, 0), (2, 0)), f"{name!r:.60} is of an unknown version")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    need(dtype.kind in KINDS and dtype.subdtype is None, f"{name!r:.60} holds {dtype!s:.40}, not numbers")
+    need(len(shape) <= MOST_DIMENSIONS and all(side >= 0 for side in shape), f"{name!r:.60} has the shape {shape}")
+    wanted, there = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
+    need(wanted == there, f"{name!r:.60} has the shape {shape!s:.60} and {there} bytes")
+    flat = np.frombuffer(content, dtype, math.prod(shape), file.tell()).copy()
+    return flat.reshape(shape, order="F" if is_fortran else "C")
+
+
+def table(found: Mapping[str, np.ndarray], name: str, shape: tuple[int | None, ...], kinds: str = KINDS) -> np.ndarray:
+    """One of the arrays, of this shape (None: any length) and of one of these kinds of numbers."""
+    need(name in found, f"there is no array {name!r:.60}")
+    array = found[name]
+    fits = array.ndim == len(shape) and all(w is None or w == s for w, s in zip(shape, array.shape, strict=True))
+    need(fits, f"{name} has the shape {array.shape}, not {shape}".replace("None", "any"))
+    need(array.dtype.kind in kinds, f"{name} holds {array.dtype}")
+    return array
+
+
+def indices(array: np.ndarray, name: str, below: int) -> np.ndarray:
+    """Whole numbers from 0 on, below a bound."""
+    need(array.dtype.kind in "iu", f"{name} holds {array.dtype}")
+    need(not array.size or (int(array.min()) >= 0 and int(array.max()) < below), f"{name} points outside of {below:,}")
+    return array
+
+
+def places(array: np.ndarray, name: str, below: int) -> np.ndarray:
+    """Indices that rise, so that none comes twice."""
+    need(bool((np.diff(indices(array, name, below).astype(np.int64)) > 0).all()), f"{name} do not rise")
+    return array
+
+
+def children(left: np.ndarray, right: np.ndarray, is_inner: np.ndarray) -> None:
+    """Two child nodes for each inner one, of the same tree; no node is the child of two, so that every way ends."""
+    found = np.concatenate([left[is_inner], right[is_inner]]).astype(np.int64)
+    inside = not len(found) or (int(found.min()) >= 1 and int(found.max()) < len(left))
+    need(inside, f"a tree of {len(left):,} nodes has children outside of it")
+    need(int(np.bincount(found).max(initial=0)) <= 1, "a node of a tree is the child of two")

@@ -1,0 +1,136 @@
+"""XGBoost's file held against what may be in it, before the library sees it: it follows indices without a look.
+
+What is asked: trees whose children, columns, sets of categories and groups of outputs exist, and numbers where the
+library turns texts into numbers. A part that is not known is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from search_spaces.checked import children, indices, need
+from search_spaces.classical import _ubjson
+from search_spaces.classical._answers import Answers
+
+OBJECTIVES = {
+    "binary": {"binary:logistic"},
+    "multiclass": {"multi:softprob"},
+    "regression": {"reg:squarederror", "reg:absoluteerror"},
+    "quantile": {"reg:quantileerror"},
+}
+NUMBER = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][-+]?\d{1,3})?")
+LIST = re.compile(rf"\[(?:{NUMBER.pattern}(?:,\s?{NUMBER.pattern})*)?\]")
+TYPES = {"float", "int", "i", "q", "c"}
+MOST_CATEGORIES = 65_536
+LEAF = -1
+REALS = ("base_weights", "loss_changes", "split_conditions", "sum_hessian")
+OF_SETS = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
+
+
+def check(blob: bytes, answers: Answers) -> int:
+    """How many columns a model of these answers reads; ValueError where it is none."""
+    told = _ubjson.read(blob)
+    _only(told, "a model", "learner", "version", "Config")
+    learner = told["learner"]
+    names = ("attributes", "feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective")
+    _only(learner, "a learner", *names)
+    params = _texts(learner["learner_model_param"], "its settings")
+    columns = _whole(params, "num_feature", 10**8)
+    groups = max(1, _whole(params, "num_class", 10**6), _whole(params, "num_target", 10**6))
+    outputs = answers.outputs
+    need(groups == outputs, f"a model of {groups} outputs for {outputs}")
+    need(isinstance(learner["attributes"], dict) and not learner["feature_names"], "it has attributes that are none")
+    types = learner["feature_types"]
+    need(isinstance(types, list) and set(map(str, types)) <= TYPES and len(types) in (0, columns), "types of columns")
+    _objective(learner["objective"], answers)
+    booster = learner["gradient_booster"]
+    _only(booster, "its booster", "model", "name")
+    need(booster["name"] == "gbtree", "it is no forest of boosted trees")
+    _trees(booster["model"], columns, groups)
+    return columns
+
+
+def _only(told: Any, what: str, *names: str) -> None:
+    need(isinstance(told, dict) and set(told) <= set(names), f"{what} of XGBoost has parts that are not known")
+
+
+def _texts(told: Any, what: str) -> dict[str, str]:
+    """Numbers as texts, or lists of them."""
+    need(isinstance(told, dict), f"{what} are none")
+    for name, value in told.items():
+        is_number = isinstance(value, str) and (NUMBER.fullmatch(value) or LIST.fullmatch(value))
+        need(bool(is_number), f"{what}: {name[:40]!r} is {value!r:.40}")
+    return dict(told)
+
+
+def _whole(told: dict[str, str], name: str, most: int) -> int:
+    value = told.get(name, "0")
+    need(value.isdigit() and len(value) <= 9 and int(value) <= most, f"{name} is {value[:20]!r}")
+    return int(value)
+
+
+def _objective(told: Any, answers: Answers) -> None:
+    need(isinstance(told, dict) and told.get("name") in OBJECTIVES[answers.task], "its objective is another one")
+    for name, inner in told.items():
+        if name != "name":
+            of = _texts(inner, name[:40])
+            if "quantile_alpha" in of:
+                need(of["quantile_alpha"].count(",") + 1 == answers.outputs, "its quantiles are others")
+
+
+def _trees(model: Any, columns: int, groups: int) -> None:
+    _only(model, "a forest", "cats", "gbtree_model_param", "iteration_indptr", "tree_info", "trees")
+    need(all(len(one) == 0 for one in model.get("cats", {}).values()), "it has names of categories")
+    params = _texts(model["gbtree_model_param"], "its forest")
+    trees, info = model["trees"], np.asarray(model["tree_info"])
+    need(isinstance(trees, list) and _whole(params, "num_trees", 10**8) == len(trees) == len(info), "trees are missing")
+    indices(info.astype(np.int64), "tree_info", groups)
+    ends = np.asarray(model["iteration_indptr"], dtype=np.int64)
+    is_whole = len(ends) > 1 and int(ends[0]) == 0 and int(ends[-1]) == len(trees)
+    need(is_whole and bool((np.diff(ends) >= 0).all()), "its rounds do not follow one another")
+    for at, tree in enumerate(trees):
+        need(isinstance(tree, dict) and tree.get("id") == at, f"tree {at} has another number")
+        _tree(tree, columns)
+
+
+def _tree(tree: dict[str, Any], columns: int) -> None:
+    params = _texts(tree["tree_param"], "a tree")
+    nodes = _whole(params, "num_nodes", 10**8)
+    need(nodes >= 1 and _whole(params, "num_feature", 10**8) == columns, "a tree reads other columns")
+    need(_whole(params, "num_deleted", 10**8) <= nodes and _whole(params, "size_leaf_vector", 1) <= 1, "a tree's sizes")
+    left, right = (_numbers(tree, name, nodes, "i") for name in ("left_children", "right_children"))
+    is_inner = left != LEAF
+    need(bool((right[~is_inner] == LEAF).all()), "a leaf has a child")
+    children(left, right, is_inner)
+    indices(_numbers(tree, "split_indices", nodes, "iu")[is_inner], "split_indices", columns)
+    parents = _numbers(tree, "parents", nodes, "i")
+    above = np.flatnonzero(is_inner)
+    need(all(bool((parents[side[above]] == above).all()) for side in (left, right)), "a node has another parent")
+    for name in REALS:
+        _numbers(tree, name, nodes, "f")
+    for name in ("default_left", "split_type"):
+        indices(_numbers(tree, name, nodes, "iu"), name, 2)
+    _sets(tree, is_inner, nodes)
+
+
+def _sets(tree: dict[str, Any], is_inner: np.ndarray, nodes: int) -> None:
+    """The categories of the nodes that ask for them."""
+    found, at, starts, sizes = (np.asarray(tree[name], dtype=np.int64) for name in OF_SETS)
+    need(found.ndim == at.ndim == 1 and len(at) == len(starts) == len(sizes), "sets of categories do not fit")
+    indices(found, "categories", MOST_CATEGORIES)
+    indices(at, "categories_nodes", nodes)
+    asked = np.flatnonzero(np.asarray(tree["split_type"])[:nodes] * is_inner)
+    need(np.array_equal(at, asked), "a node asks for categories, and has none")
+    ends = np.append(starts, len(found))
+    fits = not len(starts) or (starts[0] == 0 and bool((sizes > 0).all()) and np.array_equal(np.diff(ends), sizes))
+    need(bool(fits), "sets of categories do not follow one another")
+
+
+def _numbers(tree: dict[str, Any], name: str, count: int, kinds: str) -> np.ndarray:
+    found = np.asarray(tree[name])
+    fits = found.ndim == 1 and len(found) == count and (found.dtype.kind in kinds or not count)
+    need(fits, f"{name} of a tree of {count} nodes are {len(found)}")
+    return found.astype(np.int64) if kinds != "f" else found

@@ -1,0 +1,430 @@
+"""Saved models that somebody changed to do harm, hashes included: each is refused before anything follows it."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import search_spaces
+from automl.training import learners
+from search_spaces import checked, knobs
+from search_spaces.neural import restored
+from search_spaces.spec import Matrix, Rows, Run, Shape, starts
+
+Parts = Mapping[str, bytes]
+TASKS = {"binary": 2, "multiclass": 3, "regression": 1, "quantile": 3}
+
+
+def rows(task: str, seed: int = 0) -> Rows:
+    """A small table with gaps and two categories."""
+    random = np.random.default_rng(seed)
+    numbers = random.normal(size=(120, 3)).astype(np.float32)
+    codes = np.column_stack([random.integers(0, 5, 120), random.integers(0, 40, 120)]).astype(np.int32)
+    y: Any = numbers[:, 0] + random.normal(size=120)
+    numbers[::7, 1] = np.nan
+    if task in ("binary", "multiclass"):
+        y = np.searchsorted([0.0] if task == "binary" else [-0.5, 0.5], y)
+    return Rows(Matrix(numbers, codes, (5, 40)), y)
+
+
+@lru_cache
+def saved(family: str, task: str) -> tuple[Parts, np.ndarray]:
+    """A fitted member as bytes, and what it answers."""
+    levels = (0.1, 0.5, 0.9) if task == "quantile" else ()
+    run = Run(task, TASKS[task], "rmse", seed=1, levels=levels)  # type: ignore[arg-type]
+    found = search_spaces.get(family)
+    few = {"rounds": 3, "trees": 4, "width": 16, "members": 2}
+    learner = learners.make(found, {**starts(found.space), **few})
+    learner.fit(rows(task), None, run)
+    return learner.dump(), learner.predict(rows(task).X)
+
+
+def read(family: str, parts: Parts) -> Any:
+    return learners.load(search_spaces.get(family), parts)
+
+
+def changed(parts: Parts, name: str, **arrays: Callable[[np.ndarray], Any]) -> Parts:
+    """The same with other arrays in one archive."""
+    known = checked.arrays(parts[name])
+    buffer = io.BytesIO()
+    np.savez(buffer, **{key: arrays.get(key, lambda same: same)(array) for key, array in known.items()})
+    return {**parts, name: buffer.getvalue()}
+
+
+def at(place: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
+    """An array with another number at a place."""
+
+    def change(array: np.ndarray) -> np.ndarray:
+        made = array.copy()
+        made[place] = value
+        return made
+
+    return change
+
+
+# --- trees -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"left": at(0, 10**6)}, "child outside"),
+        ({"left": at(0, 0)}, "child outside"),
+        ({"right": at(0, -5)}, "child outside"),
+        ({"right": at(0, 1)}, "child of two"),
+        ({"feature": at(0, 10**6)}, "points outside"),
+        ({"feature": at(0, -3)}, "points outside"),
+        ({"columns": at(0, 10**9)}, "columns is"),
+        ({"start": at(1, 10**6)}, "follow one another"),
+        ({"start": at(0, 1)}, "follow one another"),
+        ({"depth": at(0, -1)}, "deeper than"),
+        ({"answer": lambda array: array[:-1]}, "answer has the shape"),
+        ({"answer": lambda array: array[:, :1]}, "for each class"),
+        ({"right": lambda array: array[:-1]}, "right has the shape"),
+        ({"left": lambda array: array.astype(float)}, "left holds"),
+    ],
+)
+def test_trees_that_lead_elsewhere_are_refused(change: dict[str, Any], told: str) -> None:
+    """Children, columns and leaves outside, circles, and arrays that do not fit each other."""
+    parts, _ = saved("forest", "multiclass")
+    with pytest.raises(ValueError, match=told):
+        read("forest", changed(parts, "trees.npz", **change))
+
+
+def test_trees_of_more_columns_than_a_row_has_do_not_read_on_behind_it() -> None:
+    """A forest that says it reads more than there is asks for memory that is none of the row's."""
+    parts, _ = saved("forest", "multiclass")
+    forest = read("forest", changed(parts, "trees.npz", columns=at(0, 4000), feature=at(0, 3999)))
+    with pytest.raises(ValueError, match="5 columns, for trees of 4000"):
+        forest.predict(rows("multiclass").X)
+
+
+# --- boosters --------------------------------------------------------------------------------------------------------
+
+BOOSTED = [(f, t) for f in ("lightgbm", "xgboost", "catboost") for t in TASKS]
+
+
+@pytest.mark.parametrize(("family", "task"), BOOSTED)
+def test_a_booster_that_was_read_by_us_first_answers_bit_by_bit_the_same(family: str, task: str) -> None:
+    """What its library is given is the same model."""
+    pytest.importorskip(family)
+    parts, answers = saved(family, task)
+    assert np.array_equal(read(family, parts).predict(rows(task).X), answers)
+
+
+def in_text(name: str, place: int, value: str) -> Callable[[bytes], bytes]:
+    """Another number in the first line of that name that has so many."""
+
+    def change(content: bytes) -> bytes:
+        lines = content.decode().split("\n")
+        for number, line in enumerate(lines):
+            tokens = line.removeprefix(f"{name}=").split(" ")
+            if line.startswith(f"{name}=") and len(tokens) > place:
+                tokens[place] = value
+                lines[number] = f"{name}={' '.join(tokens)}"
+                return "\n".join(lines).encode()
+        raise AssertionError(name)
+
+    return change
+
+
+def in_numbers(name: bytes, place: int, value: int) -> Callable[[bytes], bytes]:
+    """Another number in the first array of that name of an XGBoost file."""
+
+    def change(content: bytes) -> bytes:
+        start = content.index(name) + len(name) + 13 + 4 * place
+        return content[:start] + struct.pack(">i", value) + content[start + 4 :]
+
+    return change
+
+
+def longer(content: bytes) -> bytes:
+    """An array of XGBoost's that says it goes on without end."""
+    start = content.index(b"left_children") + 17
+    return content[:start] + struct.pack(">q", 2**60) + content[start + 8 :]
+
+
+DAMAGED = [
+    ("lightgbm", "model.txt", in_text("left_child", 0, "700")),
+    ("lightgbm", "model.txt", in_text("left_child", 1, "0")),
+    ("lightgbm", "model.txt", in_text("right_child", 0, "-900")),
+    ("lightgbm", "model.txt", in_text("split_feature", 0, "77")),
+    ("lightgbm", "model.txt", in_text("threshold", 0, "x")),
+    ("lightgbm", "model.txt", in_text("leaf_value", 0, "1e99999")),
+    ("lightgbm", "model.txt", in_text("num_leaves", 0, "100000")),
+    ("lightgbm", "model.txt", in_text("num_class", 0, "9")),
+    ("lightgbm", "model.txt", in_text("tree_sizes", 0, "9" * 30)),
+    ("lightgbm", "model.txt", in_text("max_feature_idx", 0, "99999999")),
+    ("lightgbm", "model.txt", in_text("objective", 0, "lambdarank")),
+    ("lightgbm", "model.txt", lambda content: content[: len(content) // 3]),
+    ("xgboost", "model.ubj", in_numbers(b"left_children", 0, 70_000)),
+    ("xgboost", "model.ubj", in_numbers(b"left_children", 1, 0)),
+    ("xgboost", "model.ubj", in_numbers(b"right_children", 0, 1)),
+    ("xgboost", "model.ubj", in_numbers(b"split_indices", 0, 4000)),
+    ("xgboost", "model.ubj", longer),
+    ("xgboost", "model.ubj", lambda content: content[: len(content) // 2]),
+    ("xgboost", "model.ubj", lambda content: b"[" * 100_000 + content),
+    ("xgboost", "model.ubj", lambda content: content.replace(b"num_classS", b"num_klassS")),
+    ("catboost", "model.cbm", lambda content: content[: len(content) // 2]),
+    ("catboost", "model.cbm", lambda content: content + b"\0"),
+    ("catboost", "model.cbm", lambda content: content[:8] + b"\xff" * 4 + content[12:]),
+    ("catboost", "model.cbm", lambda content: content.replace(b"FlabuffersModel_v1", b"FlabuffersModel_v2")),
+    ("catboost", "model.cbm", lambda content: content.replace(b'"classes_count":3', b'"classes_count":9')),
+]
+
+
+@pytest.mark.parametrize(("family", "name", "change"), DAMAGED)
+def test_a_damaged_booster_is_refused_before_its_library_sees_it(
+    family: str, name: str, change: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or is given what was checked: a header that is not used may say anything."""
+    library = pytest.importorskip(family)
+    seen: list[object] = []
+    parts, answers = saved(family, "multiclass")
+    damaged = {**parts, name: change(parts[name])}
+    assert damaged[name] != parts[name]
+    if b"tree_sizes" in parts[name] and change is DAMAGED[8][2]:
+        assert np.array_equal(read(family, damaged).predict(rows("multiclass").X), answers)
+        return
+    monkeypatch.setattr(library, "CatBoost" if family == "catboost" else "Booster", lambda *a, **_: seen.append(a))
+    with pytest.raises(ValueError, match=r"\w"):
+        read(family, damaged)
+    assert seen == []
+
+
+def test_every_number_of_a_catboost_file_may_be_any_number() -> None:
+    """Each group of four bytes that holds an offset, a length or an index: refused, or a model that answers."""
+    catboost = pytest.importorskip("catboost")
+    parts, _ = saved("catboost", "multiclass")
+    content, refused = parts["model.cbm"], 0
+    random = np.random.default_rng(0)
+    for start in random.choice((len(content) - 8) // 4, 60, replace=False) * 4 + 8:
+        value = int(random.choice([0, 1, 7, 255, 2**31 - 1, 2**32 - 1]))
+        other = content[:start] + struct.pack("<I", value) + content[start + 4 :]
+        try:
+            read("catboost", {**parts, "model.cbm": other}).predict(rows("multiclass").X)
+        except ValueError:
+            refused += 1
+        except catboost.CatBoostError:  # the library's own word is as good: it lives to say it
+            continue
+    assert refused > 10
+
+
+# --- archives --------------------------------------------------------------------------------------------------------
+
+
+def archive(content: bytes, name: str = "x.npy", packed: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packed) as file:
+        file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def header(shape: Any, descr: str = "<f4") -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": descr, "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def test_an_archive_that_expands_without_end_is_refused() -> None:
+    """By what it says, before anything is expanded: a megabyte may not become a gigabyte."""
+    bomb = archive(header((2**27,)) + bytes(2**27))
+    assert len(bomb) < 2**20
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="says that it holds"):
+        checked.arrays(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (header((2**40,)), "has the shape"),
+        (header((2**31, 2**31)), "has the shape"),
+        (header((-1,)), "has the shape"),
+        (header((1,) * 40) + bytes(4), "has the shape"),
+        (header((3,)) + bytes(8), "and 8 bytes"),
+        (header((1,), "|O") + b"\x80\x04.", "not numbers"),
+        (header((1,), "<U9") + bytes(36), "not numbers"),
+        (b"\x93NUMPY\x09\x00" + bytes(20), "version"),
+    ],
+)
+def test_an_array_that_lies_about_itself_is_refused(content: bytes, told: str) -> None:
+    """Its shape, its type, its version; objects would be a pickle."""
+    with pytest.raises(ValueError, match=told):
+        checked.arrays(archive(content))
+
+
+def test_arrays_come_back_as_they_were() -> None:
+    """Of every kind that models hold, in either order, and empty ones."""
+    known = {
+        "a": np.arange(6, dtype=np.int32).reshape(2, 3), "b": np.zeros((0, 3)), "c": np.array(3),
+        "d": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "e": np.array([True, False]),
+    }  # fmt: skip
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **known)  # type: ignore[arg-type]
+    found = checked.arrays(buffer.getvalue())
+    assert list(found) == list(known)
+    for name, array in known.items():
+        assert found[name].dtype == array.dtype
+        assert np.array_equal(found[name], array)
+        assert found[name].flags.writeable
+
+
+# --- other members ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "change"),
+    [
+        ("linear", "linear.npz", {"slopes": lambda array: array[:-1]}),
+        ("linear", "linear.npz", {"slots": at(0, 10**6)}),
+        ("linear", "linear.npz", {"starts": at(0, 10**6)}),
+        ("linear", "linear.npz", {"width": lambda _: np.array(10**9)}),
+        ("svm", "machine.npz", {"ends": at(0, 10**6)}),
+        ("svm", "machine.npz", {"offset": lambda _: np.zeros((4000, 4000), np.float32)}),
+        ("svm", "encoder.npz", {"flagged": lambda array: np.zeros(10**6, array.dtype)}),
+        ("neighbors", "rows.npz", {"value": lambda array: array[:, :1]}),
+        ("constant", "value.npz", {"value": lambda array: np.zeros(10**6)}),
+        ("mlp", "cleaner.npz", {"slots": at(0, 10**6)}),
+        ("mlp", "cleaner.npz", {"sizes": at(0, 10**6)}),
+        ("mlp", "cleaner.npz", {"flagged": lambda array: np.zeros(10**6, np.int64)}),
+    ],
+)
+def test_arrays_of_a_member_that_do_not_fit_are_refused(family: str, name: str, change: dict[str, Any]) -> None:
+    """Indices outside, and lengths that would take memory for every row."""
+    parts, _ = saved(family, "multiclass")
+    with pytest.raises(ValueError, match=r"\w"):
+        read(family, changed(parts, name, **change))
+
+
+@pytest.mark.parametrize("told", [{"task": "ranking"}, {"classes": 10**9}, {"classes": -1}, {"center": "x"}])
+def test_answers_that_no_model_gives_are_refused(told: dict[str, Any]) -> None:
+    """Their number decides how much memory a row takes."""
+    parts, _ = saved("constant", "multiclass")
+    answers = {**json.loads(parts["answers.json"]), **told}
+    with pytest.raises(ValueError, match="is"):
+        read("constant", {**parts, "answers.json": json.dumps(answers).encode()})
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"params": {"width": 10**9}}, {"params": {"depth": 10**9}}, {"params": {"depth": -1}},
+        {"params": {"width": "x"}},
+        {"params": {"embedding": 32}}, {"shape": {"outputs": 10**9}}, {"shape": {"sizes": [10**9, 40]}},
+        {"shape": {"edges": [[0.0, 1.0]] * 10_000}}, {"shape": {"edges": [[1.0, 0.0, 2.0]] * 4}},
+        {"answers": {"outputs": 7}},
+    ],
+)  # fmt: skip
+def test_a_network_larger_than_its_weights_is_never_built(told: dict[str, Any]) -> None:
+    """Whatever its configuration and shape say: it is no lack of memory that ends it (a RuntimeError of torch's)."""
+    parts, _ = saved("mlp", "multiclass")
+    facts = json.loads(parts["network.json"])
+    for name, inner in told.items():
+        facts[name].update(inner)
+    with pytest.raises((ValueError, TypeError), match=r"\w"):
+        read("mlp", {**parts, "network.json": json.dumps(facts).encode()})
+
+
+def test_a_network_of_layers_without_end_stops_at_the_tensors_of_its_file() -> None:
+    """Layers are counted while it is laid out."""
+    made: list[nn.Module] = []
+
+    def make() -> nn.Module:
+        for _ in range(10**9):
+            made.append(nn.Linear(1, 1))  # noqa: PERF401 - they are counted as they are made
+        return nn.Sequential(*made)
+
+    from safetensors.torch import save
+
+    with pytest.raises(ValueError, match="has more than"):
+        restored.restore(make, save({"weight": torch.zeros(1)}))
+    assert len(made) < 1000
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Linear(10**6, 10**6), lambda: torch.zeros(10**5, 10**6), lambda: torch.randn((10**6, 10**6)),
+        lambda: torch.full((10**12,), 1.0), lambda: torch.linspace(0, 1, 10**12), lambda: torch.arange(10**12),
+        lambda: torch.eye(10**6), lambda: torch.empty(size=(10**12,)), lambda: torch.randint(0, 5, (10**12,)),
+        lambda: [torch.zeros(10**6) for _ in range(1000)],
+    ],
+)  # fmt: skip
+def test_a_tensor_that_its_file_does_not_hold_is_never_made(make: Callable[[], Any]) -> None:
+    """However it is asked for, at once or bit by bit."""
+    from safetensors.torch import save
+
+    with pytest.raises(ValueError, match="its file holds far fewer"):
+        restored.restore(make, save({"weight": torch.zeros(1)}))
+
+
+def test_other_threads_build_networks_meanwhile() -> None:
+    """What is counted is counted in one thread."""
+    with restored._counted(0):
+        import threading
+
+        done: list[nn.Module] = []
+        other = threading.Thread(target=lambda: done.append(nn.Linear(2, 2)))
+        other.start()
+        other.join()
+        assert done
+        with pytest.raises(ValueError, match="has more than"):
+            nn.Linear(2, 2)
+    nn.Linear(2, 2)
+
+
+def test_a_file_of_weights_that_lies_about_itself_is_refused() -> None:
+    """Its header, its shapes, and where these lie."""
+    from safetensors.torch import save
+
+    good = save({"weight": torch.zeros(2, 3)})
+    assert restored.shapes(good) == {"weight": (2, 3)}
+    for bad in (b"", good[:5], good[:-1], good + b"x", (2**62).to_bytes(8, "little") + good[8:],
+                good.replace(b"[2,3]", b"[2,9]"), good.replace(b"[2,3]", b"[-2,-3]"),
+                good.replace(b"[0,24]", b"[9,99]")):  # fmt: skip
+        with pytest.raises((ValueError, KeyError), match=r"\w"):
+            restored.shapes(bad) if bad != good.replace(b"[2,3]", b"[2,9]") else restored.restore(
+                lambda: nn.Linear(3, 2), bad
+            )
+
+
+def test_knobs_of_another_space_are_left_out_and_wild_ones_refused() -> None:
+    """A model may be of a version whose space was wider; what no space has says nothing."""
+    space = search_spaces.get("mlp").space
+    usual = starts(space)
+    assert knobs.known(space, {**usual, "map": {"x": 1}, "rounds": 3}) == {**usual, "rounds": 3}
+    for name, value in (("width", 10**7), ("width", 0.5), ("dropout", float("nan")), ("rounds", "x"), ("bins", True)):
+        with pytest.raises(ValueError, match=f"the knob {name}"):
+            knobs.known(space, {**usual, name: value})
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape((), (), 2, image=(10**6, 8, 3)), Shape((), (), 2, sound=(10**9, 8000)), Shape((), (), 0),
+        Shape((), (), 2, sound=(10, 10**9)), Shape((), (), 2, text=(10, 10**9)), Shape((), (0,), 2),
+        Shape(((0.0, float("nan")),), (), 2),
+    ],
+)  # fmt: skip
+def test_shapes_that_no_data_set_has_are_refused(shape: Shape) -> None:
+    """Sides, lengths and codes decide what is built."""
+    with pytest.raises(ValueError, match=r"\w"):
+        knobs.check_shape(shape)
