@@ -32,7 +32,8 @@ def times_behind(attempts: Sequence[Attempt], leaders: Iterable[Attempt], load: 
 def _times(error: float, least: float, most: float, load: Load, folds: int) -> float:
     rows = max(1, load.held) * folds
     row = most / rows  # what one row told wrong adds
-    luck = error / math.sqrt(rows) if load.is_number else math.sqrt(max(0.0, error) * row)
+    wrong = max(0.0, error) / row if row > 0 else 0.0
+    luck = error / math.sqrt(rows) if load.is_number else row * (1 + math.sqrt(wrong)) / 2  # both err on the same rows
     return (max(error - luck, 0.0) + row) / max(least + row, 1e-12)
 
 

@@ -162,13 +162,13 @@ class Rivals:
     def _next_network(self, audit_s: float, fold_s: Mapping[str, float]) -> Family | None:
         """Of the networks that were not tried on all rows, and that there is memory for, the one to be compared.
 
-        The dearest of those whose folds the audit can pay for, since it is also the surest of few rows; else the first.
+        Of few rows the dearest whose folds the audit can pay for, since it is the surest there, too; else the first.
         """
         tried = {a.plan.family for a in self._attempts.values() if not a.plan.is_quick}
         able = [f for f in self._families if f.route == "neural" and f.name not in tried]
         able = [f for f in able if self._room_share(f) >= 1]
         folds = min(FOLDS, self._load.goal)
-        paid = [f for f in able if folds * max(SHORTEST_S, 2 * fold_s[f.name]) <= audit_s]
+        paid = [f for f in able if folds * max(SHORTEST_S, 2 * fold_s[f.name]) <= audit_s and self._load.is_careful]
         return max(paid, key=lambda f: fold_s[f.name]) if paid else next(iter(able), None)
 
     def _room_share(self, family: Family) -> float:
