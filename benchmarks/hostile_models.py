@@ -7,6 +7,7 @@ Each is fitted on a fold as a run would fit it, and saved as a run would save it
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import pickle
 import sys
@@ -91,6 +92,11 @@ WANTED = {
     "sentences": Wanted("text", "binary", "linear", "plain", {}, "text"),
     "texts further": Wanted("text", "binary", "finetuned", "plain", {"rounds": 1}, "text"),
 }  # fmt: skip
+if importlib.util.find_spec("transformers"):
+    WANTED |= {
+        "pictures by a transformer": Wanted("image", "binary", "linear", encoder="vit"),
+        "texts by a transformer": Wanted("text", "binary", "finetuned", params={"rounds": 1}, encoder="bert"),
+    }
 
 
 def data_of(wanted: Wanted, seed: int = 0) -> pd.DataFrame:
@@ -141,9 +147,11 @@ def make(folder: Path, name: str) -> None:
     levels = {"quantiles": (0.1, 0.5, 0.9)} if wanted.task == "quantile" else {}
     options = Options.of({"target": "y", "weights": None, "verbose": 0, **levels})
     dataset = load(frame, options, decode=mixture.read)
-    known = {wanted.encoder: encoders.read(str(_encoder(folder, wanted.encoder)))} if wanted.encoder else {}
-    if known:
-        dataset = _described(dataset, known[wanted.encoder], is_further=wanted.family == "finetuned")
+    known = {}
+    if wanted.encoder:
+        encoder = encoders.read(str(_encoder(folder, wanted.encoder)))
+        known[encoder.media] = encoder
+        dataset = _described(dataset, encoder, is_further=wanted.family == "finetuned")
     profile, _ = examine(dataset, options)
     ready = prepare(dataset, profile, options, core_s=math.inf)
     family = search_spaces.get(wanted.family)
@@ -173,12 +181,19 @@ def _described(dataset: Dataset, encoder: Any, *, is_further: bool) -> Dataset:
     return replace(dataset, decoded=decoded)
 
 
-def _encoder(folder: Path, media: str) -> Path:
+def _encoder(folder: Path, make: str) -> Path:
     import encoders_made as made
 
-    place = folder / f"encoder {media}"
-    if not place.exists():
-        (made.save_sentences if media == "text" else lambda where: made.save_own(where, "image"))(place)
+    place = folder / f"encoder {make}"
+    if place.exists():
+        return place
+    if make == "image":
+        return made.save_own(place, "image")
+    if make == "vit":
+        return made.save_vit(place, 1)
+    made.save_sentences(place)
+    if make == "bert":
+        (place / "modules.json").unlink()  # what transformers alone would have saved
     return place
 
 

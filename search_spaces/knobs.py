@@ -16,7 +16,7 @@ from search_spaces.spec import Choice, Int, Knob, Shape, Space
 # Knobs that no space lists: how long training took, and whether flips taught, as it turned out.
 BESIDE: Space = {"rounds": Int(0, 1_000_000_000, start=1), "flip": Choice(("auto", "never", "always"), start="auto")}
 ROOM = 4.0  # times the largest value that a space allows today; it may have allowed more before
-MOST_SIDE, MOST_SAMPLES, MOST_RATE = 512, 6_000_000, 100_000
+MOST_SIDE, MOST_SAMPLES, MOST_RATE = 512, 10_000_000, 500_000
 MOST_OUTPUTS, MOST_CODES, MOST_TOKENS, MOST_VOCABULARY = 100_000, 100_000_000, 65_536, 10_000_000
 
 
@@ -34,8 +34,10 @@ def _fits(knob: Knob, value: Any) -> bool:
         known_ones = [one for one in knob.options if type(one) is type(value)]
         if isinstance(value, str | bool) or not known_ones:
             return value in known_ones
-        return _is_number(value, 0, ROOM * max(known_ones), is_whole=isinstance(value, int))
-    return _is_number(value, 0, ROOM * knob.high, is_whole=isinstance(knob, Int))
+        return _is_number(value, min(known_ones) / ROOM, ROOM * max(known_ones), is_whole=isinstance(value, int))
+    if isinstance(knob, Int):
+        return _is_number(value, min(1, knob.low), ROOM * knob.high, is_whole=True)
+    return _is_number(value, knob.low / ROOM, ROOM * knob.high, is_whole=False)
 
 
 def _is_number(value: Any, low: float, high: float, *, is_whole: bool) -> bool:

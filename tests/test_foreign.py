@@ -17,7 +17,8 @@ import pytest
 
 from automl.errors import ArtifactError, AutomlError, InputError
 from automl.modalities import encoders
-from automl.modalities.encoders import caches, foreign, timm_, transformers_
+from automl.modalities.encoders import caches, foreign, timm_, transformers_, transformers_text
+from automl.model import lean
 
 ROOT = Path(__file__).parent.parent
 CODE = """
@@ -212,3 +213,40 @@ def test_every_reader_of_weights_runs_no_code() -> None:
                         assert is_guarded(node), f"{path}: {ast.unparse(node)}"
                         assert not has_more(node) or '"trust_remote_code": False' in text, path
     assert seen == set(GUARDS)
+
+
+# --- what else a saved model may ask for -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["hub:somebody/net", "somebody/net", "/tmp", "timm:resnet18"])
+def test_a_lean_model_has_nothing_fetched_but_packages(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its weights are is written in it: neither a download nor another folder is started by that."""
+    monkeypatch.setattr(encoders, "read", lambda _: pytest.fail("it was read"))
+    with pytest.raises(ArtifactError, match="as a package"):
+        lean.restored({"elsewhere": {"image": {"place": place, "key": "x"}}})
+
+
+def test_how_attention_is_computed_is_for_this_machine_to_say() -> None:
+    """Some ways compile code; whatever a saved config says of it is left out."""
+    told = {"a": 1, "_attn_implementation": "flex_attention", "text_config": {"attn_implementation": "x", "b": [{}]}}
+    assert foreign.without_choices(told) == {"a": 1, "text_config": {"b": [{}]}}
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(x*y){2,}", "([^b]+c?)*", "x" * 5000])
+def test_a_tokenizer_that_may_seek_for_ever_is_refused(pattern: str) -> None:
+    """Its JSON may hold regular expressions; those of known tokenizers repeat nothing that is repeated inside."""
+    plain = {"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}
+    splitter = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    with pytest.raises(ValueError, match="its tokenizer seeks"):
+        transformers_text._read(json.dumps({**plain, "pre_tokenizer": splitter}).encode(), 8)
+
+
+def test_the_expressions_of_known_tokenizers_pass() -> None:
+    """As GPT-2, GPT-4 and Llama have them."""
+    known = (
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)",
+        " {2,}",
+    )
+    for pattern in known:
+        assert not transformers_text.NESTED.search(json.dumps(pattern))

@@ -152,7 +152,7 @@ def copy(source: Path, target: Path, *, is_lean: bool = False) -> Path:
     _refuse_full(target)
     if is_lean:
         check_lean(source)
-    shutil.copytree(source, target, dirs_exist_ok=True)
+    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)  # what a link leads to is not a part of it
     if is_lean:
         strip(target)
     return target

@@ -51,6 +51,10 @@ def restored(manifest: Mapping[str, Any]) -> dict[MediaKind, bytes]:
     """The weights that a lean model left to packages; an error in one line where they are not here, or are others."""
     found = {}
     for media, told in manifest.get(ELSEWHERE, {}).items():
+        if not str(told["place"]).startswith(packages.PREFIX):  # nor read from a place, nor fetched, because it says so
+            raise ArtifactError(
+                f"this model was saved lean, and names {told['place']!r:.80} as a package. Do not use it."
+            )
         try:
             encoder = encoders.read(told["place"])
         except AutomlError as problem:

@@ -24,6 +24,7 @@ NAME = "manifest.json"
 FORMAT = 4
 READ = (2, 3, 4)
 FEWEST = {"binary": (2, 2), "multiclass": (2, 100_000), "regression": (0, 0), "quantile": (0, 0)}  # and most classes
+RUST = "pyo3_runtime"  # whose panics are no Exceptions
 READOUT = ("slope", "shift", "floor", "log_loss_gain", "label_gain")
 OF_CLASSES = ("shares", "label_weights")
 
@@ -39,7 +40,9 @@ def one_line_of(what: str) -> Iterator[None]:
         raise ArtifactError(
             f"{what} needs a package: {one_line(problem)}. Install what it was saved with."
         ) from problem
-    except Exception as problem:  # the edge of a file that others wrote
+    except BaseException as problem:  # the edge of a file that others wrote
+        if not isinstance(problem, Exception) and type(problem).__module__ != RUST:
+            raise
         raise ArtifactError(
             f"{what} is damaged, or of another version: {type(problem).__name__}, {one_line(problem)}. "
             "Copy the whole folder again, or save the model anew."

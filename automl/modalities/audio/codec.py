@@ -27,7 +27,7 @@ WINDOW_MS, HOP_MS = 32.0, 10.0
 MOST_FRAMES = 128  # of a long sound; more could not be told apart on a page
 DEPTH_NEPERS = 14.0  # power below a sound's loudest spot that is drawn black, 60 dB
 CELLS = (6, 12)  # bands and times whose parts can be hushed
-MOST_S = 60.0  # of a sound, that a saved model may say it hears
+MOST_S = 20.0  # of a sound, that a saved model may say it hears
 HUSHED = 0.03  # what is left of a hushed part, 30 dB down: silence would be a sound of its own
 
 Window = tuple[slice, slice]  # of cells

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import ArtifactError, InputError, OptionError
 from automl.modalities.encoders import caches, foreign, packages
+from search_spaces.checked import whole
 from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
     import numpy as np
 
     from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind
+
+WIDEST = 1_000_000  # numbers that a saved network may say of a row
 
 _KINDS = {  # in the order in which they are asked whether a place is theirs
     "automl": "automl.modalities.encoders.own:KIND",
@@ -74,4 +77,5 @@ def from_json(plain: Mapping[str, Any], weights: bytes | np.ndarray | None = Non
         foreign.refuse_code(plain["facts"], "what it is built from")
     except InputError as problem:
         raise ArtifactError(f"a saved network {problem}") from None
+    whole(plain["width"], "the width of a network", 1, WIDEST)
     return Checkpoint(**plain, weights=weights)

@@ -11,7 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from search_spaces.checked import whole
+
 LUMA = (0.299, 0.587, 0.114)
+MOST_SIDE, MOST_CHANNELS = 1024, 4  # that a trained network may say it looks at
 
 
 def pictures(x: Tensor, sides: tuple[int, int], channels: int) -> Tensor:
@@ -34,7 +37,8 @@ class FittedPictures(nn.Module):
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sides, self.channels = (facts["sides"][0], facts["sides"][1]), facts["channels"]
+        height, width = (whole(side, "the side of a picture", 1, MOST_SIDE) for side in facts["sides"])
+        self.sides, self.channels = (height, width), whole(facts["channels"], "channels", 1, MOST_CHANNELS)
         for name in ("mean", "deviation"):  # the facts hold them, of pictures from 0 to 1
             self.register_buffer(name, 255 * torch.tensor(facts[name])[:, None, None], persistent=False)
 

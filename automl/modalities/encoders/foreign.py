@@ -27,6 +27,13 @@ def refuse_code(told: Any, where: str) -> None:
         )
 
 
+def without_choices(told: Any) -> Any:
+    """A config without what it says of how attention and experts are to be computed: that is for the machine to say."""
+    if isinstance(told, Mapping):
+        return {name: without_choices(one) for name, one in told.items() if not str(name).endswith(FETCHED)}
+    return [without_choices(one) for one in told] if isinstance(told, list) else told
+
+
 def refuse_code_in(folder: Path) -> None:
     """The same of all configs in a folder; those that cannot be read are told by whoever needs them."""
     for file in sorted(folder.rglob(CONFIGS)):

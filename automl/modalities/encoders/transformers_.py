@@ -19,7 +19,7 @@ from automl.errors import InputError, OptionError
 from automl.messages import one_line
 from automl.modalities.encoders import caches, transformers_text
 from automl.modalities.encoders.checkpoint import Checkpoint, CheckpointKind, seal
-from automl.modalities.encoders.foreign import refuse_code, refuse_code_in
+from automl.modalities.encoders.foreign import refuse_code, refuse_code_in, without_choices
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -95,8 +95,8 @@ def read(place: str) -> Checkpoint:
 def build(facts: Mapping[str, Any], rate: int) -> nn.Module:
     """The network without its weights."""
     library = require()
-    plain = dict(facts["config"])
-    refuse_code(plain, "its config")
+    refuse_code(facts["config"], "its config")
+    plain = without_choices(facts["config"])
     with _silenced(library):
         config = library.AutoConfig.for_model(plain.pop("model_type"), **plain)
         model = library.AutoModel.from_config(config, trust_remote_code=False)

@@ -5,11 +5,13 @@ The tokenizer is a text of JSON that runs no code; it travels with the weights a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InputError
+from search_spaces.checked import need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 LONGEST = 256  # tokens read at once; the time of attention grows with their square
 MARGIN = 2  # places that some networks do not use
+# Regular expressions in a tokenizer's JSON, and those that may take for ever: something repeated in what is repeated.
+PATTERN = re.compile(r'"Regex"\s*:\s*"((?:[^"\\]|\\.)*)"')
+NESTED = re.compile(r"\((?:[^()\\]|\\.)*(?:[+*]|\{\d+,\d*\})(?:[^()\\]|\\.)*\)(?:[+*]|\{\d+,\d*\})")
+LONGEST_PATTERN = 2_000
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")  # one of which there must be
 
 
@@ -89,7 +95,10 @@ def wrapped(model: Any, facts: Mapping[str, Any], tokenizer: bytes | None) -> nn
 def _read(content: bytes, tokens: int) -> Any:
     from tokenizers import Tokenizer
 
-    splitter = Tokenizer.from_str(content.decode())
+    text = content.decode()
+    for pattern in PATTERN.findall(text):
+        need(len(pattern) < LONGEST_PATTERN and not NESTED.search(pattern), f"its tokenizer seeks {pattern[:40]!r}")
+    splitter = Tokenizer.from_str(text)
     splitter.enable_truncation(max_length=tokens)
     splitter.no_padding()
     return splitter
