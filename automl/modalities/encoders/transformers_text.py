@@ -5,6 +5,7 @@ The tokenizer is a text of JSON that runs no code; it travels with the weights a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,7 +97,8 @@ def _read(content: bytes, tokens: int) -> Any:
     from tokenizers import Tokenizer
 
     text = content.decode()
-    for pattern in PATTERN.findall(text):
+    for written in PATTERN.findall(text):
+        pattern = json.loads(f'"{written}"')
         need(len(pattern) < LONGEST_PATTERN and not NESTED.search(pattern), f"its tokenizer seeks {pattern[:40]!r}")
     splitter = Tokenizer.from_str(text)
     splitter.enable_truncation(max_length=tokens)
