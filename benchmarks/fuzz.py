@@ -97,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Change so many times, and tell what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutations", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first one, to go on with")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", default="", help="names of hostile_models.py, with commas; all when not given")
     parser.add_argument("--saved", help="a folder of such models, made before; kept there when made now")
@@ -110,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.only is not None:
             return again(models, given.only, given.seed, Path(scratch))
         started = time.monotonic()
-        tally = fuzz(models, range(given.mutations), given.seed, Path(scratch))
+        tally = fuzz(models, range(given.first, given.first + given.mutations), given.seed, Path(scratch))
         tell(tally, time.monotonic() - started)
         if given.out:
             Path(given.out).write_text(json.dumps(tally.bad, indent=1))
