@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import pickle
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -143,6 +144,7 @@ def data_of(wanted: Wanted, seed: int = 0) -> pd.DataFrame:
 def make(folder: Path, name: str) -> None:
     """Fit and save one of them."""
     wanted = WANTED[name]
+    shutil.rmtree(folder / name, ignore_errors=True)  # half of one, of a process that was ended
     frame = data_of(wanted)
     levels = {"quantiles": (0.1, 0.5, 0.9)} if wanted.task == "quantile" else {}
     options = Options.of({"target": "y", "weights": None, "verbose": 0, **levels})
