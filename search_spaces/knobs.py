@@ -31,10 +31,11 @@ def known(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fits(knob: Knob, value: Any) -> bool:
     if isinstance(knob, Choice):
-        known_ones = [one for one in knob.options if type(one) is type(value)]
-        if isinstance(value, str | bool) or not known_ones:
-            return value in known_ones
-        return _is_number(value, min(known_ones) / ROOM, ROOM * max(known_ones), is_whole=isinstance(value, int))
+        if isinstance(value, str | bool):
+            return any(one == value for one in knob.options if type(one) is type(value))
+        numbers = [one for one in knob.options if not isinstance(one, str | bool)]
+        is_whole = all(isinstance(one, int) for one in numbers)
+        return bool(numbers) and _is_number(value, min(numbers) / ROOM, ROOM * max(numbers), is_whole=is_whole)
     if isinstance(knob, Int):
         return _is_number(value, min(1, knob.low), ROOM * knob.high, is_whole=True)
     return _is_number(value, knob.low / ROOM, ROOM * knob.high, is_whole=False)

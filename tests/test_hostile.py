@@ -20,7 +20,7 @@ import search_spaces
 from automl.training import learners
 from search_spaces import checked, knobs
 from search_spaces.neural import restored
-from search_spaces.spec import Matrix, Rows, Run, Shape, starts
+from search_spaces.spec import Choice, Matrix, Rows, Run, Shape, starts
 
 Parts = Mapping[str, bytes]
 TASKS = {"binary": 2, "multiclass": 3, "regression": 1, "quantile": 3}
@@ -411,6 +411,7 @@ def test_knobs_of_another_space_are_left_out_and_wild_ones_refused() -> None:
     space = search_spaces.get("mlp").space
     usual = starts(space)
     assert knobs.known(space, {**usual, "map": {"x": 1}, "rounds": 3}) == {**usual, "rounds": 3}
+    assert knobs.known({"ema": Choice((0.0, 0.5, 1.0), start=0.5)}, {"ema": 1}) == {"ema": 1}
     for name, value in (("width", 10**7), ("width", 0.5), ("dropout", float("nan")), ("rounds", "x"), ("bins", True)):
         with pytest.raises(ValueError, match=f"the knob {name}"):
             knobs.known(space, {**usual, name: value})
@@ -428,3 +429,31 @@ def test_shapes_that_no_data_set_has_are_refused(shape: Shape) -> None:
     """Sides, lengths and codes decide what is built."""
     with pytest.raises(ValueError, match=r"\w"):
         knobs.check_shape(shape)
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "xgboost", "catboost", "forest", "linear", "svm"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_models_of_nothing_to_learn_from_are_read_back(family: str, task: str) -> None:
+    """Columns that say nothing: trees of one leaf, features without a border, no tree at all; odd, but not damaged."""
+    if family in ("lightgbm", "xgboost", "catboost"):
+        pytest.importorskip(family)
+    known = rows(task)
+    flat = Rows(Matrix(np.ones_like(known.X.numbers), np.ones_like(known.X.codes), known.X.sizes), known.y)
+    found = search_spaces.get(family)
+    learner = learners.make(
+        found, {**starts(found.space), "rounds": 2, "trees": 2}, metric="mae" if task == "regression" else ""
+    )
+    learner.fit(flat, None, Run(task, TASKS[task], "mae", seed=1))  # type: ignore[arg-type]
+    parts = learner.dump()
+    assert np.array_equal(read(family, parts).predict(flat.X), learner.predict(flat.X))
+
+
+def test_lightgbm_is_given_less_than_it_wrote() -> None:
+    """What it is given loads sooner than what was saved: reading it first costs little."""
+    pytest.importorskip("lightgbm")
+    from search_spaces.classical._answers import Answers
+    from search_spaces.classical._lightgbm_text import reduced
+
+    parts, _ = saved("lightgbm", "multiclass")
+    text = parts["model.txt"].decode()
+    assert len(reduced(text, Answers.read(parts))) < 0.6 * len(text)
