@@ -43,7 +43,7 @@ from automl.stages import run_one
 
 LEAST_S = 5.0  # for each target: below it no model but the baseline can be counted on
 
-BEGUN = "targets.json"  # what marks the folder of several
+BEGUN = "several"  # the name of the JSON file that marks the folder of several
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,15 @@ def run(found: Several, options: Options, listener: Watcher, started: float) -> 
             f"a run for several targets needs a folder, got {options.run_dir!r}. Give a path, or one target at a time."
         )
     folder = RunFolder.create(options.run_dir, found.source.name)
-    folder.write_json("options.json", on_disk(options))
     origin = None if found.origin is None else whereabouts(found.origin)
-    folder.write_json(BEGUN, {"source": origin, "targets": found.targets})
+    folder.write_start({"options": on_disk(options), BEGUN: {"source": origin, "targets": found.targets}})
     with folder:
         return _run_all(found, options, listener, Clock(options.budget, started), folder)
 
 
 def is_begun(run_dir: str | Path) -> bool:
     """Whether a folder is that of a run for several targets."""
-    return not remote.is_url(run_dir) and (Path(run_dir) / BEGUN).is_file()
+    return not remote.is_url(run_dir) and (Path(run_dir) / f"{BEGUN}.json").is_file()
 
 
 def go_on(request: ResumeRequest, listener: Watcher, started: float) -> BundleResult:
@@ -127,9 +126,9 @@ def _run_all(found: Several, options: Options, listener: Watcher, clock: Clock, 
     for place, target in enumerate(found.targets):
         data, own = found.of(target, options)
         here = folder.path / "targets" / _name(target, [result.folder.name for result in results.values()])
-        if (here / "report.json").is_file():
+        if (worked_s := _worked_s(here)) is not None:
             results[target] = Result(here)
-            clock.started -= RunFolder(here).read_json("report.json")["run"]["seconds"]
+            clock.started -= worked_s
             listener.say(f"target {place + 1} of {len(found.targets)}: {target} is done")
             continue
         budget = _share(clock, results, len(found.targets) - place, is_interrupted)
@@ -150,15 +149,25 @@ def _run_all(found: Several, options: Options, listener: Watcher, clock: Clock, 
     return result
 
 
+def _worked_s(run: Path) -> float | None:
+    """Seconds that a target's run took; None as long as it has no report that can be read."""
+    try:
+        return float(RunFolder(run).read_json("report.json")["run"]["seconds"])
+    except (InputError, FileNotFoundError):
+        return None
+
+
 def _run_one(data: Any, options: Options, listener: Watcher) -> Result:
     """A target's run, gone on with where it was begun."""
     started, here = time.monotonic(), Path(str(options.run_dir))
-    if not (here / BEGINNING).is_file():
+    if not (here / f"{BEGINNING}.json").is_file():
         shutil.rmtree(here, ignore_errors=True)  # it was killed before it had decided anything
         return run_one(data, options, listener, started, None)
     with RunFolder.reopen(here) as folder:
         given = {name: getattr(options, name) for name in ("test", "metric", "weight", "cluster", "workers", "rates")}
         options, earlier = open_earlier(folder, options_of(folder, given), None)
+        for note in folder.notes:
+            listener.say(f"note: {note}")
         return run_one(data, options, listener, started, earlier)
 
 

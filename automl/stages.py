@@ -46,6 +46,7 @@ from automl.runtime.interrupt import Interrupt
 from automl.runtime.journal import CLOSED, STAGE, Journal, Past
 from automl.runtime.progress import Watcher
 from automl.runtime.resume import (
+    BEGINNING,
     Beginning,
     Earlier,
     on_disk,
@@ -232,10 +233,11 @@ def _begin(task: _Task, options: Options, asked: Quote, listener: Watcher) -> Ru
     begun = Beginning(
         None if task.source is None else whereabouts(task.source), task.ready.shared.key, task.ready.fold_plan
     )
-    first = {"options": on_disk(options), "profile": task.profile, "audit": task.audit, "decision": task.decision}
-    for name, content in {**first, "quote": asked, "schema": task.ready.schema.as_json(), "beginning": begun}.items():
+    told = {"profile": task.profile, "audit": task.audit, "quote": asked, "schema": task.ready.schema.as_json()}
+    for name, content in told.items():
         folder.write_json(f"{name}.json", content)
     kept.keep(folder.path, task.encoders)  # a run that goes on, and its model, need no other place
+    folder.write_start({"options": on_disk(options), "decision": task.decision, BEGINNING: begun})
     return folder
 
 

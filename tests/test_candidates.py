@@ -46,7 +46,6 @@ def test_keeping_a_fold_does_not_read_its_predictions_one_by_one(tmp_path: Path)
 
     predictions = np.linspace(0.0, 1.0, 6).reshape(3, 2).view(Whole)
     with RunFolder.create(tmp_path / "run", "table") as folder:
-        folder.save_parts(1, 0, {"learner": {"model": b"x"}})
         folder.save_fold(
             1,
             Fold(
@@ -60,6 +59,7 @@ def test_keeping_a_fold_does_not_read_its_predictions_one_by_one(tmp_path: Path)
                 size_mb=0.1,
                 rounds=7,
             ),
+            {"learner": {"model": b"x"}},
         )
         kept = folder.read_folds(1)[0]
     assert (kept.predictions == predictions).all()

@@ -12,6 +12,7 @@ import io
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from automl.modalities.encoders.embed import Report, embed
 from automl.modalities.files import cache
 from automl.options import AUTO, Options
 from automl.records import Dataset, Decoded
-from automl.runtime.folder import write_whole
+from automl.runtime.durable import write_whole
 from search_spaces.spec import Family, MediaKind
 
 EMBED_SHARE = 0.35  # of the seconds left that reading all files once may take
@@ -321,7 +322,8 @@ def _numbers(asked: _Asked, column: str, encoder: Checkpoint, limit_s: float) ->
     place = _place(asked, column, encoder)
     if place is not None and (place / SECONDS).is_file():
         cache.touch(place)
-        return np.load(place / NUMBERS), float((place / SECONDS).read_text())
+        with suppress(OSError, ValueError, EOFError):  # cut off: it is asked anew
+            return np.load(place / NUMBERS), float((place / SECONDS).read_text())
     found = embed(asked.dataset.decoded[column].block, encoder, limit_s, asked.report, is_exact=False)
     if found.numbers is not None and place is not None:
         cache.make_room()

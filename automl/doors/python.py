@@ -76,9 +76,12 @@ def go_on(request: ResumeRequest, listener: Watcher, started: float) -> Result |
     with RunFolder.reopen(request.run_dir) as folder:
         options, earlier = open_earlier(folder, options_of(folder, request.changes), request.extra)
         if request.extra is not None:
-            folder.write_json("options.json", on_disk(options))
+            folder.write_start({"options": on_disk(options)})
+        source = source_of(folder, request.data)
+        for note in folder.notes:
+            listener.say(f"note: {note}")
         listener.say(earlier.told())
-        return run_one(source_of(folder, request.data), options, listener, started, earlier)
+        return run_one(source, options, listener, started, earlier)
 
 
 def profile(data: Any, target: str | None = None, **options: Any) -> Profile:

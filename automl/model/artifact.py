@@ -26,7 +26,8 @@ from automl.model.predictor import FittedPart, Model
 from automl.places import inside
 from automl.plain import as_json
 from automl.records import Dataset, Member, Profile
-from automl.runtime.folder import RunFolder, write_whole
+from automl.runtime.durable import write_whole
+from automl.runtime.folder import RunFolder
 from automl.training import learners
 from search_spaces.checked import need
 from search_spaces.spec import TABLE, Learner

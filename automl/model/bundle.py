@@ -17,7 +17,7 @@ from automl.errors import ArtifactError, InputError
 from automl.model import artifact
 from automl.places import inside
 from automl.runtime import remote
-from automl.runtime.folder import write_whole
+from automl.runtime.durable import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

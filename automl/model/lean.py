@@ -11,7 +11,7 @@ from automl.errors import ArtifactError, AutomlError
 from automl.modalities import encoders
 from automl.modalities.encoders import kept, packages
 from automl.places import inside
-from automl.runtime.folder import write_whole
+from automl.runtime.durable import write_whole
 from search_spaces.spec import MediaKind
 
 ELSEWHERE = "elsewhere"  # in the manifest: kind of data -> the place of its weights, and their key

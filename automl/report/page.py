@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from automl.plain import as_json
 from automl.report import charts, sections, words
 from automl.report.section import Section
+from automl.runtime.durable import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -65,9 +66,8 @@ def piece(section: Section, report: Mapping[str, Any], folder: Path | None = Non
 
 def put(path: Path, text: str, errors: str) -> Path:
     """Write the file whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
-    beside.write_text(text, encoding="utf-8", errors=errors)
-    return beside.replace(path)
+    write_whole(path, text.encode("utf-8", errors))
+    return path
 
 
 def source(name: str) -> str:

@@ -1,7 +1,8 @@
 """The run folder: everything a run knows, on disk, written so that a crash at any moment leaves it readable.
 
-JSON files appear whole (temp file, then rename), events are appended line by line, models are plain files. One driver
-works on a folder at a time: it holds a lock that its death frees.
+JSON files and models appear whole (durable.py), events are appended line by line. What a loss of power or a disk has
+damaged all the same counts as not done, and is told. One driver works on a folder at a time: it holds a lock that its
+death frees.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -26,13 +27,19 @@ import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
 from automl.errors import InputError, RunError
+from automl.messages import one_line
 from automl.plain import as_json
 from automl.records import Fold
 from automl.runtime import remote
+from automl.runtime.durable import flush, make_folder, write_all, write_whole
 from automl.runtime.remote import Mirror
 
 EVENTS = "events.jsonl"
+BEGUN = "begun"  # the event that holds what a run must know of its start, for when a file is damaged
 STATE = "state.pt"  # of a training that is under way
+LEARNER = "learner"
+SIZES = "parts.json"  # of a fold's files, by their names
+Parts = Mapping[str, Mapping[str, bytes]]  # of a fitted fold: files of its learner, and of its features
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -41,6 +48,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.notes: list[str] = []  # what was found damaged, and what became of it
         self._lock: BaseFileLock | None = None
         self._mirror: Mirror | None = None  # where the run's place is behind a URL
 
@@ -91,9 +99,10 @@ class RunFolder:
             self._lock.release()  # another driver may work here now
         if self._mirror is not None:
             self._mirror.close()
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+        full = error.__cause__ if isinstance(error, RunError) else error
+        if isinstance(full, OSError) and full.errno in NO_ROOM:
             raise RunError(
-                f"the disk is full, so the run in {str(self.path)!r} cannot go on: {error.strerror}. "
+                f"the disk is full, so the run in {str(self.path)!r} cannot go on: {full.strerror}. "
                 f"What is in it stays: make room, then automl resume {self.place}"
             ) from error
 
@@ -137,15 +146,48 @@ class RunFolder:
         return target
 
     def read_json(self, name: str) -> Any:
-        """Read one of the folder's JSON files."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        """Read one of the folder's JSON files; one that is damaged is refused."""
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except ValueError as problem:
+            raise InputError(
+                f"{str(self.path / name)!r} is damaged: {one_line(problem)}. Take it from a copy of the run, "
+                "or start a new run."
+            ) from problem
 
-    def event(self, what: str, facts: Mapping[str, Any]) -> None:
-        """Append a line to events.jsonl."""
+    def write_start(self, facts: Mapping[str, Any]) -> None:
+        """Write NAME.json for each: what a run cannot be gone on with without. The journal keeps a copy of them."""
+        for name, content in facts.items():
+            self.write_json(f"{name}.json", content)
+        self.event(BEGUN, facts)
+
+    def read_start(self, name: str) -> Any:
+        """The same again, from the journal where the file is damaged."""
+        try:
+            return self.read_json(f"{name}.json")
+        except (InputError, FileNotFoundError):
+            kept = [event[name] for event in self.events() if event["event"] == BEGUN and name in event]
+            if not kept:
+                raise
+            self.note(f"{name}.json is damaged: its copy in {EVENTS} is taken")
+            return kept[-1]
+
+    def note(self, line: str) -> None:
+        """Remember, once, what the user should hear of this folder."""
+        if line not in self.notes:
+            self.notes.append(line)
+
+    def event(self, what: str, facts: Mapping[str, Any], *, is_flushed: bool = True) -> None:
+        """Append a line to events.jsonl; flushed, it is on the disk when this returns, and all before it."""
         line = json.dumps({"at": round(time.time(), 3), "event": what, **as_json(facts)}, ensure_ascii=False)
         try:
+            is_new = not (self.path / EVENTS).exists()
             with (self.path / EVENTS).open("a", encoding="utf-8") as log:
                 log.write(line + "\n")
+            if is_flushed:
+                flush(self.path / EVENTS)
+            if is_new:
+                flush(self.path)
         except OSError as error:
             raise RunError(
                 f"the run folder {str(self.path)!r} cannot be written any more: {error.strerror}. "
@@ -156,9 +198,12 @@ class RunFolder:
         """All events so far; a line that cannot be read is left out."""
         found = []
         log = self.path / EVENTS
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
+        # by "\n" alone: a message may hold what others take for the end of a line
+        for line in log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []:
             with suppress(ValueError):
-                found.append(dict(json.loads(line)))
+                event = json.loads(line)
+                if isinstance(event, dict) and "event" in event:
+                    found.append(event)
         return found
 
     def log(self, job: str, text: str) -> None:
@@ -170,42 +215,60 @@ class RunFolder:
         """Where the fitted model of one fold lies."""
         return self.path / "trials" / f"{number:04d}" / ("all" if fold < 0 else f"fold{fold}")
 
-    def save_parts(self, number: int, fold: int, parts: Mapping[str, Mapping[str, bytes]]) -> float:
-        """Keep a fitted fold: {"learner": files, "features": files}. Gives its size in MB."""
-        size = 0
-        for group, files in parts.items():
-            folder = self.trial(number, fold) / group
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, content in files.items():
-                write_whole(folder / name, content)
-                size += len(content)
-        return size / 1e6
+    def save_parts(self, number: int, fold: int, parts: Parts) -> None:
+        """Keep a fitted fold: {"learner": files, "features": files}."""
+        write_all(self._files_of(self.trial(number, fold), parts))
 
     def read_parts(self, number: int, fold: int, group: str) -> dict[str, bytes]:
         """The files of `save_parts`."""
         return {file.name: file.read_bytes() for file in sorted((self.trial(number, fold) / group).iterdir())}
 
-    def save_fold(self, number: int, fold: Fold) -> None:
-        """Keep what a fold gave, its predictions included: with this file there, the fold need not run again."""
+    def save_fold(self, number: int, fold: Fold, parts: Parts) -> None:
+        """Keep a fitted fold and what it gave, its predictions included: it need not run again."""
         folder = self.trial(number, fold.fold)
         held = io.BytesIO()
         np.save(held, fold.predictions, allow_pickle=False)
-        write_whole(folder / "held.npy", held.getvalue())
         facts = as_json({f.name: getattr(fold, f.name) for f in fields(fold) if f.name != "predictions"})
-        write_whole(folder / "fold.json", json.dumps(facts).encode())
+        told = {folder / "held.npy": held.getvalue(), folder / "fold.json": json.dumps(facts).encode()}
+        write_all({**self._files_of(folder, parts), **told})  # at once: a disk takes as long for one
+
+    def _files_of(self, folder: Path, parts: Parts) -> dict[Path, bytes]:
+        """The files of a fitted fold, and how long they are."""
+        for group in (group for group, some in parts.items() if not some):
+            make_folder(folder / group)
+        files = {f"{group}/{name}": content for group, some in parts.items() for name, content in some.items()}
+        sizes = {name: len(content) for name, content in files.items()}
+        return {
+            **{folder / name: content for name, content in files.items()},
+            folder / SIZES: json.dumps(sizes).encode(),
+        }
 
     def read_folds(self, number: int) -> dict[int, Fold]:
-        """The folds of a trial that `save_fold` kept."""
+        """The folds of a trial that `save_fold` kept; one of whose files any is damaged was not done."""
         found = {}
         for told in sorted((self.path / "trials" / f"{number:04d}").glob("fold*/fold.json")):
-            facts = json.loads(told.read_text(encoding="utf-8"))
-            predictions = np.load(told.with_name("held.npy"), allow_pickle=False)
-            found[int(facts["fold"])] = Fold(predictions=predictions, **facts)
+            try:
+                facts = json.loads(told.read_text(encoding="utf-8"))
+                predictions = np.load(told.with_name("held.npy"), allow_pickle=False)
+                fold = Fold(predictions=predictions, **facts)
+                _check_sizes(told.parent)
+            except (ValueError, EOFError, OSError, TypeError) as problem:
+                self.note(f"trial {number}: {told.parent.name} is damaged ({one_line(problem)}): it is done again")
+                continue
+            found[fold.fold] = fold
         return found
 
     def has_models(self, number: int) -> bool:
-        """Whether the fitted models of a trial are still there."""
-        return any((self.path / "trials" / f"{number:04d}").glob("*/learner"))
+        """Whether the fitted models of a trial are still there, all of them."""
+        folds = [told.parent for told in (self.path / "trials" / f"{number:04d}").glob("fold*/fold.json")]
+        return bool(folds) and all((fold / LEARNER).is_dir() for fold in folds)
+
+    def forget_trials_but(self, known: Collection[int]) -> None:
+        """Remove folders of trials that the journal does not know, for a new trial may take their number."""
+        for place in (self.path / "trials").glob("*"):
+            if place.name.isdigit() and int(place.name) not in known:
+                self.note(f"trial {int(place.name)}: {EVENTS} no longer tells of it: it is done again")
+                shutil.rmtree(place, ignore_errors=True)
 
     def state(self, number: int, fold: int) -> Path:
         """Where a training that takes minutes keeps its state."""
@@ -220,20 +283,21 @@ class RunFolder:
     def drop_trial(self, number: int) -> None:
         """Free the disk of the models of a trial that no candidate uses; what it taught stays."""
         for fold in (self.path / "trials" / f"{number:04d}").glob("*"):
-            for group in ("learner", "features"):
-                shutil.rmtree(fold / group, ignore_errors=True)
+            for group in (LEARNER, "features"):
+                with suppress(FileNotFoundError):  # away at once: half a model must not be taken for one
+                    (fold / group).rename(fold / f".{group}")
+                shutil.rmtree(fold / f".{group}", ignore_errors=True)
             (fold / STATE).unlink(missing_ok=True)
 
 
-def write_whole(target: Path, content: bytes) -> None:
-    """Write a file through a temporary neighbour, so that readers see the old or the new one, never half."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(target)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise RunError(f"cannot write {str(target)!r}: {error.strerror or error}. Is the disk full?") from error
+def _check_sizes(fold: Path) -> None:
+    """Raise ValueError if a file of a fold's model is not as long as it was; models may have been dropped, whole."""
+    if not (fold / SIZES).exists() or not (fold / LEARNER).is_dir():
+        return
+    for name, size in json.loads((fold / SIZES).read_text(encoding="utf-8")).items():
+        path = fold / name
+        if not path.is_file() or path.stat().st_size != size:
+            raise ValueError(f"{name} is not whole")
 
 
 def slug(name: str) -> str:

@@ -89,8 +89,8 @@ def _span(event: dict[str, Any]) -> _Span:
 def _searched(events: Sequence[dict[str, Any]], elapsed_s: float) -> float:
     """Seconds in which trials ran, of all drivers together."""
     stages = [event for event in events if event["event"] == "stage"]
-    ends = [*(event["elapsed_s"] for event in stages[1:]), elapsed_s]
-    return float(sum(end - e["elapsed_s"] for e, end in zip(stages, ends, strict=True) if e["stage"] == "search"))
+    ends = [*(event["elapsed_s"] for event in stages[1:]), elapsed_s]  # one too many where a driver died before all
+    return float(sum(end - e["elapsed_s"] for e, end in zip(stages, ends, strict=False) if e["stage"] == "search"))
 
 
 def _metered(read: Sequence[dict[str, Any]], estimate: float, whole_s: float) -> tuple[float, str]:

@@ -6,6 +6,7 @@ A driver that was killed leaves jobs open: whoever resumes closes them as lost, 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -38,7 +39,8 @@ class Journal:
 
     def write(self, what: str, facts: Mapping[str, Any]) -> None:
         """Append an event with the seconds that the run has worked so far, earlier drivers' included."""
-        self._folder.event(what, {**facts, "elapsed_s": round(self._clock.elapsed, 3)})
+        elapsed_s = round(self._clock.elapsed, 3)
+        self._folder.event(what, {**facts, "elapsed_s": elapsed_s}, is_flushed=what != STARTED)
 
     def asked(self, plan: Plan) -> None:
         """A trial was decided on."""
@@ -94,11 +96,15 @@ def is_closed(events: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def read(folder: RunFolder) -> Past:
-    """The past of a run, with every job of a killed driver closed."""
+    """The past of a run, with every job of a killed driver closed. What is damaged is as if it had not happened yet."""
     close(folder)
     past = Past()
+    known = _asked(folder)
+    folder.forget_trials_but(known)
     for event in folder.events():
         past.elapsed_s = max(past.elapsed_s, float(event.get("elapsed_s", 0.0)))
+        if event.get("trial", 0) not in known and event["event"] in (ASKED, TOLD, STARTED, ENDED):
+            continue
         if event["event"] == ASKED:
             past.plans.append(Plan(**event["plan"]))
         elif event["event"] == TOLD:
@@ -112,6 +118,12 @@ def read(folder: RunFolder) -> Past:
         if past.folds[plan.number] and not folder.has_models(plan.number):
             past.gone.add(plan.number)
     return past
+
+
+def _asked(folder: RunFolder) -> set[int]:
+    """Numbers of the trials that the journal tells of, up to the first that is missing."""
+    told = {event["trial"] for event in folder.events() if event["event"] == ASKED}
+    return set(range(next(number for number in itertools.count() if number not in told)))
 
 
 def close(folder: RunFolder) -> None:

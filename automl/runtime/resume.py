@@ -24,7 +24,7 @@ from automl.runtime.invoice import Invoice
 from automl.runtime.journal import Past
 from automl.runtime.workplace import load_rates
 
-BEGINNING = "beginning.json"
+BEGINNING = "beginning"  # the name of the file, which is JSON
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def on_disk(options: Options) -> dict[str, Any]:
 
 def options_of(folder: RunFolder, changes: Mapping[str, Any]) -> Options:
     """The options of an earlier run; `changes` may say where to run and give what files cannot hold."""
-    kept = folder.read_json("options.json")
+    kept = folder.read_start("options")
     lost = {name: kept[name] == IN_MEMORY for name in ("test", "weight")}
     lost["metric"] = kept.pop("metric_is_function", False)
     for name, is_lost in lost.items():
@@ -124,11 +124,10 @@ def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tupl
     events = folder.events()
     bill = invoice.of(events, past.elapsed_s, load_rates(options.rates))
     is_finished = journal.is_closed(events)
-    is_interrupted = is_finished and bool(folder.read_json("report.json")["run"]["interrupted"])
+    is_interrupted = is_finished and _was_cut_short(folder)
     if is_finished and not is_interrupted and extra is None:
         raise OptionError(f"the run in {str(folder.path)!r} is finished. To go on searching give more: --budget +10m.")
-    begun = folder.read_json(BEGINNING)
-    told = folder.read_json("decision.json")
+    begun, told = folder.read_start(BEGINNING), folder.read_start("decision")
     decision = Decision(
         told["shares"], tuple(told["families"]), tuple(Rule(**rule) for rule in told["rules"]),
         tuple(Skip(**skip) for skip in told["skipped"]), Gain(**told["gain"]) if told.get("gain") else None,
@@ -144,6 +143,15 @@ def open_earlier(folder: RunFolder, options: Options, extra: str | None) -> tupl
         kwh=bill.kwh,
     )
     return replace(options, budget=budget), earlier
+
+
+def _was_cut_short(folder: RunFolder) -> bool:
+    """Whether the end of a finished run came by Ctrl-C, or its report is damaged: then the end is made again."""
+    try:
+        return bool(folder.read_json("report.json")["run"]["interrupted"])
+    except (InputError, FileNotFoundError):
+        folder.note("report.json is damaged: it is made again")
+        return True
 
 
 def grown(budget: Budget, past: Past, bill: Invoice, extra: str) -> Budget:
@@ -164,7 +172,7 @@ def source_of(folder: RunFolder, data: Any, name: str = BEGINNING) -> Any:
     """The data given, or the file that the run read."""
     if data is not None:
         return data
-    source = folder.read_json(name)["source"]
+    source = folder.read_start(name)["source"]
     if source is None:
         raise InputError(
             f"the run in {str(folder.path)!r} had its data from memory. "

@@ -168,7 +168,7 @@ class Search:
 
     def run(self) -> list[Trial]:
         """Search until the budget is used; Ctrl-C ends the search, not the run."""
-        if 0 not in self.attempts:
+        if 0 not in self.attempts or self.attempts[0].missing(self.shared.folds.count):
             self._baseline()
         if self.clock.is_timed:
             self._tell_due()  # what an earlier driver had no time to
@@ -218,8 +218,8 @@ class Search:
             self.watcher.say(f"search ends early: {why}; {self.clock.search_left:.0f} s are given back")
 
     def _by_trials(self, count: int) -> None:
-        """Generations asked, awaited and told in order; one that a crash cut short is completed first."""
-        first = 1 + GENERATION * (max(max(self.attempts) - 1, 0) // GENERATION)
+        """Generations asked, awaited and told in order; what a crash cut short or damaged is completed first."""
+        first = 1
         while first <= count and not self.context.interrupt.asked:
             numbers = range(first, min(first + GENERATION, count + 1))
             for number in numbers:
@@ -241,21 +241,17 @@ class Search:
 
     def _baseline(self) -> None:
         """The constant predictor, at once and in this process: from here on there is a valid model."""
-        plan = Plan(
-            number=0,
-            family=BASELINE,
-            params={},
-            seed=self.seed,
-            because="baseline: what any model must beat",
-            features={"recipe": "bare"},
-        )
-        attempt = self.attempts[0] = Attempt(plan)
-        self._journal.asked(plan)
-        started, cpu = time.monotonic(), time.process_time()
+        if 0 not in self.attempts:
+            because, features = "baseline: what any model must beat", {"recipe": "bare"}
+            plan = Plan(number=0, family=BASELINE, params={}, seed=self.seed, because=because, features=features)
+            self.attempts[0] = Attempt(plan)
+            self._journal.asked(plan)
+        attempt = self.attempts[0]
+        plan, started, cpu = attempt.plan, time.monotonic(), time.process_time()
         nothing = np.empty((len(self.shared.y), 0), dtype=np.float32)
         raw = replace(self.shared.raw, numbers=nothing, blocks={}, described={})
         bare = replace(self.shared, raw=raw, key=f"{self.shared.key} bare")  # it reads nothing: nothing is copied
-        for fold in range(self.shared.folds.count):
+        for fold in attempt.missing(self.shared.folds.count):
             job = FoldJob(family=plan.family, params=plan.params, features=plan.features, seed=plan.seed, fold=fold)
             result = run_fold(Grant(1, float("inf")), job, bare)
             self._runner.keep(attempt, result.value if isinstance(result, Partial) else result)

@@ -123,7 +123,8 @@ class Runner:
     def keep(self, attempt: Attempt, result: FoldResult) -> None:
         """Score a fold's predictions and put it on disk."""
         number, shared = attempt.plan.number, self._ready.shared
-        size = self._folder.save_parts(number, result.fold, {"learner": result.parts, "features": result.features})
+        parts = {"learner": result.parts, "features": result.features}
+        size = sum(len(content) for files in parts.values() for content in files.values()) / 1e6
         held = shared.folds.held(result.fold)
         weight = None if shared.weight is None else shared.weight[held]
         error = tuned_error(self._ready.metric, shared.y[held], result.predictions, weight)
@@ -131,7 +132,7 @@ class Runner:
             fold=result.fold, predictions=result.predictions, error=error, is_cut=result.is_cut, fit_s=result.fit_s,
             batch_s=result.batch_s, row_s=result.row_s, size_mb=size, rounds=result.rounds,
         )  # fmt: skip
-        self._folder.save_fold(number, fold)
+        self._folder.save_fold(number, fold, parts)
         self._folder.forget_state(number, result.fold)
 
     def stop(self) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from automl.runtime.durable import settle
+
 EVERY_S = 20.0  # a small network is written in milliseconds
 
 
@@ -46,7 +48,7 @@ class Kept:
         beside = self.place.with_name(f".{self.place.name}")
         try:
             torch.save(dict(state()), beside)
-            beside.replace(self.place)
+            settle(beside, self.place)
         except (OSError, RuntimeError):
             self.place = None
         self.wrote_at = time.monotonic()

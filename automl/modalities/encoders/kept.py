@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.errors import InputError
+from automl.messages import one_line
 from automl.modalities import encoders
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.places import inside
-from automl.runtime.folder import write_whole
+from automl.runtime.durable import write_whole
 from search_spaces.spec import MediaKind
 
 FOLDER, WEIGHTS, FACTS = "encoders", "weights.safetensors", "encoder.json"
 OLD_FOLDER = "encoder"
+SIZE = "size"  # of the weights, in bytes
 ANY = ""  # of old weights, whose kind of data no name tells
 
 
@@ -28,15 +31,25 @@ def keep(folder: Path, known: Mapping[MediaKind, Checkpoint]) -> None:
         place = inside(folder / FOLDER, media)
         place.mkdir(parents=True, exist_ok=True)
         write_whole(place / WEIGHTS, bytes(encoder.weights if encoder.weights is not None else b""))
-        write_whole(place / FACTS, json.dumps(encoder.as_json()).encode())
+        size = 0 if encoder.weights is None else len(encoder.weights)
+        write_whole(place / FACTS, json.dumps({**encoder.as_json(), SIZE: size}).encode())
 
 
 def read(folder: Path) -> dict[MediaKind, Checkpoint]:
-    """Those that a run folder holds, by what they read."""
+    """Those that a run folder holds, by what they read. Without all of its weights a run cannot be gone on with."""
     found = {}
     for place in _places(folder):
-        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
-        encoder = encoders.from_json(facts, np.fromfile(place / WEIGHTS, dtype=np.uint8))
+        try:
+            facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+            weights = np.fromfile(place / WEIGHTS, dtype=np.uint8)
+            if len(weights) != facts.pop(SIZE, len(weights)):  # older versions told no size
+                raise ValueError(f"{WEIGHTS} is cut off")
+        except (ValueError, OSError) as problem:
+            raise InputError(
+                f"the weights in {str(place)!r} are damaged: {one_line(problem)}. Take them from a copy of the run, "
+                "or start a new run."
+            ) from problem
+        encoder = encoders.from_json(facts, weights)
         found[encoder.media] = encoder
     return found
 

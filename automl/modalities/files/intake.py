@@ -20,7 +20,7 @@ from automl.modalities.files.file_names import group_hints
 from automl.modalities.files.look_alikes import find_twins, pairs_across
 from automl.modalities.protocol import Reading, Taken
 from automl.records import Codec, Decoded, Finding
-from automl.runtime.folder import write_whole
+from automl.runtime.durable import flush, write_whole
 from cluster.scratch import Scratch
 from search_spaces.spec import Media
 
@@ -69,7 +69,7 @@ def place_of(cells: Sequence[Any], codec: Codec) -> tuple[Path, bool]:
     place = cache.place_for(cells, codec.as_json())
     if place is None:  # arrays: nothing names them, so they are kept for this process only
         return Scratch().path, False
-    if (place / FACTS).is_file():
+    if _is_whole(place):
         cache.touch(place)
         return place, True
     cache.make_room()
@@ -79,6 +79,7 @@ def place_of(cells: Sequence[Any], codec: Codec) -> tuple[Path, bool]:
 
 def write_facts(place: Path, facts: Mapping[str, Any]) -> None:
     """Note what decoding found: the last thing that is written."""
+    flush(place / STORE)  # it must not be taken for whole before it is
     plain = {**facts, "failures": {str(at): why for at, why in facts["failures"].items()}}
     write_whole(place / FACTS, json.dumps(plain).encode())
 
@@ -86,6 +87,15 @@ def write_facts(place: Path, facts: Mapping[str, Any]) -> None:
 def read_store(place: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """What was decoded, mapped, and what was found."""
     return np.load(place / STORE, mmap_mode="r"), json.loads((place / FACTS).read_text(encoding="utf-8"))
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether a store is there and was not cut off; one that was is decoded anew."""
+    try:
+        read_store(place)
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
 
 
 def numbered(failures: Mapping[str, str]) -> dict[int, str]:

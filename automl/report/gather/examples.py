@@ -24,7 +24,7 @@ from automl.report.gather import paint
 from automl.report.gather.mistakes import Example, HeldOutPredictions, examples, held_out
 from automl.report.sections.mistakes import FOLDER, SampleJson, SamplesJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
-from automl.runtime.folder import write_whole
+from automl.runtime.durable import write_whole
 from cluster.pool import Job, Status
 from search_spaces.spec import Media
 

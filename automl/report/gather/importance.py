@@ -39,6 +39,7 @@ from automl.refit.finish import FinishInputs, wait_for
 from automl.report.sections.columns import ImportanceJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.runtime.folder import RunFolder
+from automl.runtime.resume import BEGINNING
 from automl.scoring import metrics
 from automl.scoring.folds import Folds
 from automl.scoring.metrics import Metric, sample_rows
@@ -212,7 +213,7 @@ def _held(run: RunFolder) -> dict[str, Any]:
 def _data(run: RunFolder, model: Model, data: Any) -> Dataset:
     """The run's data, as it read it."""
     if data is None:
-        data = run.read_json("beginning.json")["source"]
+        data = run.read_start(BEGINNING)["source"]
     if data is None:
         raise InputError(
             f"the run in {str(run.path)!r} had its data from memory. "

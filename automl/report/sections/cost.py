@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from automl.errors import InputError
 from automl.plain import as_json
 from automl.report import axes, charts, words
 from automl.report.axes import Scale
@@ -94,9 +95,11 @@ def _quoted(folder: RunFolder) -> QuotedJson | None:
     """The quote as it was made, beside what the folds of all drivers show."""
     from automl.decision.reached import ends, reached
 
-    if not (folder.path / QUOTE).is_file():
+    try:
+        told = folder.read_json(QUOTE)
+    except (InputError, FileNotFoundError):  # damaged, or of a version without quotes: the bill stands alone
         return None
-    told, came = folder.read_json(QUOTE), reached(*ends(folder.events()))
+    came = reached(*ends(folder.events()))
     seen: ReachedJson | None = None
     if came is not None:
         seen = {"good_s": came.good_s, "flattened_s": came.flattened_s, "until_s": came.until_s,
