@@ -31,7 +31,7 @@ from automl.runtime.clock import TOGETHER_S, Clock
 from automl.runtime.folder import RunFolder, slug
 from automl.runtime.progress import Watcher
 from automl.runtime.resume import (
-    BEGINNING,
+    BEGINNING_FILE,
     ResumeRequest,
     on_disk,
     open_earlier,
@@ -43,7 +43,7 @@ from automl.stages import run_one
 
 LEAST_S = 5.0  # for each target: below it no model but the baseline can be counted on
 
-BEGUN = "several"  # the name of the JSON file that marks the folder of several
+BEGUN, BEGUN_FILE = "several", "several.json"  # what marks the folder of several
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def run(found: Several, options: Options, listener: Watcher, started: float) -> 
 
 def is_begun(run_dir: str | Path) -> bool:
     """Whether a folder is that of a run for several targets."""
-    return not remote.is_url(run_dir) and (Path(run_dir) / f"{BEGUN}.json").is_file()
+    return not remote.is_url(run_dir) and (Path(run_dir) / BEGUN_FILE).is_file()
 
 
 def go_on(request: ResumeRequest, listener: Watcher, started: float) -> BundleResult:
@@ -160,7 +160,7 @@ def _worked_s(run: Path) -> float | None:
 def _run_one(data: Any, options: Options, listener: Watcher) -> Result:
     """A target's run, gone on with where it was begun."""
     started, here = time.monotonic(), Path(str(options.run_dir))
-    if not (here / f"{BEGINNING}.json").is_file():
+    if not (here / BEGINNING_FILE).is_file():
         shutil.rmtree(here, ignore_errors=True)  # it was killed before it had decided anything
         return run_one(data, options, listener, started, None)
     with RunFolder.reopen(here) as folder:

@@ -229,7 +229,7 @@ def _quote(task: _Task, options: Options, pool: Pool, clock: Clock) -> Quote:
 def _begin(task: _Task, options: Options, asked: Quote, listener: Watcher) -> RunFolder:
     """A new folder with all that is decided before the search; a run that goes on has it already."""
     listener.say(quoted.line(asked))
-    folder = RunFolder.create(options.run_dir, task.dataset.name)
+    folder = RunFolder.create(options.run_dir, task.dataset.name, listener.say)
     begun = Beginning(
         None if task.source is None else whereabouts(task.source), task.ready.shared.key, task.ready.fold_plan
     )

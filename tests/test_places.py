@@ -141,7 +141,7 @@ OURS = {
     "automl/report/gather/examples.py": (1, "a number and an ending"),
     "automl/report/sections/mistakes.py": (1, "a name that has matched a pattern without slashes"),
     "automl/result.py": (2, "a name of ours, and a folder that is there already"),
-    "automl/runtime/folder.py": (12, "names that are written here: numbers, and what the pool and learners chose"),
+    "automl/runtime/folder.py": (13, "names that are written here: numbers, and what the pool and learners chose"),
     "automl/runtime/remote.py": (1, "a digest behind a name without slashes"),
     "automl/several.py": (1, "a slug"),
     "cluster/afield.py": (1, "the name of this machine"),

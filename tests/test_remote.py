@@ -12,9 +12,9 @@ import pytest
 from drivers import QUICK, check_books, count, events, finish, small_table, start, until
 
 import automl
-from automl.errors import InputError, RunError
-from automl.runtime import remote
-from automl.runtime.remote import Mirror
+from automl.errors import InputError
+from automl.runtime import lease, remote
+from automl.runtime.mirror import Mirror
 
 
 @pytest.fixture
@@ -29,35 +29,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_a_mirror_holds_what_the_folder_holds(tmp_path: Path) -> None:
+def test_a_mirror_holds_what_the_folder_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """New files, changed ones, and none that is gone; nothing half-written in between."""
+    monkeypatch.setattr(lease, "SETTLE_S", 0.1)
     local, url = tmp_path / "run", f"file://{tmp_path}/copy"
     (local / "trials" / "1").mkdir(parents=True)
     (local / "events.jsonl").write_text("one\n")
     (local / "trials" / "1" / "model").write_bytes(b"old")
-    mirror = Mirror.onto_nothing(local, url)
-    mirror._sync()
+    mirror = Mirror(local, url, print)
+    mirror.claim_empty()
+    assert mirror._sync()
     (local / "trials" / "1" / "model").write_bytes(b"newer")
     (local / "report.json").write_text("{}")
-    mirror._sync()
+    assert mirror._sync()
     (local / "report.json").unlink()
     mirror.close()
     copy = {path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*") if path.is_file()}
-    assert copy == {"events.jsonl", "driver", "trials/1/model"}
+    assert copy == {"events.jsonl", "lease.json", "trials/1/model"}
     assert (tmp_path / "copy" / "trials" / "1" / "model").read_bytes() == b"newer"
-
-
-def test_a_second_driver_on_a_url_is_refused(tmp_path: Path) -> None:
-    """As long as the first one keeps copying; once it has ended, or is long silent, another may come."""
-    local, url = tmp_path / "run", f"file://{tmp_path}/copy"
-    local.mkdir()
-    (local / "driver").write_text("process 7 on there")
-    mirror = Mirror(local, url)
-    mirror._sync()
-    with pytest.raises(RunError, match=r"another run works in .*process 7 on there"):
-        Mirror(tmp_path, url).check_alone()
-    mirror.close()
-    Mirror(tmp_path, url).check_alone()
 
 
 @pytest.mark.parametrize("url", ["nowhere://a/b.csv", "file:///no/such/file.csv", "memory://no/file.csv"])
@@ -103,7 +92,7 @@ def test_a_run_goes_on_from_the_copy_when_its_machine_is_gone(table: Path, tmp_p
     driver.communicate()
     shutil.rmtree(home)
     kept = count(copy, "told")
-    (copy / "driver").unlink()  # or wait for a minute: by then nobody is taken to be at work
+    (copy / "lease.json").unlink()  # or wait for a minute, as test_lease.py does
     finish("resume", url, "--budget", "+1 trials", "--quiet", env=os.environ)
     assert count(copy, "told") >= kept
     assert any(event["event"] == "closed" for event in events(copy))

@@ -73,7 +73,7 @@ def go_on(request: ResumeRequest, listener: Watcher, started: float) -> Result |
     """`resume` with a listener of one's own."""
     if several.is_begun(request.run_dir):
         return several.go_on(request, listener, started)
-    with RunFolder.reopen(request.run_dir) as folder:
+    with RunFolder.reopen(request.run_dir, listener.say) as folder:
         options, earlier = open_earlier(folder, options_of(folder, request.changes), request.extra)
         if request.extra is not None:
             folder.write_start({"options": on_disk(options)})

@@ -16,7 +16,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -28,11 +28,12 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from automl.errors import InputError, RunError
 from automl.messages import one_line
+from automl.places import inside
 from automl.plain import as_json
 from automl.records import Fold
 from automl.runtime import remote
 from automl.runtime.durable import flush, make_folder, write_all, write_whole
-from automl.runtime.remote import Mirror
+from automl.runtime.mirror import Mirror
 
 EVENTS = "events.jsonl"
 BEGUN = "begun"  # the event that holds what a run must know of its start, for when a file is damaged
@@ -40,7 +41,12 @@ STATE = "state.pt"  # of a training that is under way
 LEARNER = "learner"
 SIZES = "parts.json"  # of a fold's files, by their names
 Parts = Mapping[str, Mapping[str, bytes]]  # of a fitted fold: files of its learner, and of its features
+Tell = Callable[[str], None]
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def silently(_line: str) -> None:
+    """Nobody hears of it."""
 
 
 class RunFolder:
@@ -53,11 +59,15 @@ class RunFolder:
         self._mirror: Mirror | None = None  # where the run's place is behind a URL
 
     @classmethod
-    def create(cls, wanted: str | Path | None, name: str) -> RunFolder:
-        """A new folder: `wanted`, or runs/<name>-<time>. A folder that holds something is refused."""
+    def create(cls, wanted: str | Path | None, name: str, tell: Tell = silently) -> RunFolder:
+        """A new folder: `wanted`, or runs/<name>-<time>. A folder that holds something is refused.
+
+        `tell` hears in a line what becomes of the copy, where the folder is behind a URL.
+        """
         if isinstance(wanted, str) and remote.is_url(wanted):
-            path = remote.working_folder(wanted)
-            return cls.create(path, name)._mirrored(Mirror.onto_nothing(path, wanted))
+            mirror = Mirror(remote.working_folder(wanted), wanted, tell)
+            mirror.claim_empty()
+            return cls.create(mirror.local, name)._mirrored(mirror)
         path = Path("runs" if wanted is None else wanted)
         try:
             path = fresh(path, name) if wanted is None else path
@@ -72,12 +82,17 @@ class RunFolder:
         return cls(path)._locked()
 
     @classmethod
-    def reopen(cls, path: str | Path) -> RunFolder:
-        """The folder of an earlier run, to go on in it."""
+    def reopen(cls, path: str | Path, tell: Tell = silently) -> RunFolder:
+        """The folder of an earlier run, to go on in it; `tell` as for `create`."""
         if isinstance(path, str) and remote.is_url(path):
-            mirror = Mirror(remote.checkout(path, remote.working_folder(path)), path)
-            mirror.check_alone()
-            return cls.reopen(mirror.local)._mirrored(mirror)
+            mirror = Mirror(remote.working_folder(path), path, tell)
+            mirror.claim()
+            try:
+                remote.checkout(path, mirror.local)
+                return cls.reopen(mirror.local)._mirrored(mirror)
+            except BaseException:
+                mirror.let_go()
+                raise
         path = Path(path)
         if not (path / "options.json").is_file():
             raise InputError(f"no run in {str(path)!r}: options.json is not there. Give the folder of a run.")
@@ -98,7 +113,7 @@ class RunFolder:
         if self._lock is not None:
             self._lock.release()  # another driver may work here now
         if self._mirror is not None:
-            self._mirror.close()
+            self._mirror.close(is_told=error is not None)  # what ended the run is the news
         full = error.__cause__ if isinstance(error, RunError) else error
         if isinstance(full, OSError) and full.errno in NO_ROOM:
             raise RunError(
@@ -252,7 +267,7 @@ class RunFolder:
                 predictions = np.load(told.with_name("held.npy"), allow_pickle=False)
                 fold = Fold(predictions=predictions, **facts)
                 _check_sizes(told.parent)
-            except (ValueError, EOFError, OSError, TypeError) as problem:
+            except (ValueError, EOFError, OSError, TypeError, InputError) as problem:
                 self.note(f"trial {number}: {told.parent.name} is damaged ({one_line(problem)}): it is done again")
                 continue
             found[fold.fold] = fold
@@ -295,7 +310,7 @@ def _check_sizes(fold: Path) -> None:
     if not (fold / SIZES).exists() or not (fold / LEARNER).is_dir():
         return
     for name, size in json.loads((fold / SIZES).read_text(encoding="utf-8")).items():
-        path = fold / name
+        path = inside(fold, name)
         if not path.is_file() or path.stat().st_size != size:
             raise ValueError(f"{name} is not whole")
 

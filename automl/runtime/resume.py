@@ -24,7 +24,7 @@ from automl.runtime.invoice import Invoice
 from automl.runtime.journal import Past
 from automl.runtime.workplace import load_rates
 
-BEGINNING = "beginning"  # the name of the file, which is JSON
+BEGINNING, BEGINNING_FILE = "beginning", "beginning.json"
 
 
 @dataclass(frozen=True)
