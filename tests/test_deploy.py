@@ -163,6 +163,40 @@ def test_automl_is_this_version_everywhere() -> None:
     assert set().union(*pins.values()) == {PROJECT["version"]}
 
 
+def test_every_node_can_do_all_kinds_of_data() -> None:
+    """Each install has every extra that reads data, and none adds a library that another one pins."""
+    installs = {page: re.findall(r"automl[-_]frontier[^\[\s]*\[([a-z0-9,]+)\]", text) for page, text in PAGES.items()}
+    assert {page for page, found in installs.items() if found} == {
+        "Dockerfile",
+        "docs/deploy.md",
+        "slurm.sh",
+        *LAUNCHERS,
+    }
+    for page, found in installs.items():
+        for extras in found:
+            assert "all" in extras.split(",") or extras in ("aws", "gcp"), page  # these come on top, on the head
+    brought = PROJECT["optional-dependencies"]
+    assert set(brought) - {"all", "dev", "s3", "gcs", "aws", "gcp"} == set(re.findall(r"[a-z]+", brought["all"][0])[2:])
+    assert "automl-frontier[s3]" in brought["aws"]  # resolved together: boto3 brings another botocore than s3fs allows
+    for page, text in PAGES.items():
+        installed = [line.split(" #")[0] for line in text.splitlines() if "pip install" in line]
+        assert not re.search(r"\b(boto3|s3fs|google-api-python-client)\b", " ".join(installed)), page
+
+
+def test_a_checkout_can_be_deployed_without_a_release() -> None:
+    """The image takes it as an argument; the launcher's nodes take a wheel that was sent to them."""
+    assert "--build-arg PACKAGE=source" in FILES["Dockerfile"]
+    for name in LAUNCHERS:
+        sent = re.search(r"^  # (/home/ubuntu/wheels: dist)$", FILES[name], re.MULTILINE)
+        assert sent, name
+        config = yaml.safe_load(FILES[name].replace(f"# {sent[1]}", sent[1]))
+        assert config["file_mounts"]["/home/ubuntu/wheels"] == "dist"
+        installs = [line for key in ("setup_commands", "head_setup_commands") for line in config[key]]
+        ours = [line for line in installs if "automl-frontier" in line]
+        assert len(ours) == 2
+        assert all("--find-links ~/wheels" in line for line in ours)
+
+
 def test_torch_and_python_are_the_same_everywhere() -> None:
     """One torch, within the bounds of the core; one Python, new enough."""
     torch = set().union(*seen(r"(?:torch==|TORCH_VERSION=)(\d[\d.]*\d)").values())

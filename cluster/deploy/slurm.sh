@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Ray cluster inside one SLURM job, for one run. Activate the environment that has automl-frontier[ray], then
+# A Ray cluster inside one SLURM job, for one run. Activate the environment that has automl-frontier[all], then
 #
 #   sbatch cluster/deploy/slurm.sh /shared/churn.csv --target churn --budget 45m --out /shared/runs/churn
 #
