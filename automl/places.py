@@ -6,6 +6,8 @@ finds joins that go round it.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,16 +19,37 @@ from automl.messages import shown
 def inside(folder: Path, name: Any, refusal: type[AutomlError] = InputError) -> Path:
     """The place that a name from outside has in a folder; refused in one line where it would be elsewhere.
 
-    What lies there may be a link: one that leads out is refused too.
+    What lies there may be a link: one that leads out is refused too, but into the store of the hub's own cache.
     """
     is_plain = isinstance(name, str) and not set("\\\0") & set(name)
     parts = PurePosixPath(name).parts if is_plain else ()
-    if parts and not {"/", "//", ".."} & set(parts):
-        place: Path = folder / name
-        with suppress(OSError, RuntimeError):  # longer than a name can be, or links in a circle
-            if place.resolve().is_relative_to(folder.resolve()):
-                return place
-    raise refusal(
-        f"{shown(name)} is named as a place in {str(folder)!r}, and would be outside of it. "
-        "It is damaged or was made to do harm: do not use it."
-    )
+    if not parts or {"/", "//", ".."} & set(parts) or (real := _real(place := folder / name)) is None:
+        raise refusal(
+            f"{shown(name)} is named as a place in {str(folder)!r}, and would be outside of it. "
+            "It is damaged or was made to do harm: do not use it."
+        )
+    if not any(real.is_relative_to(root) for root in _roots(folder)):
+        raise refusal(
+            f"{shown(name)} in {str(folder)!r} is a link that leads outside of it. If you know what it leads to, copy "
+            "the folder with that (cp -rL); else it was made to do harm: do not use it."
+        )
+    return place
+
+
+def _real(place: Path) -> Path | None:
+    """Where it leads; None for what no file can be called, and for links in a circle."""
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # told by whoever opens it
+            os.lstat(place)
+        return place.resolve()
+    except (OSError, RuntimeError, ValueError):  # too long, or letters that cannot be written
+        return None
+
+
+def _roots(folder: Path) -> Iterator[Path]:
+    """Where what lies in a folder may really lie: there; a snapshot in the hub's cache is links into its own store."""
+    real = folder.resolve()
+    yield real
+    for parent in real.parents:
+        if parent.name == "snapshots":
+            yield (parent.parent / "blobs").resolve()

@@ -93,6 +93,9 @@ def test_a_checkpoint_with_code_of_its_own_is_refused_and_nothing_in_a_pipe_can_
         {"trust_remote_code": True},
         {"_attn_implementation": "somebody/kernels"},
         {"attn_implementation": {"vision_config": "somebody/kernels"}},
+        {"model_type": "timm_wrapper", "architecture": "resnet18", "model_args": {"checkpoint_path": "model/x.pth"}},
+        {"model_type": "timm_wrapper", "architecture": "hf-hub:somebody/net"},
+        {"backbone_config": {"model_type": "timm_backbone", "backbone": "local-dir:/tmp/x"}},
     ],
 )
 def test_code_is_found_wherever_a_config_asks_for_it(told: dict[str, Any], tmp_path: Path) -> None:
@@ -110,6 +113,9 @@ def test_code_is_found_wherever_a_config_asks_for_it(told: dict[str, Any], tmp_p
 def test_what_asks_for_no_code_passes(vit: Path, tmp_path: Path) -> None:
     """Names that are there and ask for nothing, and configs that cannot be read."""
     foreign.refuse_code({"auto_map": None, "trust_remote_code": False, "_attn_implementation": "sdpa"}, "it")
+    foreign.refuse_code(
+        {"architecture": "vit_base.augreg", "model_args": {"img_size": 96}, "backbone": "resnet50"}, "it"
+    )
     foreign.refuse_code_in(vit)
     (tmp_path / "config.json").write_text("{")
     foreign.refuse_code_in(tmp_path)

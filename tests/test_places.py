@@ -23,10 +23,13 @@ from automl.places import inside
 from automl.runtime import remote
 
 ROOT = Path(__file__).parent.parent
-OUTSIDE = ("", ".", "..", "../x", "a/../../x", "a/..", "/x", "//x", "..\\x", "a\\..\\..\\x", "a\0b", None, 3, ["x"])
+OUTSIDE = (
+    "", ".", "..", "../x", "a/../../x", "a/..", "/x", "//x", "..\\x", "a\\..\\..\\x", "a\0b", None, 3, ["x"],
+    "\ud800", "a/\udfff", "x" * 5000, "a/" * 3000 + "b",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("name", OUTSIDE, ids=lambda name: ascii(name)[:20])
 def test_a_name_that_leaves_its_folder_is_refused_in_one_line(name: Any, tmp_path: Path) -> None:
     """Whatever way it is written, and with the error that the caller asks for."""
     for refusal in (InputError, ArtifactError):
@@ -50,9 +53,34 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     """A saved model may have been copied with its links."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "link").symlink_to(tmp_path)
-    with pytest.raises(InputError, match="outside of it"):
-        inside(tmp_path / "model", "link/secret")
+    (tmp_path / "model" / "circle").symlink_to("circle")
+    for name in ("link/secret", "circle", "circle/x"):
+        with pytest.raises(InputError, match="outside of it") as told:
+            inside(tmp_path / "model", name)
+        assert ("cp -rL" in str(told.value)) == (name == "link/secret")
     assert inside(tmp_path / "model", "members/0001/all/model.txt").name == "model.txt"
+
+
+def test_a_model_in_the_cache_of_the_hub_is_links_and_is_read(tmp_path: Path) -> None:
+    """snapshot_download gives a folder of links into the store beside it, and into no other."""
+    hub = tmp_path / "models--me--mine"
+    blobs, model = hub / "blobs", hub / "snapshots" / "0a1b" / "model"
+    for folder in (blobs, model / "members"):
+        folder.mkdir(parents=True)
+    (blobs / "ff").write_bytes(b"x")
+    (tmp_path / "secret").write_bytes(b"y")
+    (model / "members" / "a.npz").symlink_to("../../../../blobs/ff")
+    (model / "members" / "b.npz").symlink_to(tmp_path / "secret")
+    assert inside(model, "members/a.npz").read_bytes() == b"x"
+    with pytest.raises(InputError, match="is a link that leads outside of it"):
+        inside(model, "members/b.npz")
+
+
+def test_a_name_that_no_file_can_have_is_no_trace(tmp_path: Path) -> None:
+    """JSON can spell what no file system can."""
+    (tmp_path / "targets.json").write_text('{"targets": [{"target": "y", "folder": "\\ud800"}]}')
+    with pytest.raises(ArtifactError, match="is named as a place"):
+        automl.load(tmp_path)
 
 
 @pytest.fixture
@@ -110,6 +138,28 @@ def test_a_lean_copy_removes_no_file_elsewhere(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(ArtifactError, match="outside of it"):
         lean.strip(place)
     assert victim.read_bytes() == b"dear"
+
+
+def test_a_saved_copy_holds_what_the_manifest_names_and_nothing_beside_it(tmp_path: Path) -> None:
+    """A stranger's run folder may link to a secret, which would be passed on with the copy."""
+    (tmp_path / "secret").write_bytes(b"dear")
+    place = tmp_path / "model"
+    (place / "members").mkdir(parents=True)
+    (place / "members" / "a").write_bytes(b"x")
+    (place / "members" / "beside").symlink_to(tmp_path / "secret")
+    (place / "all").symlink_to(tmp_path)
+    told = {
+        "format": 4, "files": {"members/a": hashlib.sha256(b"x").hexdigest()}, "task": "regression", "classes": [],
+        "target": "y", "members": [{"family": "linear", "weight": 1, "parts": [{"learner": "a", "features": "b"}]}],
+    }  # fmt: skip
+    (place / "manifest.json").write_text(json.dumps(told))
+    artifact.copy(place, tmp_path / "copy")
+    found = {file.relative_to(tmp_path / "copy").as_posix() for file in (tmp_path / "copy").rglob("*")}
+    assert found == {"manifest.json", "members", "members/a"}
+    (place / "members" / "a").unlink()
+    (place / "members" / "a").symlink_to(tmp_path / "secret")
+    with pytest.raises(ArtifactError, match="is a link that leads outside of it"):
+        artifact.copy(place, tmp_path / "other")
 
 
 def test_an_encoder_of_an_earlier_run_is_read_inside_its_folder(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import fsspec
@@ -66,7 +67,7 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-def test_a_run_lives_in_an_object_store(table: Path) -> None:
+def test_a_run_lives_in_an_object_store(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data from there, the run to there, predictions from there; a place that holds something is refused."""
     store = fsspec.filesystem("memory")
     store.pipe_file("/bucket/data/small.csv", table.read_bytes())
@@ -74,7 +75,10 @@ def test_a_run_lives_in_an_object_store(table: Path) -> None:
     automl.fit("memory://bucket/data/small.csv", "churned", run_dir="memory://bucket/runs/a", **options)
     held = {path.removeprefix("/bucket/runs/a/") for path in store.find("/bucket/runs/a")}
     assert {"report.json", "report.html", "events.jsonl", "options.json", "model/manifest.json"} <= held
-    predicted = automl.load("memory://bucket/runs/a").predict(pd.read_csv(table))
+    with monkeypatch.context() as here:
+        here.setattr(tempfile, "tempdir", str(tmp_path))
+        predicted = automl.load("memory://bucket/runs/a").predict(pd.read_csv(table))
+        assert list(tmp_path.glob("automl-*")) == []  # all of it is read: nothing is kept, however often
     assert set(predicted) <= {"yes", "no"}
     with pytest.raises(InputError, match="is not empty"):
         automl.fit(str(table), "churned", run_dir="memory://bucket/runs/a", **options)

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import automl
 from automl.doors.cli import main
-from automl.errors import InputError, OptionError
+from automl.errors import ArtifactError, InputError, OptionError
+from automl.model.manifest import one_line_of
 from automl.options import Options
 from automl.runtime.resume import on_disk
 
@@ -40,6 +42,14 @@ def test_the_cluster_that_a_run_folder_names_has_to_be_given_again(run: Path) ->
     assert f"automl resume {run} " in str(told.value)
 
 
+def test_what_to_type_is_one_command_whatever_the_folder_is_called(run: Path) -> None:
+    """Its maker chose the name, and it is meant to be copied to a shell."""
+    odd = run.rename(run.parent / "run; touch x")
+    with pytest.raises(OptionError, match="names the cluster") as told:
+        automl.resume(odd, verbose=0)
+    assert f"automl resume '{odd}' --cluster" in str(told.value)
+
+
 @pytest.mark.parametrize("given", [ADDRESS, "local", "auto"])
 def test_with_the_cluster_given_the_run_goes_on(run: Path, given: str) -> None:
     """As far as there is something in it: this one lacks all else."""
@@ -64,3 +74,11 @@ def test_the_command_line_says_it_and_ends_with_two(run: Path, capsys: pytest.Ca
     assert told.out == ""
     assert told.err.count("\n") == 1
     assert "--cluster local" in told.err
+
+
+def test_a_lack_of_memory_is_not_told_as_damage() -> None:
+    """Of a model as of rows: nobody need copy it again."""
+    wanted = r"^this model needs more memory than there is\. .*fewer rows"
+    with pytest.raises(ArtifactError, match=wanted) as told, one_line_of("this model"):
+        np.zeros(2**50)
+    assert "damaged" not in str(told.value)

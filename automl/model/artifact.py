@@ -1,6 +1,7 @@
 """A model on disk: JSON, arrays and the libraries' own formats. Reading one runs no code and imports no pickle.
 
-manifest.json names every other file with its SHA-256; a file that is missing, altered or not named is refused.
+manifest.json names every other file with its SHA-256; one that is missing or altered is refused, one that is not named
+is not read.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -149,11 +149,19 @@ def _require(schema: Schema) -> None:
 
 
 def copy(source: Path, target: Path, *, is_lean: bool = False) -> Path:
-    """A saved model in another place; a folder that holds something is refused. Lean: without weights of packages."""
+    """A saved model in another place; a folder that holds something is refused. Lean: without weights of packages.
+
+    The files that it names, as they were saved: what else lies or is linked there is none of it.
+    """
     _refuse_full(target)
+    told = manifest.read(source)
     if is_lean:
-        check_lean(source)
-    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)  # what a link leads to is not a part of it
+        leave_out(told)
+    for name in told["files"]:
+        place = inside(target, name, ArtifactError)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(_checked(source, name, told["files"][name]))
+    (target / manifest.NAME).write_bytes((source / manifest.NAME).read_bytes())
     if is_lean:
         strip(target)
     return target
@@ -221,14 +229,17 @@ def _digest(content: bytes) -> str:
 
 def _checked_files(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]:
     """Every file the manifest names, as it was saved."""
-    content = {}
-    for name, digest in files.items():
-        path = inside(folder, name, ArtifactError)
-        if not path.is_file():
-            raise ArtifactError(f"the saved model in {str(folder)!r} lacks {name!r}. Copy the whole folder again.")
-        content[name] = path.read_bytes()
-        if _digest(content[name]) != digest:
-            raise ArtifactError(f"{name!r} in {str(folder)!r} is not what was saved. Copy the whole folder again.")
+    return {name: _checked(folder, name, digest) for name, digest in files.items()}
+
+
+def _checked(folder: Path, name: str, digest: str) -> bytes:
+    """One of them."""
+    path = inside(folder, name, ArtifactError)
+    if not path.is_file():
+        raise ArtifactError(f"the saved model in {str(folder)!r} lacks {name!r}. Copy the whole folder again.")
+    content = path.read_bytes()
+    if _digest(content) != digest:
+        raise ArtifactError(f"{name!r} in {str(folder)!r} is not what was saved. Copy the whole folder again.")
     return content
 
 

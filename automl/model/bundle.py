@@ -89,7 +89,10 @@ def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def load(path: str | Path) -> Model | Bundle:
     """Read a saved model, or those of several targets: their folder, or the folder of the run that made them."""
-    folder = fetched(path)
+    if isinstance(path, str) and remote.is_url(path):
+        with remote.borrowed(path) as folder:
+            return load(folder)
+    folder = Path(path)
     if not (folder / INDEX).is_file():
         return artifact.load(folder)
     return Bundle({target: artifact.load(place) for target, place in target_folders(folder).items()})

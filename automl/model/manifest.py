@@ -40,6 +40,10 @@ def one_line_of(what: str) -> Iterator[None]:
         raise ArtifactError(
             f"{what} needs a package: {one_line(problem)}. Install what it was saved with."
         ) from problem
+    except MemoryError as problem:
+        raise ArtifactError(
+            f"{what} needs more memory than there is. Predict fewer rows at a time, or make room."
+        ) from problem
     except BaseException as problem:  # the edge of a file that others wrote
         if not isinstance(problem, Exception) and type(problem).__module__ != RUST:
             raise

@@ -10,6 +10,8 @@ import hashlib
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,16 @@ def checkout(url: str, target: Path | None = None) -> Path:
     if not files:
         raise InputError(f"nothing is at {url!r}. Check the URL.")
     return target
+
+
+@contextmanager
+def borrowed(url: str) -> Iterator[Path]:
+    """A folder behind a URL for as long as it is read: a service that loads models goes on for months."""
+    scratch = Scratch()
+    try:
+        yield checkout(url, scratch.path / "fetched")
+    finally:
+        scratch.close()
 
 
 def working_folder(url: str) -> Path:

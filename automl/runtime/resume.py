@@ -114,7 +114,8 @@ def _ask_for_cluster(folder: RunFolder, cluster: str) -> None:
     if cluster not in ANYWHERE:
         raise OptionError(
             f"the run in {str(folder.path)!r} names the cluster {shown(cluster)}, and is not followed there unasked. "
-            f"If it is yours: automl resume {folder.place} --cluster {shlex.quote(cluster)}; else --cluster local."
+            f"If it is yours: automl resume {shlex.quote(str(folder.place))} --cluster {shlex.quote(cluster)}; "
+            "else --cluster local."
         )
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from automl.errors import InputError
 
-ASKING = ("auto_map", "custom_pipelines", "trust_remote_code")
+# The last is an argument of timm's, which transformers hands on from a config: timm reads any pickle at that place.
+ASKING = ("auto_map", "custom_pipelines", "trust_remote_code", "checkpoint_path")
 FETCHED = "_implementation"  # of attention, of experts: with a slash in it, compiled code from the hub
+NAMED = ("architecture", "backbone")  # of timm: with a colon in it, a place on the hub or a folder
 CONFIGS = "*config.json"
 
 
@@ -49,6 +51,7 @@ def _asking(told: Any) -> Iterator[str]:
     if isinstance(told, Mapping):
         for name, value in told.items():
             is_fetched = str(name).endswith(FETCHED) and "/" in str(value)
+            is_fetched = is_fetched or (name in NAMED and ":" in str(value))
             if (name in ASKING and value) or is_fetched:
                 yield str(name)
     for one in inner:
