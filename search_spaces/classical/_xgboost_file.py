@@ -26,6 +26,7 @@ LIST = re.compile(rf"\[(?:{NUMBER.pattern}(?:,\s?{NUMBER.pattern})*)?\]")
 TYPES = {"float", "int", "i", "q", "c"}
 MOST_CATEGORIES = 65_536
 LEAF = -1
+DEEPEST = 1_000  # levels of a tree: to find how many there are the library calls itself, until the stack ends
 REALS = ("base_weights", "loss_changes", "split_conditions", "sum_hessian")
 OF_SETS = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 
@@ -105,6 +106,7 @@ def _tree(tree: dict[str, Any], columns: int) -> None:
     is_inner = left != LEAF
     need(bool((right[~is_inner] == LEAF).all()), "a leaf has a child")
     children(left, right, is_inner)
+    need(nodes <= 2 * DEEPEST or _is_shallow(left, right), f"a tree of more than {DEEPEST:,} levels")
     indices(_numbers(tree, "split_indices", nodes, "iu")[is_inner], "split_indices", columns)
     parents = _numbers(tree, "parents", nodes, "i")
     above = np.flatnonzero(is_inner)
@@ -114,6 +116,17 @@ def _tree(tree: dict[str, Any], columns: int) -> None:
     for name in ("default_left", "split_type"):
         indices(_numbers(tree, name, nodes, "iu"), name, 2)
     _sets(tree, is_inner, nodes)
+
+
+def _is_shallow(left: np.ndarray, right: np.ndarray) -> bool:
+    """Whether all ways from the root end in time; a tree of fewer nodes has no such ways."""
+    level = np.zeros(1, dtype=np.int64)
+    for _ in range(DEEPEST):
+        below = np.concatenate([left[level], right[level]])
+        level = below[below != LEAF]
+        if not len(level):
+            return True
+    return False
 
 
 def _sets(tree: dict[str, Any], is_inner: np.ndarray, nodes: int) -> None:
