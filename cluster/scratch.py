@@ -55,8 +55,14 @@ def sweep(roots: Iterable[str | Path]) -> list[Path]:
 
 
 def remove(folders: Iterable[str]) -> None:
-    """Remove what a Scratch made; the nursery calls it too, for a driver that was killed."""
-    for folder in folders:
+    """Remove what a Scratch made; the nursery calls it too, for a driver that was killed.
+
+    The owner's mark goes last: what is left of who is killed on the way is still found by the next sweep.
+    """
+    for folder in map(Path, folders):
+        with suppress(OSError):
+            for path in [path for path in folder.iterdir() if path.name != OWNER]:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         shutil.rmtree(folder, ignore_errors=True)
 
 

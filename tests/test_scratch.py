@@ -106,3 +106,31 @@ def test_a_fork_of_the_owner_removes_nothing(tmp_path: Path) -> None:
     one._maker -= 1
     one.close()
     assert not one.path.exists()
+
+
+KILLED = """
+import os, sys
+from cluster.scratch import Scratch
+left = int(sys.argv[2])
+one = Scratch(sys.argv[1])
+(one.path / "inner").mkdir()
+for at in range(6):
+    (one.path / ("inner" if at % 2 else ".") / str(at)).touch()
+def die(event, _):
+    global left
+    if event == "os.remove":
+        left -= 1
+        if left < 0:
+            os._exit(9)
+sys.addaudithook(die)
+one.close()
+"""
+
+
+@pytest.mark.parametrize("removed", range(7))
+def test_who_is_killed_while_it_tidies_up_leaves_nothing_that_is_never_swept(removed: int, tmp_path: Path) -> None:
+    """However far it came: six files and the owner's mark, which tells the next one whose the rest is."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(removed)], check=False)
+    assert done.returncode == 9
+    assert len(scratch.sweep([tmp_path])) == 1
+    assert list(tmp_path.iterdir()) == []
