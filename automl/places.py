@@ -23,7 +23,7 @@ def inside(folder: Path, name: Any, refusal: type[AutomlError] = InputError) -> 
     """
     is_plain = isinstance(name, str) and not set("\\\0") & set(name)
     parts = PurePosixPath(name).parts if is_plain else ()
-    if not parts or {"/", "//", ".."} & set(parts) or (real := _real(place := folder / name)) is None:
+    if not parts or {"/", "//", ".."} & set(parts) or (real := _real(place := Path(folder, name))) is None:
         raise refusal(
             f"{shown(name)} is named as a place in {str(folder)!r}, and would be outside of it. "
             "It is damaged or was made to do harm: do not use it."

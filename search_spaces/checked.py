@@ -96,8 +96,10 @@ def table(found: Mapping[str, np.ndarray], name: str, shape: tuple[int | None, .
 
 def indices(array: np.ndarray, name: str, below: int) -> np.ndarray:
     """Whole numbers from 0 on, below a bound."""
-    need(array.dtype.kind in "iu", f"{name} holds {array.dtype}")
-    need(not array.size or (int(array.min()) >= 0 and int(array.max()) < below), f"{name} points outside of {below:,}")
+    if array.dtype.kind not in "iu":  # words are made only where they are said: this is asked many times
+        raise ValueError(f"{name} holds {array.dtype}")
+    if array.size and not (int(array.min()) >= 0 and int(array.max()) < below):
+        raise ValueError(f"{name} points outside of {below:,}")
     return array
 
 
@@ -107,9 +109,13 @@ def places(array: np.ndarray, name: str, below: int) -> np.ndarray:
     return array
 
 
-def children(left: np.ndarray, right: np.ndarray, is_inner: np.ndarray) -> None:
-    """Two child nodes for each inner one, of the same tree; no node is the child of two, so that every way ends."""
-    found = np.concatenate([left[is_inner], right[is_inner]]).astype(np.int64)
-    inside = not len(found) or (int(found.min()) >= 1 and int(found.max()) < len(left))
-    need(inside, f"a tree of {len(left):,} nodes has children outside of it")
+def family(left: np.ndarray, right: np.ndarray, nodes: np.ndarray, first: np.ndarray) -> None:
+    """Two children for each inner node of many trees, in its own tree, none the child of two: so every way ends.
+
+    `nodes`: how many the tree of each has; `first`: how many there are before that tree.
+    """
+    for side in (left, right):
+        is_inside = (side >= 1) & (side < nodes)
+        need(bool(is_inside.all()), "a node of a tree has a child outside of it")
+    found = np.concatenate([left + first, right + first])
     need(int(np.bincount(found).max(initial=0)) <= 1, "a node of a tree is the child of two")

@@ -10,11 +10,13 @@ import re
 
 import numpy as np
 
-from search_spaces.checked import children, indices, need
+from search_spaces.checked import family, indices, need
 from search_spaces.classical._answers import Answers
 
 WHOLE = re.compile(r"-?\d{1,10}(?: -?\d{1,10})*")
-REAL = re.compile(r"-?\d{1,20}(?:\.\d{1,30})?(?:e[-+]?\d{1,3})?(?: -?\d{1,20}(?:\.\d{1,30})?(?:e[-+]?\d{1,3})?)*")
+_REAL, _ENDLESS = r"-?\d{1,20}(?:\.\d{1,30})?(?:e[-+]?\d{1,3})?", "-?inf"  # the latter parts gaps from all values
+REAL = re.compile(rf"{_REAL}(?: {_REAL})*")
+THRESHOLD = re.compile(rf"(?:{_REAL}|{_ENDLESS})(?: (?:{_REAL}|{_ENDLESS}))*")
 OBJECTIVES = {
     "binary": r"binary sigmoid:1",
     "multiclass": r"multiclass num_class:\d{1,6}",
@@ -22,7 +24,9 @@ OBJECTIVES = {
     "quantile": r"quantile(?: alpha:[\d.e-]{1,30})?",
 }
 MOST_LEAVES = 131_072  # the library's own limit
-KINDS = (0, 1, 2)  # what a split takes for missing: nothing, zero, NaN
+NODES = ("split_feature", "decision_type", "left_child", "right_child")
+SETS = ("cat_boundaries", "cat_threshold")
+KINDS = {0, 1, 2}  # what a split takes for missing: nothing, zero, NaN
 IS_CATEGORY = 1
 
 
@@ -39,7 +43,9 @@ def reduced(text: str, answers: Answers) -> str:
     need(re.fullmatch(OBJECTIVES[answers.task], objective) is not None, f"its objective is {objective[:40]!r}")
     columns = _count(told, "max_feature_idx", 10**8) + 1
     need(told.get("feature_names", "").count(" ") + 1 == columns, "it does not name each of its columns")
-    blocks = [_tree(block, at, columns) for at, block in enumerate(f"0\n{body}".split("\nTree="))]
+    trees = [_told(block, at) for at, block in enumerate(f"0\n{body}".split("\nTree="))]
+    _check(trees, columns)
+    blocks = [_written(tree, at) for at, tree in enumerate(trees)]
     need(len(blocks) % classes == 0, f"{len(blocks)} trees for {classes} classes")
     names = " ".join(f"Column_{at}" for at in range(columns))
     start = {
@@ -58,53 +64,71 @@ def _lines(fields: dict[str, object]) -> str:
     return "".join(f"{name}={value}\n" for name, value in fields.items())
 
 
-def _tree(block: str, at: int, columns: int) -> str:
-    """One tree, checked, as the library reads it."""
+def _told(block: str, at: int) -> dict[str, str]:
+    """What the text says of one tree."""
     number, _, text = block.partition("\n")
     told = _fields(text)
     need(number == str(at), f"tree {at} is called {number[:20]!r}")
     need(told.get("is_linear", "0") == "0", "a tree has linear leaves")
-    leaves, categories = _count(told, "num_leaves", MOST_LEAVES), _count(told, "num_cat", MOST_LEAVES)
-    need(leaves >= 1, "a tree has no leaves")
-    made: dict[str, object] = {
-        "num_leaves": leaves,
-        "num_cat": categories,
-        "leaf_value": _real(told, "leaf_value", leaves),
-    }
+    return told
+
+
+def _written(told: dict[str, str], at: int) -> str:
+    """A checked tree, as the library reads it."""
+    leaves, categories = int(told["num_leaves"]), int(told["num_cat"])
+    names = ["leaf_value"]
     if leaves > 1:
-        made |= _nodes(told, leaves, categories, columns)
-    made |= {"is_linear": 0, "shrinkage": _real(told, "shrinkage", 1)}
-    return f"Tree={at}\n{_lines(made)}\n\n"
+        names += [*NODES, "threshold", *(SETS if categories else ())]
+    lines = "".join(f"{name}={told[name]}\n" for name in names)
+    start = f"Tree={at}\nnum_leaves={leaves}\nnum_cat={categories}\n"
+    return f"{start}{lines}is_linear=0\nshrinkage={told['shrinkage']}\n\n\n"
 
 
-def _nodes(told: dict[str, str], leaves: int, categories: int, columns: int) -> dict[str, object]:
+def _check(trees: list[dict[str, str]], columns: int) -> None:
+    """All of them at once: a call for each would take many times as long as the library's own reading."""
+    leaves = np.array([_count(told, "num_leaves", MOST_LEAVES) for told in trees])
+    categories = np.array([_count(told, "num_cat", MOST_LEAVES) for told in trees])
+    need(int(leaves.min()) >= 1, "a tree has no leaves")
+    _joined(trees, "leaf_value", leaves, REAL)
+    _joined(trees, "shrinkage", np.ones_like(leaves), REAL)
+    grown = leaves > 1
+    if grown.any():
+        some = [told for told, is_grown in zip(trees, grown, strict=True) if is_grown]
+        _check_nodes(some, leaves[grown], categories[grown], columns)
+
+
+def _check_nodes(trees: list[dict[str, str]], leaves: np.ndarray, categories: np.ndarray, columns: int) -> None:
     inner = leaves - 1
-    names = ("split_feature", "decision_type", "left_child", "right_child")
-    feature, kind, left, right = (_whole(told, name, inner) for name in names)
+    feature, kind, left, right = (_numbers(_joined(trees, name, inner, WHOLE)) for name in NODES)
     indices(feature, "split_feature", columns)
-    need(bool(np.isin(kind >> 2, KINDS).all()), "a split takes something unknown for missing")
+    need(not (set(np.unique(kind >> 2).tolist()) - KINDS), "a split takes something unknown for missing")
     # leaves are numbered from -1 downwards: behind the inner nodes they are nodes like others
-    left, right = (_as_nodes(side, inner, leaves) for side in (left, right))
-    children(left, right, np.arange(inner + leaves) < inner)
-    made: dict[str, object] = {name: told[name] for name in names}
-    made["threshold"] = _real(told, "threshold", inner)
+    here, nodes = np.repeat(inner, inner), leaves + inner
+    left, right = (np.where(side < 0, here - 1 - side, side) for side in (left, right))
+    family(left, right, np.repeat(nodes, inner), np.repeat(np.cumsum(nodes) - nodes, inner))
+    threshold = _joined(trees, "threshold", inner, THRESHOLD)
+    if (with_sets := categories > 0).any():
+        of_sets = [told for told, has_sets in zip(trees, with_sets, strict=True) if has_sets]
+        _check_sets(of_sets, categories[with_sets])
     is_category = (kind & IS_CATEGORY).astype(bool)
-    if categories:
-        bounds = _whole(told, "cat_boundaries", categories + 1)
-        need(bounds[0] == 0 and bool((np.diff(bounds) > 0).all()), "categories do not follow one another")
-        words = _whole(told, "cat_threshold", int(bounds[-1]))
-        indices(words, "cat_threshold", 2**32)
-        made |= {name: told[name] for name in ("cat_boundaries", "cat_threshold")}
     if is_category.any():
-        asked = np.array(told["threshold"].split(" "), dtype=np.float64)[is_category]
+        tokens = threshold.split(" ")
+        asked = np.array([tokens[at] for at in np.flatnonzero(is_category)], dtype=np.float64)
+        there = np.repeat(categories, inner)[is_category]
         need(bool((asked == np.floor(asked)).all()), "a set of categories has no whole number")
-        indices(asked.astype(np.int64), "threshold", categories)
-    return made
+        need(bool(((asked >= 0) & (asked < there)).all()), "a tree asks for a set of categories that is not there")
 
 
-def _as_nodes(side: np.ndarray, inner: int, leaves: int) -> np.ndarray:
-    """Children of all nodes, leaves included, which have none."""
-    return np.concatenate([np.where(side < 0, inner - 1 - side, side), np.full(leaves, -1)])
+def _check_sets(trees: list[dict[str, str]], categories: np.ndarray) -> None:
+    """Sets of categories, as words of bits: each begins where the one before it ends."""
+    ends = np.cumsum(categories + 1)
+    bounds = _numbers(_joined(trees, "cat_boundaries", categories + 1, WHOLE))
+    is_rising = np.diff(bounds) > 0
+    is_rising[ends[:-1] - 1] = True  # from one tree to the next
+    begins = bool((bounds[ends - categories - 1] == 0).all())
+    need(begins and bool(is_rising.all()), "categories do not follow one another")
+    words = _numbers(_joined(trees, "cat_threshold", bounds[ends - 1], WHOLE))
+    indices(words, "cat_threshold", 2**32)
 
 
 def _count(told: dict[str, str], name: str, most: int) -> int:
@@ -113,13 +137,15 @@ def _count(told: dict[str, str], name: str, most: int) -> int:
     return int(value)
 
 
-def _whole(told: dict[str, str], name: str, count: int) -> np.ndarray:
-    value = told.get(name, "")
-    need(WHOLE.fullmatch(value) is not None and value.count(" ") + 1 == count, f"{name} is not {count} whole numbers")
-    return np.fromstring(value, dtype=np.int64, sep=" ")
+def _joined(trees: list[dict[str, str]], name: str, counts: np.ndarray, form: re.Pattern[str]) -> str:
+    """The numbers that each tree has under a name, as many as wanted, one after the other."""
+    values = [told.get(name, "") for told in trees]
+    found = np.array([value.count(" ") + 1 for value in values])
+    text = " ".join(values)
+    fits = np.array_equal(found, counts) and form.fullmatch(text) is not None
+    need(fits, f"{name} of a tree is not as many numbers as it should be")
+    return text
 
 
-def _real(told: dict[str, str], name: str, count: int) -> str:
-    value = told.get(name, "")
-    need(REAL.fullmatch(value) is not None and value.count(" ") + 1 == count, f"{name} is not {count} numbers")
-    return value
+def _numbers(text: str) -> np.ndarray:
+    return np.fromstring(text, dtype=np.int64, sep=" ")

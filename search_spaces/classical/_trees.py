@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.checked import children, indices, need, table, whole
+from search_spaces.checked import family, indices, need, table, whole
 from search_spaces.classical._answers import Answers, joined, unit_weight
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import OF_NUMBERS, Matrix, Params, Rows, Run
@@ -25,7 +25,7 @@ MODEL_BYTES = 20e6  # a dumped forest stays below about this
 CHUNK_S = 0.5  # time between looks at the clock
 KEPT = 5  # answers that stand for those of a leaf's rows where quantiles are asked for
 GATHERED = 4_000_000  # answers looked at together
-MOST_COLUMNS = 10_000_000
+MOST_COLUMNS, MOST_TREES = 10_000_000, 50_000  # of each tree the library makes an object
 
 
 class Grove:
@@ -109,18 +109,18 @@ def _check(arrays: Mapping[str, np.ndarray], answers: Answers, levels: np.ndarra
     table(arrays, "threshold", (nodes,), "f")
     table(arrays, "missing_left", (nodes,), "iu")
     bounds = np.append(start, nodes)
-    need(trees > 0 and int(start[0]) == 0 and bool((np.diff(bounds) > 0).all()), "trees do not follow one another")
+    need(
+        0 < trees <= MOST_TREES and int(start[0]) == 0 and bool((np.diff(bounds) > 0).all()),
+        "trees do not follow one another",
+    )
     columns = whole(int(table(arrays, "columns", (1,), "i")[0]), "columns", 1, MOST_COLUMNS)
     depth = table(arrays, "depth", (trees,), "i")
     need(int(depth.min()) >= 0 and int(depth.max()) < nodes, "a tree is deeper than it has nodes")
     is_inner = left != -1
     indices(feature[is_inner], "feature", columns)
-    first = np.repeat(start, np.diff(bounds))  # of the tree of each node
-    size = np.repeat(np.diff(bounds), np.diff(bounds))
-    for side in (left, right):
-        is_inside = (side >= 1) & (side < size)
-        need(bool(is_inside[is_inner].all()), "a node has a child outside of its tree")
-    children(left + first, right + first, is_inner)
+    sizes = np.diff(bounds)
+    first, size = (np.repeat(values, sizes)[is_inner] for values in (start, sizes))  # of the tree of each node
+    family(left[is_inner].astype(np.int64), right[is_inner].astype(np.int64), size, first)
     wanted = 1 if answers.task == "regression" else answers.classes
     answer = table(arrays, "answer", (int((~is_inner).sum()), None), "f")
     if len(levels):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.checked import children, indices, need
+from search_spaces.checked import family, indices, need
 from search_spaces.classical import _ubjson
 from search_spaces.classical._answers import Answers
 
@@ -92,30 +92,43 @@ def _trees(model: Any, columns: int, groups: int) -> None:
     ends = np.asarray(model["iteration_indptr"], dtype=np.int64)
     is_whole = len(ends) > 1 and int(ends[0]) == 0 and int(ends[-1]) == len(trees)
     need(is_whole and bool((np.diff(ends) >= 0).all()), "its rounds do not follow one another")
-    for at, tree in enumerate(trees):
-        need(isinstance(tree, dict) and tree.get("id") == at, f"tree {at} has another number")
-        _tree(tree, columns)
+    need(all(isinstance(tree, dict) and tree.get("id") == at for at, tree in enumerate(trees)), "trees change places")
+    if trees:
+        _check(trees, columns)
 
 
-def _tree(tree: dict[str, Any], columns: int) -> None:
+def _check(trees: list[dict[str, Any]], columns: int) -> None:
+    """All of them at once: a call for each would take many times as long as the library's own reading."""
+    nodes = np.array([_nodes(tree, columns) for tree in trees])
+    first = np.repeat(np.cumsum(nodes) - nodes, nodes)  # of the tree of each node
+    local = np.arange(len(first)) - first
+    left, right, parents = (
+        _numbers(trees, name, nodes, "i") for name in ("left_children", "right_children", "parents")
+    )
+    is_inner = left != LEAF
+    need(bool((right[~is_inner] == LEAF).all()), "a leaf has a child")
+    left, right, above = left[is_inner], right[is_inner], first[is_inner]
+    family(left, right, np.repeat(nodes, nodes)[is_inner], above)
+    need(all(bool((parents[side + above] == local[is_inner]).all()) for side in (left, right)), "other parents")
+    for tree in trees:
+        if len(tree["parents"]) > 2 * DEEPEST:
+            sides = (np.asarray(tree[name]) for name in ("left_children", "right_children"))
+            need(_is_shallow(*sides), f"a tree of more than {DEEPEST:,} levels")
+    indices(_numbers(trees, "split_indices", nodes, "iu")[is_inner], "split_indices", columns)
+    for name in REALS:
+        _lengths(trees, name, nodes, "f")
+    indices(_numbers(trees, "default_left", nodes, "iu"), "default_left", 2)
+    kinds = indices(_numbers(trees, "split_type", nodes, "iu"), "split_type", 2)
+    _sets(trees, local[(kinds == 1) & is_inner])
+
+
+def _nodes(tree: dict[str, Any], columns: int) -> int:
+    """How many nodes a tree says it has."""
     params = _texts(tree["tree_param"], "a tree")
     nodes = _whole(params, "num_nodes", 10**8)
     need(nodes >= 1 and _whole(params, "num_feature", 10**8) == columns, "a tree reads other columns")
     need(_whole(params, "num_deleted", 10**8) <= nodes and _whole(params, "size_leaf_vector", 1) <= 1, "a tree's sizes")
-    left, right = (_numbers(tree, name, nodes, "i") for name in ("left_children", "right_children"))
-    is_inner = left != LEAF
-    need(bool((right[~is_inner] == LEAF).all()), "a leaf has a child")
-    children(left, right, is_inner)
-    need(nodes <= 2 * DEEPEST or _is_shallow(left, right), f"a tree of more than {DEEPEST:,} levels")
-    indices(_numbers(tree, "split_indices", nodes, "iu")[is_inner], "split_indices", columns)
-    parents = _numbers(tree, "parents", nodes, "i")
-    above = np.flatnonzero(is_inner)
-    need(all(bool((parents[side[above]] == above).all()) for side in (left, right)), "a node has another parent")
-    for name in REALS:
-        _numbers(tree, name, nodes, "f")
-    for name in ("default_left", "split_type"):
-        indices(_numbers(tree, name, nodes, "iu"), name, 2)
-    _sets(tree, is_inner, nodes)
+    return nodes
 
 
 def _is_shallow(left: np.ndarray, right: np.ndarray) -> bool:
@@ -129,21 +142,33 @@ def _is_shallow(left: np.ndarray, right: np.ndarray) -> bool:
     return False
 
 
-def _sets(tree: dict[str, Any], is_inner: np.ndarray, nodes: int) -> None:
-    """The categories of the nodes that ask for them."""
-    found, at, starts, sizes = (np.asarray(tree[name], dtype=np.int64) for name in OF_SETS)
-    need(found.ndim == at.ndim == 1 and len(at) == len(starts) == len(sizes), "sets of categories do not fit")
+def _sets(trees: list[dict[str, Any]], asked: np.ndarray) -> None:
+    """The categories of the nodes that ask for them, set after set."""
+    found, at, starts, sizes = (_numbers(trees, name, None, "iu") for name in OF_SETS)
+    counts, held = (np.array([len(tree[name]) for tree in trees]) for name in ("categories_nodes", "categories"))
+    for name in ("categories_segments", "categories_sizes"):
+        _lengths(trees, name, counts, "iu")
     indices(found, "categories", MOST_CATEGORIES)
-    indices(at, "categories_nodes", nodes)
-    asked = np.flatnonzero(np.asarray(tree["split_type"])[:nodes] * is_inner)
     need(np.array_equal(at, asked), "a node asks for categories, and has none")
-    ends = np.append(starts, len(found))
-    fits = not len(starts) or (starts[0] == 0 and bool((sizes > 0).all()) and np.array_equal(np.diff(ends), sizes))
+    indices(sizes - 1, "categories_sizes", max(1, len(found)))
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    of_trees = np.cumsum(counts)
+    begins = ends[of_trees - counts]
+    fits = np.array_equal(ends[of_trees] - begins, held) and np.array_equal(
+        starts, ends[:-1] - np.repeat(begins, counts)
+    )
     need(bool(fits), "sets of categories do not follow one another")
 
 
-def _numbers(tree: dict[str, Any], name: str, count: int, kinds: str) -> np.ndarray:
-    found = np.asarray(tree[name])
-    fits = found.ndim == 1 and len(found) == count and (found.dtype.kind in kinds or not count)
-    need(fits, f"{name} of a tree of {count} nodes are {len(found)}")
-    return found.astype(np.int64) if kinds != "f" else found
+def _numbers(trees: list[dict[str, Any]], name: str, counts: np.ndarray | None, kinds: str) -> np.ndarray:
+    """What all trees have under a name, one after the other."""
+    return np.concatenate(_lengths(trees, name, counts, kinds)).astype(np.int64)
+
+
+def _lengths(trees: list[dict[str, Any]], name: str, counts: np.ndarray | None, kinds: str) -> list[np.ndarray]:
+    """The same, held against how many they should be."""
+    found = [np.asarray(tree[name]) for tree in trees]
+    are_rows = all(one.ndim == 1 and (one.dtype.kind in kinds or not len(one)) for one in found)
+    fits = counts is None or np.array_equal([len(one) for one in found], counts)
+    need(are_rows and fits, f"{name} of a tree are not as many numbers as it has nodes")
+    return found
