@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-from test_hostile import read
+from test_hostile import read, rows, saved
 
 import search_spaces
 from automl.training import learners
+from search_spaces.classical._parts import pack_arrays
 from search_spaces.spec import Matrix, Rows, Run, starts
 
 
@@ -25,3 +28,21 @@ def test_a_split_that_parts_gaps_from_all_values_is_read() -> None:
     parts = learner.dump()
     assert b"inf" in parts["model.txt"].partition(b"threshold=")[2].partition(b"\n")[0]
     assert np.array_equal(read("lightgbm", parts).predict(table), learner.predict(table))
+
+
+def test_a_forest_of_two_hundred_classes_expands_far_and_is_read() -> None:
+    """A leaf knows a few of them, and of the others that they are not: zeros take next to no room in its file."""
+    leaves, classes = 90_000, 200
+    parts, _ = saved("forest", "multiclass")
+    wide = np.zeros((leaves, classes), dtype=np.float32)
+    wide[:, 3] = 1
+    nodes, inner = 2 * leaves - 1, np.arange(leaves - 1) * 2
+    known = {name: np.zeros(nodes, dtype=np.int32) for name in ("feature", "threshold", "missing_left")}
+    known |= {"left": np.full(nodes, -1), "right": np.full(nodes, -1), "threshold": np.zeros(nodes, dtype=np.float32)}
+    known["left"][inner], known["right"][inner] = inner + 1, inner + 2
+    one_tree = {"start": np.array([0]), "depth": np.array([leaves - 1]), "columns": np.array([5]), "answer": wide}
+    blob = pack_arrays({**known, **one_tree}, compress=True)
+    assert 32 * len(blob) < wide.nbytes
+    answers = json.dumps({**json.loads(parts["answers.json"]), "classes": classes}).encode()
+    told = read("forest", {"answers.json": answers, "trees.npz": blob}).predict(rows("multiclass").X)
+    assert told[:, 3].min() == 1

@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.checked import arrays as checked_arrays
 from search_spaces.checked import family, indices, need, table, whole
 from search_spaces.classical._answers import Answers, joined, unit_weight
-from search_spaces.classical._parts import pack_arrays, unpack_arrays
+from search_spaces.classical._parts import pack_arrays
 from search_spaces.spec import OF_NUMBERS, Matrix, Params, Rows, Run
 
 MODEL_BYTES = 20e6  # a dumped forest stays below about this
 CHUNK_S = 0.5  # time between looks at the clock
+EXPANDED_BYTES = int(16 * MODEL_BYTES)  # of many classes most shares of a leaf are 0: 144 MB in a file of 4 MB
 KEPT = 5  # answers that stand for those of a leaf's rows where quantiles are asked for
 GATHERED = 4_000_000  # answers looked at together
 MOST_COLUMNS, MOST_TREES = 10_000_000, 50_000  # of each tree the library makes an object
@@ -93,7 +95,7 @@ def load_grove(parts: Mapping[str, bytes], kind: str) -> Grove:
     """Read what `Grove.dump` wrote."""
     grove = Grove({}, kind)
     grove.answers = Answers.read(parts)
-    arrays = unpack_arrays(parts["trees.npz"])
+    arrays = checked_arrays(parts["trees.npz"], free=EXPANDED_BYTES)
     grove.levels = arrays.get("levels", np.zeros(0))
     _check(arrays, grove.answers, grove.levels)
     grove.trees = Trees(arrays)
