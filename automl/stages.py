@@ -39,6 +39,7 @@ from automl.report.sections.decision import verdict_json
 from automl.report.sections.mistakes import SamplesJson
 from automl.result import Result
 from automl.runtime import invoice
+from automl.runtime.batches import hearing
 from automl.runtime.clock import CHOSEN_S, REFIT_SHARE, Clock
 from automl.runtime.context import RunContext
 from automl.runtime.folder import RunFolder
@@ -175,7 +176,10 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
         _enter(clock, listener, "embed")
         reading = partial(_counting, listener, "embed")
         left_s = math.inf if earlier else clock.search_left  # what was decided then stays
-        dataset, taken_over = transfer.take_over(dataset, found, options, left_s, reading, goes_on=earlier is not None)
+        goes_on = earlier is not None
+        with hearing() as notes:
+            dataset, taken_over = transfer.take_over(dataset, found, options, left_s, reading, goes_on=goes_on)
+        _say(listener, notes)
     _enter(clock, listener, "profile")
     profile, audit = examine(dataset, options)
     dataset, held = weigh(dataset, profile, options), None if held is None else weigh(held, profile, options)

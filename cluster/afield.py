@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.cores import cores
-from cluster.devices import find_gpus
+from cluster.devices import working_gpus_of_machine
 from cluster.meter import Meter
 from cluster.pool import Outcome
 from cluster.task import Begun, Task, perform
@@ -64,7 +64,7 @@ def facts(path: str | None) -> dict[str, Any]:
         "versions": {name: _version(name) for name in ("ray", "automl-frontier")},
         "cpus": cores(),
         "shm_mb": shutil.disk_usage(shm).free / _MB if shm.is_dir() else 0.0,
-        "gpus": [gpu.model for gpu in find_gpus(visible=os.environ.get("CUDA_VISIBLE_DEVICES") or None)],
+        "gpus": [gpu.model for gpu in working_gpus_of_machine().gpus],
         "at_s": time.time(),
         "path": None if path is None else _try_path(Path(path)),
     }

@@ -47,6 +47,7 @@ class Worker:
     job: Job | None = None
     begun: Begun | None = None
     gpus: dict[str, float] = field(default_factory=dict)  # that it ever had, by the share of each
+    is_used: bool = False  # had a job
     is_starved: bool = False  # memory ran out in it: what it still holds, nobody knows
 
     @property
@@ -74,10 +75,12 @@ class Crew:
         """Block until there is something to read, or the time is over."""
         connection.wait([self._control, *(worker.pipe for worker in self.workers)], min(timeout_s, _LONGEST_LISTEN_S))
 
-    def replace(self, worker: Worker) -> None:
+    def replace(self, worker: Worker) -> Worker:
         """End a worker and ask for another in its place."""
         self._dismiss(worker)
-        self.workers[self.workers.index(worker)] = self._hire()
+        place = self.workers.index(worker)
+        self.workers[place] = self._hire()
+        return self.workers[place]
 
     def read_news(self) -> bool:
         """Take in what the nursery says; False if it is dead."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from cluster.crew import Crew, Worker
-from cluster.devices import Gpu, find_gpus
+from cluster.devices import Gpu, working_gpus
 from cluster.interrupts import interrupts_held
 from cluster.memory import free_mb
 from cluster.meter import used_by
@@ -33,8 +33,9 @@ class LocalPool:
     """Runs jobs in `workers` processes; `preload` names the modules they are born with, the most needed first.
 
     Returns at once: workers come up meanwhile. Functions must be importable by name; the caller's main module is
-    never run again. `gpus`: those to hand out, by default all of this machine. A job sees only its own, and a worker
-    that computed on one is replaced, since it would keep its memory. Use it as a context manager, from one thread.
+    never run again. `gpus`: those to hand out, by default all of this machine on which torch computes. A job sees only
+    its own, in a worker of its own: one that computed on a GPU would keep its memory, and one that found none in sight
+    would find none again. Use it as a context manager, from one thread.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class LocalPool:
             raise ValueError(f"workers must be 1 or more, got {workers!r}. Use for instance workers=os.cpu_count().")
         self.slots = workers
         self.goodbye_s = 0.1
-        self._gpus = tuple(find_gpus() if gpus is None else gpus)
+        self._given = None if gpus is None else tuple(gpus)
         self._queue: deque[_Queued] = deque()
         self._outcomes: list[Outcome] = []
         self._crew = Crew(workers, preload, env or {})
@@ -58,6 +59,11 @@ class LocalPool:
     def running(self) -> int:
         """Jobs that were handed to a worker."""
         return sum(worker.job is not None for worker in self._crew.workers)
+
+    @property
+    def _gpus(self) -> tuple[Gpu, ...]:
+        """Asked for when they are first needed: meanwhile workers come up."""
+        return working_gpus().gpus if self._given is None else self._given
 
     @property
     def queued(self) -> int:
@@ -189,13 +195,19 @@ class LocalPool:
         able = [worker for worker in idle if worker.pid or len(message) <= _EAGER_BYTES]
         if not able:
             return False
-        worker = max(able, key=lambda worker: worker.pid > 0)  # one that is there already, if any
+        worker = max(able, key=lambda worker: (not (gpus and worker.is_used), worker.pid > 0))  # one that is there
+        if gpus and worker.is_used:
+            if any(not other.is_used for other in idle):
+                return False  # once that is born
+            worker = self._crew.replace(worker)
+            if len(message) > _EAGER_BYTES:
+                return False
         try:
             worker.pipe.send_bytes(message)
         except OSError:
             return False  # dead while idle: the next turn hears of it, and finds the job still in the queue
         self._queue.remove(queued)
-        worker.job, worker.gpus = queued.job, gpus
+        worker.job, worker.gpus, worker.is_used = queued.job, gpus, True
         return True
 
     def _free_gpus(self, wanted: float) -> dict[str, float] | None:

@@ -1,10 +1,12 @@
-"""How much memory is free for this process, containers included."""
+"""How much memory is free for this process, containers included; and what an error looks like where there was none."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 MB = 1024.0**2
+# What errors say that have no class of their own: of CUDA and HIP, of their libraries, of torch on a CPU.
+_SIGNS = ("out of memory", "OutOfMemory", "ALLOC_FAILED", "can't allocate memory", "not enough memory")
 
 
 def free_mb() -> float:
@@ -21,3 +23,10 @@ def free_mb() -> float:
     except (OSError, ValueError):  # no such limit on this system
         return free
     return max(0.0, free)
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Whether memory ran out, of the machine or of its GPU; whatever the library, none has to be loaded to ask."""
+    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(problem, RuntimeError) and any(sign in str(problem) for sign in _SIGNS)

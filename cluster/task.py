@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cluster.memory import is_out_of_memory
 from cluster.meter import Meter
 from cluster.pool import Grant, Job, Outcome, Partial, Status
 
@@ -56,7 +57,7 @@ def perform(task: Task, meter: Meter, fetch: Callable[[], Sequence[Any]]) -> Out
         outcome = Outcome(task.job_id, status, body)
     except BaseException as problem:  # noqa: BLE001 - the edge of the job: whatever it raises is its outcome
         error = " ".join(f"{type(problem).__name__}: {problem}".split())
-        is_memory = _is_memory(problem)
+        is_memory = is_out_of_memory(problem)
         body = pickle.dumps(None)
         outcome = Outcome(task.job_id, Status.FAILED, body, error, traceback.format_exc(), is_memory=is_memory)
     cost = meter.read()
@@ -70,11 +71,6 @@ def unpack(outcome: Outcome, worker: str) -> Outcome:
     except Exception as problem:  # noqa: BLE001 - unpickling runs the value's own code
         error = f"the value cannot be read here: {type(problem).__name__}: {problem}"
         return replace(outcome, status=Status.FAILED, value=None, error=error, worker=worker)
-
-
-def _is_memory(problem: BaseException) -> bool:
-    """Whether memory ran out, of the machine or of its GPU."""
-    return isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError"
 
 
 def _call(task: Task, until_s: float, fetch: Callable[[], Sequence[Any]]) -> Any:

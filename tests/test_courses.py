@@ -152,6 +152,22 @@ def test_a_long_course_has_a_gpu_for_itself() -> None:
     assert {course.gpus for course in long} == {1.0}
 
 
+@pytest.mark.parametrize(("alone_s", "each", "side_by_side"), [(20.0, 3.0, 1), (0.5, 1.0, 4)])
+def test_a_network_too_large_for_one_gpu_gets_several(alone_s: float, each: float, side_by_side: int) -> None:
+    """Where one GPU is done with too few epochs; other courses wait until enough are free. Else each has its own."""
+    load = Load(folds=10, goal=1, size=SIZE, slots=16, neural_share=0.9, widest=16, gpus=4.0, gpus_together=4)
+    played = Played(300.0, falling(), load=load)
+    played.courses.epoch_s = lambda _family, _params, _threads, gpus=1: alone_s / gpus
+    while (step := played.courses.next(300.0)) is not None and isinstance(step, Start):
+        attempt = played.begin(step)
+        if attempt.plan.is_long:
+            attempt.running.add(0)
+        else:
+            attempt.folds[0] = fold(0, next(played.errors), 1.0)
+    long = [a.course for a in played.attempts.values() if a.course is not None and a.course.is_long]
+    assert [course.gpus for course in long] == [each] * side_by_side
+
+
 def test_numbers_that_beat_the_networks_get_the_time_left() -> None:
     """After a long course the better kind of model goes on."""
     played = Played(300.0, falling())

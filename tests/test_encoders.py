@@ -24,6 +24,7 @@ from automl.modalities.encoders import embed as embedding
 from automl.modalities.encoders import fitting, packages
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.embed import embed
+from search_spaces.neural.text import pieces
 from search_spaces.spec import Media, Shape, starts
 
 transformers = pytest.importorskip("transformers")
@@ -383,3 +384,45 @@ def test_a_row_alone_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "_network", lambda *_: network)
     embed(Media("image", np.zeros((1, 4, 4, 3), np.uint8), np.arange(1)), Checkpoint("own", "", "image", 3, 0, {}, ""))
     assert calls == [1]
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------
+
+ROUNDING = 1e-4  # of the largest number: sums of other lengths are added up in another order
+ONE_WAY = 0.999  # cosine of what is read in bfloat16
+
+
+def many_of(kind: str) -> Media:
+    """Rows of all lengths: sounds that end early, texts of one piece and of many."""
+    random = np.random.default_rng(4)
+    if kind == "text":
+        words = [" ".join(random.choice(["good", "bad", "film", "!", "abc"], 1 + 7 * number)) for number in range(12)]
+        return Media("text", np.array([*words, *TEXTS], dtype=object), np.arange(17))
+    if kind == "image":
+        return Media("image", random.integers(0, 255, (17, 20, 28, 3), dtype=np.uint8), np.arange(17))
+    store = random.integers(-9000, 9000, (17, 9000)).astype(np.int16)
+    for row, wave in enumerate(store):
+        wave[9000 - 500 * row :] = 0
+    return Media("audio", store, np.arange(17), rate=11_025)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_numbers_do_not_hang_on_the_batch(case: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row alone, among few and among many, whichever these are and however they pad it, has the same numbers."""
+    encoder = encoders.read(place)
+    media, found = many_of(encoder.media), dict[bool, list[np.ndarray]]()
+    for is_exact in (True, False):
+        for batch, seed in ((1, 0), (3, 1), (17, 2)):
+            for name in ("BATCH", "TEXTS", "PROBED_TEXTS"):
+                monkeypatch.setattr(embedding, name, batch)
+            monkeypatch.setattr(pieces, "BATCH_TOKENS", 40 * batch)
+            order = np.random.default_rng(seed).permutation(17)
+            said = embed(media.take(order), encoder, is_exact=is_exact).numbers
+            assert said is not None
+            found.setdefault(is_exact, []).append(said[np.argsort(order)])
+    alone = found[True][0]
+    for other in found[True]:
+        np.testing.assert_allclose(other, alone, rtol=0, atol=ROUNDING * np.abs(alone).max())
+    for other in found[False]:
+        likeness = (other * alone).sum(axis=1) / np.linalg.norm(other, axis=1) / np.linalg.norm(alone, axis=1)
+        assert likeness.min() > ONE_WAY

@@ -65,7 +65,7 @@ def test_few_held_out_files_do_not_choose_the_epoch(monkeypatch: pytest.MonkeyPa
     looks: list[int] = []
     look = network._Attempt._look
 
-    def counted(self: network._Attempt, pace: network._Pace) -> float:
+    def counted(self: network._Attempt, pace: network.Pace) -> float:
         looks.append(self.feed.held_rows)
         return look(self, pace)
 

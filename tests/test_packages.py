@@ -476,14 +476,18 @@ def test_reading_that_turns_out_slow_is_given_up(tiny: packages.Package, monkeyp
 def test_one_thread_reads_where_several_wait_for_each_other() -> None:
     """The first batch is read by all, the second by one; the quicker way goes on."""
     threads = embedding._Threads(most=4)
-    assert [threads.next(0), threads.next(1)] == [4, 1]
-    threads.seen(0, 0.2)
-    threads.seen(1, 0.1)
-    assert threads.next(2) == 1
-    threads.seen(0, 0.05)
-    threads.seen(2, 9.0)
-    assert threads.next(3) == 4
-    assert embedding._Threads(most=1).next(5) == 1
+    assert threads.next() == 4
+    threads.seen(0.2)
+    assert threads.next() == 1
+    threads.seen(0.1)
+    assert threads.next() == 1
+    threads.seen(9.0)
+    assert threads.next() == 1
+    quick, few = embedding._Threads(most=4), embedding._Threads(most=1)
+    for took_s in (0.05, 0.1):
+        quick.seen(took_s)
+        few.seen(took_s)
+    assert (quick.next(), few.next()) == (4, 1)
 
 
 def test_the_time_to_read_test_files_is_kept_back(tiny: packages.Package, rates: list[int]) -> None:

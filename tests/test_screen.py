@@ -8,6 +8,7 @@ import math
 import resource
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +37,7 @@ from automl.search.screen import (
     epoch_s,
     judge,
     learn_speeds,
+    predict_s,
 )
 from automl.search.steps import Attempt, Course, Start
 from search_spaces.spec import Choice, Float, Int, Media, NetworkCost, Params, starts
@@ -183,6 +185,30 @@ def test_speeds_are_those_of_the_trials_of_this_run() -> None:
     assert speeds.row == pytest.approx(MIDDLING.row_ops / 2e-3)
     assert speeds.step_slack == speeds.on_gpu_slack == speeds.row_slack == SEEN
     assert learn_speeds([], 1000) == Speeds()
+
+
+RESNET_50 = NetworkCost(parameters=23_500_000, flops=4_100_000_000, values=11_000_000, layers=53)  # at 224 px
+
+
+def test_held_out_rows_take_what_they_take_where_the_course_was_trained(studies: Studies) -> None:
+    """Of 44,000 pictures a fold holds out 8,800: a GPU is done with them in seconds, one thread in a quarter hour."""
+    far = predict_s(RESNET_50, 8_800, Speeds(), Course(300.0, 4, gpus=1.0))
+    near, wide = (predict_s(RESNET_50, 8_800, Speeds(), Course(300.0, threads)) for threads in (1, 8))
+    assert far < 60
+    assert near == pytest.approx(2 * 8_800 * RESNET_50.row_ops / 6e10)
+    assert near > 900
+    assert near / 8 < wide < near / 4
+    assert predict_s(RESNET_50, 8_800, Speeds(), Course(300.0, 4, gpus=0.25)) == pytest.approx(4 * far)
+    seen = replace(Speeds(), on_gpu_slack=SEEN)
+    assert predict_s(RESNET_50, 8_800, seen, Course(300.0, 4, gpus=1.0)) == pytest.approx(far * SEEN / UNSEEN)
+    screen = screen_of(studies, Notes())
+    known, other = (
+        Plan(number=1, family=name, params=starts(search_spaces.get(name).space), seed=0, because="")
+        for name in ("convnet", "forest")
+    )
+    assert screen.held_s(Attempt(known, course=Course(9, 2)), 100) > 0
+    assert screen.held_s(Attempt(known, course=Course(9, 2, gpus=1.0)), 100) > 1
+    assert screen.held_s(Attempt(known), 100) == screen.held_s(Attempt(other, course=Course(9, 2)), 100) == 0
 
 
 # --- choosing --------------------------------------------------------------------------------------------------------

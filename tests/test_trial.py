@@ -14,7 +14,9 @@ from automl.data.reading import load
 from automl.options import Options
 from automl.search import trial
 from automl.search.trial import FoldJob, _encode, until_of_fit
-from cluster.pool import Grant
+from cluster import devices
+from cluster.pool import Grant, Partial
+from search_spaces.spec import starts
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
 
@@ -67,6 +69,26 @@ def test_what_a_family_loads_is_there(name: str) -> None:
         pytest.importorskip(family.needs.package)
     for module in family.imports:
         importlib.import_module(module)
+
+
+def test_a_network_planned_for_a_gpu_is_not_trained_on_the_cpu_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its result says so, and why; one that was planned for the CPU, and one without a network, have nothing to say."""
+    options = Options(target="churned", budget="5 trials")
+    dataset = load(CUSTOMERS, options)
+    profile, _ = examine(dataset, options)
+    shared = prepare(dataset, profile, options, core_s=float("inf")).shared
+    monkeypatch.setattr(devices, "why_not", lambda: "torch 9.9 sees no GPU")
+
+    def notes(family: str, gpus: float, **params: object) -> tuple[str, ...]:
+        given = {**starts(search_spaces.get(family).space), **params}
+        job = FoldJob(family=family, params=given, features={"recipe": "plain"}, seed=0, fold=0)
+        result = trial.run_fold(Grant(1, math.inf, gpus), job, shared)
+        return (result.value if isinstance(result, Partial) else result).notes
+
+    small = {"width": 16, "depth": 1, "bins": 4, "embedding": 4, "rounds": 1}
+    assert notes("mlp", 0.25, **small) == ("planned for a GPU, but trained on the CPU: torch 9.9 sees no GPU",)
+    assert notes("mlp", 0.0, **small) == ()
+    assert notes("linear", 0.25) == ()
 
 
 def test_a_fit_whose_imports_took_its_time_is_not_cut_after_a_round() -> None:

@@ -25,7 +25,7 @@ from automl.errors import AutomlError, OptionError
 from automl.modalities import encoders, mixture
 from automl.modalities.encoders import kept, packages
 from automl.modalities.encoders.checkpoint import Checkpoint
-from automl.modalities.encoders.embed import Report, embed
+from automl.modalities.encoders.embed import Report, embed, forget
 from automl.modalities.files import cache
 from automl.options import AUTO, Options
 from automl.records import Dataset, Decoded
@@ -113,7 +113,10 @@ def take_over(
         )
     wanted = list(found) if goes_on else kinds
     given = _Asked(dataset, options, left_s / max(1, len(kinds)), report)
-    looked = {media: _look(given, media, found.get(media)) for media in wanted}
+    try:
+        looked = {media: _look(given, media, found.get(media)) for media in wanted}
+    finally:
+        forget()  # this process reads no more, and memory is for those that train
     taken = {media: one for media, one in looked.items() if one.encoder is not None}
     told = "; ".join(one.told for one in looked.values())
     if not taken:

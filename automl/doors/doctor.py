@@ -18,6 +18,7 @@ from automl.model.artifact import versions
 from automl.options import Options
 from automl.runtime.workplace import describe, open_pool
 from cluster.cores import cores
+from cluster.devices import working_gpus
 from cluster.local import LocalPool
 
 SKEW_S = 2.0  # between two clocks, from which logs of several machines mislead
@@ -134,10 +135,13 @@ def answer(_grant: object, value: int) -> int:
 def _gpu() -> Check:
     if importlib.util.find_spec("torch") is None:
         return Check("gpu", False, "unknown without torch", is_needed=False)
-    import torch
-
-    if torch.cuda.is_available():
-        return Check("gpu", True, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}")
+    found = working_gpus()
+    told = f"{len(found.gpus)} x {found.gpus[0].model}" if found.gpus else ""
+    if found.trouble:
+        remedy = "install the torch of this card: https://pytorch.org/get-started"
+        return Check("gpu", False, "; ".join(filter(None, (told, found.trouble))), remedy, is_needed=False)
+    if told:
+        return Check("gpu", True, told)
     return Check("gpu", True, "none; neural models train on the CPU", is_needed=False)
 
 

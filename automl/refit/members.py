@@ -17,6 +17,7 @@ from automl.ensemble.frontier import Limits, trim
 from automl.records import Candidate, Member, Trial
 from automl.runtime.clock import SAVED_S
 from automl.runtime.context import RunContext
+from automl.search.runner import share_of_gpu
 from automl.search.trial import ALL_ROWS, FoldJob
 from cluster.pool import Job, Outcome, Status
 
@@ -91,6 +92,7 @@ class Refitter:
             "automl.search.trial:run_fold",
             payload,
             (ref,),
+            gpus=share_of_gpu(search_spaces.get(plan.family), self.context.pool.nodes()),  # as its folds were
             hard_s=hard_s,
         )
 

@@ -13,7 +13,7 @@ from automl.errors import OptionError, RunError
 from automl.options import Options
 from automl.runtime.clock import Tariff
 from cluster.cores import cores
-from cluster.devices import find_gpus
+from cluster.devices import working_gpus
 from cluster.energy import EnergyMeter
 from cluster.local import LocalPool
 from cluster.memory import free_mb
@@ -33,7 +33,9 @@ def open_pool(options: Options, preload: Sequence[str]) -> tuple[LocalPool | Ray
     """The workers of this run, and what a user should know of them."""
     address = os.environ.get("RAY_ADDRESS")
     if _is_here(options):
-        return LocalPool(options.workers or cores(), preload=preload), []
+        pool_here = LocalPool(options.workers or cores(), preload=preload)
+        trouble = working_gpus().trouble
+        return pool_here, [f"note: {trouble}"] if trouble else []
     notes = []
     if options.cluster == "auto":
         notes.append(f"cluster: Ray at {address} (RAY_ADDRESS is set; cluster='local' stays on this machine)")
@@ -60,7 +62,7 @@ def _is_here(options: Options) -> bool:
 def machines(options: Options) -> list[Node]:
     """What a run would hold; on this machine nothing is started for it."""
     if _is_here(options):
-        gpus = find_gpus()
+        gpus = working_gpus().gpus
         name, model = socket.gethostname(), gpus[0].model if gpus else ""
         return [Node(name, options.workers or cores(), free_mb(), len(gpus), model)]
     pool, _ = open_pool(options, ())

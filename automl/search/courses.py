@@ -17,6 +17,7 @@ from typing import Any
 
 from automl.ensemble.blend import most_candidates
 from automl.search.allocate import HOPELESS, Allocator, Weigh
+from automl.search.lanes import Lanes, together
 from automl.search.steps import Attempt, Continue, Course, Load, Start
 from search_spaces.spec import Family, Params
 
@@ -43,16 +44,7 @@ MOST_BAGS = 3  # configurations of networks that get all folds before the best g
 COMPETE = 2  # times the models that a blend chooses from: more of described files would only find luckier ones
 
 _Idea = tuple[Family, dict[str, Any], str]  # what to try, and why
-EpochSeconds = Callable[[Family, Params, int], float]  # of a configuration on so many threads; 0: unknown
-
-
-@dataclass(frozen=True)
-class Lanes:
-    """How many courses run side by side, and what each of them gets."""
-
-    count: int
-    threads: int
-    gpus: float
+EpochSeconds = Callable[..., float]  # of a configuration, on so many threads and GPUs; 0: unknown
 
 
 @dataclass
@@ -95,7 +87,7 @@ class NetworkScheduler:
             return step
         course, lanes = (None, self._lanes(1, 1)) if left_s <= SHORTEST_S else self._course(left_s)
         if course is not None:
-            return course if self._is_free(lanes) else None
+            return course if self._is_free(lanes, course) else None
         return self._of_numbers(left_s)
 
     @staticmethod
@@ -310,7 +302,15 @@ class NetworkScheduler:
         most = (folds or self._deal) if self._is_bagged else MOST_LONG
         enough = self._enough(self._named(name))
         parts = min(most, max(1, math.floor(left_s / (enough * epoch_s)))) if epoch_s > 0 else 1
-        return Course(left_s / parts, lanes.threads, lanes.gpus, is_long=True)
+        gpus = lanes.gpus
+        if parts == 1 and lanes.gpus >= 1:
+            seconds = {count: self.epoch_s(self._named(name), given, lanes.threads, count) for count in self._teams()}
+            gpus = float(together(seconds, left_s, enough))
+        return Course(left_s / parts, lanes.threads, gpus, is_long=True)
+
+    def _teams(self) -> range:
+        """How many GPUs of one machine may train one network."""
+        return range(1, 1 + max(1, self.load.gpus_together))
 
     @property
     def _is_bagged(self) -> bool:
@@ -338,10 +338,13 @@ class NetworkScheduler:
         threads = min(widest, threads)
         return Lanes(max(1, slots // threads), threads, 0.0)
 
-    def _is_free(self, lanes: Lanes) -> bool:
+    def _is_free(self, lanes: Lanes, step: Start | Continue) -> bool:
         """Whether a course may start; where there is room for one only it begins alone, to get its threads."""
         if lanes.count == 1:
             return not any(attempt.running for attempt in self.attempts.values())
+        if step.course is not None and step.course.gpus > 1:
+            held = sum(len(a.running) * (a.course.gpus if a.course else 0.0) for a in self.attempts.values())
+            return held + step.course.gpus <= self.load.gpus
         return sum(len(attempt.running) for attempt in self._mine()) < lanes.count
 
     def _start(self, family: Family, given: dict[str, Any] | None, because: str, course: Course | None = None) -> Start:

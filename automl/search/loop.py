@@ -78,8 +78,7 @@ class Search:
         has_courses = any(family.is_coursed for family in families)
         scheduler = NetworkScheduler if self.ready.prior.is_coursed else MixedScheduler
         self._allocator = scheduler.of(*given, self._epoch_s) if has_courses else Allocator(*given)
-        # what an earlier driver wrote is replayed, and its locks are dead
-        for left in context.folder.path.glob("study.journal*"):
+        for left in context.folder.path.glob("study.journal*"):  # an earlier driver's: replayed, and its locks are dead
             left.unlink()
         counter, self._journal = Counter(self.shared), context.journal
         second = counter.latency if "latency" in self.search_for else None
@@ -118,6 +117,7 @@ class Search:
             room_mb=room_mb(nodes),
             widest=min(self.pool.slots, max(node.cpus for node in nodes)),
             gpus=sum(node.gpus for node in nodes),
+            gpus_together=int(max(node.gpus for node in nodes)),
             is_rough=self.ready.is_rough,
             distinct=share_of_distinct(self.shared.same_rows),
             deal=self.shared.folds.each,
@@ -126,9 +126,10 @@ class Search:
             is_number=self.shared.task in OF_NUMBERS,
         )
 
-    def _epoch_s(self, family: Family, params: Params, threads: int) -> float:
-        """Predicted seconds of an epoch; 0: unknown."""
-        return self._screen.epoch_s(family, params, threads, float(any(node.gpus for node in self.pool.nodes())))
+    def _epoch_s(self, family: Family, params: Params, threads: int, gpus: int = 1) -> float:
+        """Predicted seconds of an epoch, on so many GPUs where there are any; 0: unknown."""
+        most = max(node.gpus for node in self.pool.nodes())
+        return self._screen.epoch_s(family, params, threads, min(gpus, math.ceil(most)))
 
     def _remember(self, past: Past) -> None:
         """Take over what an earlier driver asked, told and kept."""
@@ -319,9 +320,8 @@ class Search:
         return max(0.1, soft), hard
 
     def _after_s(self, attempt: Attempt, left_s: float) -> float:
-        """From the end of a network's course to its outcome: it predicts the held-out rows, pictures both ways."""
-        row_s = self._screen.row_s(search_spaces.get(attempt.plan.family), attempt.plan.params)
-        return AFTER_S + AFTER_SHARE * left_s + 2 * len(self.shared.folds.held(0)) * row_s
+        """From the end of a network's course to its outcome: it predicts the held-out rows where it was trained."""
+        return AFTER_S + AFTER_SHARE * left_s + self._screen.held_s(attempt, len(self.shared.folds.held(0)))
 
     def _absorb(self, outcomes: Iterable[Outcome]) -> None:
         for attempt, fold, outcome in self._runner.absorb(outcomes):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from automl.search.courses import BEHIND, SHORTEST_S, Lanes, NetworkScheduler, first_error, is_behind
+from automl.search.courses import BEHIND, SHORTEST_S, NetworkScheduler, first_error, is_behind
+from automl.search.lanes import Lanes
 from automl.search.steps import Attempt, Continue, Course, Start
 from search_spaces.spec import Params
 
@@ -73,7 +74,7 @@ class MixedScheduler(NetworkScheduler):
     def _free_course(self, left_s: float) -> Start | Continue | None:
         """A network's next course, once there is room for it."""
         course, lanes = self._course(left_s)
-        return course if course is not None and self._is_free(lanes) else None
+        return course if course is not None and self._is_free(lanes, course) else None
 
     def _granted(self, name: str, given: Params, lanes: Lanes, left_s: float, folds: int = 0) -> Course:
         """Where all folds count, no more than an equal part: without the others one fold competes with nothing."""

@@ -58,6 +58,7 @@ class Runner:
         self._site, self._ready = context, ready
         self._rides: dict[str, RunningFold] = {}
         self.again: deque[Start] = deque()  # trials to try on less
+        self._told: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._rides)
@@ -86,7 +87,7 @@ class Runner:
             ),
             (self._ref,),
             limits.threads,
-            gpus=_gpus(attempt, family, nodes),
+            gpus=attempt.course.gpus if attempt.course is not None else share_of_gpu(family, nodes),
             memory_mb=min(needed_mb, room_mb(nodes)),
             soft_s=limits.soft_s,
             hard_s=limits.hard_s,
@@ -106,6 +107,7 @@ class Runner:
             attempt.spent += Spent(cost.cpu_s, cost.wall_s, cost.peak_mb, cost.gpu_s)
             if outcome.status in (Status.DONE, Status.PARTIAL):
                 self.keep(attempt, outcome.value)
+                self._tell(attempt, outcome.value)
             self._close(ride, outcome)
             if outcome.status is Status.LOST and ride.retries < RETRIES and not outcome.is_memory:
                 again = replace(
@@ -143,6 +145,14 @@ class Runner:
         while self._rides and time.monotonic() < until:
             self.absorb(self._pool.wait(0.1))
 
+    def _tell(self, attempt: Attempt, result: FoldResult) -> None:
+        """What a worker had to say, once for a run and family."""
+        for line in result.notes:
+            told = f"{attempt.plan.family}: {line}"
+            if told not in self._told:
+                self._told.add(told)
+                self._site.watcher.say(f"trial {attempt.plan.number} {told}")
+
     def _give(self, ride: RunningFold) -> None:
         ride.attempt.running.add(ride.fold)
         self._rides[ride.job.id] = ride
@@ -159,6 +169,7 @@ class Runner:
             "family": ride.attempt.plan.family,
             "error": ended.error if ended else None,
             "is_cut": ended.is_cut if ended else None,
+            **({"notes": outcome.value.notes} if ended and outcome.value and outcome.value.notes else {}),
         }
         self._journal.ended(ride.attempt.plan.number, ride.fold, ride.job.threads, outcome, facts)
         if outcome.trace:
@@ -186,10 +197,8 @@ class Runner:
             )
 
 
-def _gpus(attempt: Attempt, family: Family, nodes: Iterable[Node]) -> float:
-    """GPUs for a fold, or a share of one."""
-    if attempt.course is not None:
-        return attempt.course.gpus
+def share_of_gpu(family: Family, nodes: Iterable[Node]) -> float:
+    """Of a GPU, for a fit that was granted nothing else."""
     return GPU_SHARE if family.route == "neural" and any(node.gpus for node in nodes) else 0.0
 
 

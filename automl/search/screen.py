@@ -14,11 +14,12 @@ from statistics import median
 from threading import Thread
 from typing import Any
 
+import search_spaces
 from automl.data.prepare import Shared
 from automl.ensemble.frontier import Limits
 from automl.runtime.journal import Journal
 from automl.search.sample import Studies
-from automl.search.steps import Attempt, Course, Start
+from automl.search.steps import TIMED_S, Attempt, Course, Start
 from search_spaces.spec import Family, Media, NetworkCost, Params, Shape
 
 # Speeds and slacks: benchmarks/LOG.md, 2026-11-21, "images and sounds", under "Screening on paper".
@@ -30,6 +31,14 @@ STEP_OPS_S = 1.5e11  # of a thread that trains, on a CPU of 2024 with AVX-512; w
 STEP_OPS_GPU_S = 3e13  # of a whole GPU
 ROW_OPS_S = 6e10  # of a thread that predicts one row
 UNSEEN, SEEN = 3.0, 1.5  # times that a prediction may be wrong, with such speeds and with those of this run
+BOTH_WAYS = 2  # a picture as it is and in a mirror, and what does not flip has time to spare
+EXACT_COST = (
+    2.0  # times longer on a GPU in float32 than in bfloat16: a guess, for none was at hand (LOG.md, 2026-11-29)
+)
+THREADS_POWER = 0.8  # of threads, by which a batch is quicker than one thread: the same guess for a CPU
+# Guesses on the careful side, for no machine with two GPUs was at hand (LOG.md, 2026-11-29): seconds that a message
+# takes however short it is, and bytes a second between cards on a bus of PCIe 4; links of their own are much faster.
+MEETING_S, LINK_BYTES_S = 2e-3, 1e10
 COPIES = 6  # of all weights: themselves, gradients, momenta, their mean, the best and the first ones
 BYTES = 4  # of a weight
 USUAL_MB = 4000.0  # of memory for a fit where no clock counts: the same on every machine, so that runs repeat
@@ -72,9 +81,31 @@ class Refusal:
 
 
 def epoch_s(cost: NetworkCost, rows: int, speeds: Speeds, course: Course) -> float:
-    """Predicted seconds for all training rows once."""
+    """Predicted seconds for all training rows once; GPUs that train one network wait for each other at every step."""
     speed = speeds.on_gpu * course.gpus if course.gpus else speeds.step * course.threads
-    return TRAINING * cost.step_ops * rows / speed
+    together_s = steps_of(rows) * meeting_s(cost, course.gpus) if course.gpus > 1 else 0.0
+    return TRAINING * cost.step_ops * rows / speed + together_s
+
+
+def steps_of(rows: int) -> float:
+    """About how many batches an epoch has: their size grows with the root of the rows."""
+    return rows / min(1024.0, max(32.0, 2.0 * math.sqrt(rows)))
+
+
+def meeting_s(cost: NetworkCost, gpus: float) -> float:
+    """Predicted seconds in which so many GPUs add up what they learned in a step: each sends its share twice."""
+    return MEETING_S + 2 * BYTES * cost.parameters * (gpus - 1) / gpus / LINK_BYTES_S
+
+
+def predict_s(cost: NetworkCost, rows: int, speeds: Speeds, course: Course) -> float:
+    """Predicted seconds to predict rows after a course, where it trained: on its GPUs in large batches, or its threads.
+
+    Pictures are asked both ways, in full precision. Of one thread a row in a batch takes no longer than a row alone.
+    """
+    if course.gpus:
+        speed = speeds.on_gpu * course.gpus / (EXACT_COST * speeds.on_gpu_slack)
+        return BOTH_WAYS * cost.step_ops * rows / speed
+    return BOTH_WAYS * cost.row_ops * rows / (speeds.row * float(course.threads**THREADS_POWER))
 
 
 def judge(
@@ -192,10 +223,14 @@ class Screen:
         cost = self.counter.cost(family, params) if self.is_on and self.is_timed else None
         return 0.0 if cost is None else epoch_s(cost, self.rows, self._speeds(), Course(math.inf, threads, gpus))
 
-    def row_s(self, family: Family, params: Params) -> float:
-        """Predicted seconds to predict one row on one thread; 0 where it is not known."""
-        cost = self.counter.cost(family, params) if self.is_on and self.is_timed else None
-        return 0.0 if cost is None else cost.row_ops / self._speeds().row
+    def held_s(self, attempt: Attempt, rows: int) -> float:
+        """Predicted seconds to predict the rows held out, after its course; 0 where it is not known."""
+        family, course = search_spaces.get(attempt.plan.family), attempt.course
+        cost = self.counter.cost(family, attempt.plan.params) if self.is_on and self.is_timed else None
+        if cost is None or course is None:
+            return 0.0
+        priced_s = TIMED_S if course.gpus else 0.0  # of rows on the CPU, as the saved model will predict them
+        return predict_s(cost, rows, self._speeds(), course) + priced_s
 
     def choose(self, number: int, start: Start) -> tuple[dict[str, Any], str]:
         """The configuration of a trial that begins, and why it is this one."""
@@ -281,8 +316,6 @@ class Screen:
         return learn_speeds(self._counted(), self.rows)
 
     def _counted(self) -> Iterator[tuple[NetworkCost, Attempt]]:
-        import search_spaces
-
         for attempt in self.attempts.values():
             cost = (
                 self.counter.cost(search_spaces.get(attempt.plan.family), attempt.plan.params)

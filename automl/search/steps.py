@@ -12,6 +12,7 @@ from automl.records import Fold, Plan, Spent
 from automl.records.choice import Gain
 from search_spaces.spec import TABLE, Family, Size
 
+TIMED_S = 1.0  # that a batch of rows may take to be priced on the CPU, after a course on a GPU
 CUT = 1.5  # times longer that a fold would have taken, had its time not been over
 
 
@@ -118,6 +119,7 @@ class Load:
     room_mb: float = math.inf  # memory for one fit
     widest: int = 0  # threads that one fit may have, on the largest machine; 0: all
     gpus: float = 0.0
+    gpus_together: int = 0  # of one machine, at most
     is_rough: bool = False  # the one fold that all get holds out so few rows that leaders are due more
     distinct: float = 1.0  # share of the rows that is left where those that repeat others are counted once
     deal: int = 0  # folds in which each row is held out once; 0: all

@@ -19,14 +19,18 @@ import search_spaces
 from automl.data.counted import counted_once
 from automl.data.prepare import Shared
 from automl.modalities.mixture import PLAIN, FoldFeatures, FoldTraining, bend_of, learn_features, made_by
+from automl.runtime.batches import hearing, tell
 from automl.scoring.metrics import sample_rows
+from automl.search.steps import TIMED_S
 from automl.training import learners
+from cluster import devices
 from cluster.pool import Grant, Partial
-from search_spaces.spec import Learner, Matrix, Rows, Run
+from search_spaces.spec import Family, Learner, Matrix, Rows, Run
 
 ALL_ROWS = -1  # the "fold" that holds nothing out: a refit
 CACHE_BYTES = 1_500_000_000  # encoded folds a worker keeps
 ROW_REPEATS = 3
+MOST_TIMED = 256  # rows by which a batch is priced on the CPU, where those held out were predicted on a GPU
 LEAST_FIT_S = 1.0  # of a fit whose preparation took longer than it should
 
 
@@ -55,6 +59,7 @@ class FoldResult:
     batch_s: float
     row_s: float
     rounds: int | None
+    notes: tuple[str, ...] = ()  # what the user should know of how it was trained
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,18 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
     started = time.monotonic()
     until = until_of_fit(grant.until, began, started)
     run = Run(shared.task, shared.outputs, shared.metric, seed, grant.threads, until, shared.levels, job.kept)
-    learner.fit(encoded.train, encoded.held if len(encoded.held) else None, run)
-    fit_s = time.monotonic() - started
-    predictions, batch_s = _timed(learner, encoded.held.X, grant.threads)
-    if (judged := getattr(learner, "judged", None)) is not None:
-        predictions = judged
-    row_s = min(_timed(learner, encoded.train.X.take(np.array([0])), 1)[1] / 1000 for _ in range(ROW_REPEATS))
+    with hearing() as notes:
+        _check_gpu(grant, family)
+        learner = _fitted(learner, job, encoded, run, grant)
+        fit_s = time.monotonic() - started
+        with learners.on_device(learner) as is_far:
+            predictions, batch_s = _timed(learner, encoded.held.X, grant.threads)
+        if (judged := getattr(learner, "judged", None)) is not None:
+            predictions = judged
+        row_s = min(_timed(learner, encoded.train.X.take(np.array([0])), 1)[1] / 1000 for _ in range(ROW_REPEATS))
+        if is_far:  # what is told of a batch is what the saved model takes, on the CPU
+            some = np.arange(min(len(encoded.train), MOST_TIMED, max(1, int(TIMED_S / max(row_s, 1e-9)))))
+            batch_s = _timed(learner, encoded.train.X.take(some), grant.threads)[1]
     parts, features = learner.dump(), encoded.features.dump()
     rounds = getattr(learner, "rounds_", None)
     result = FoldResult(
@@ -104,8 +115,34 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
         batch_s=batch_s,
         row_s=row_s,
         rounds=rounds,
+        notes=tuple(notes),
     )
     return Partial(result) if learner.is_cut else result
+
+
+def _check_gpu(grant: Grant, family: Family) -> None:
+    """A network that was planned for a GPU is not trained on a CPU without a word."""
+    if grant.gpus > 0 and family.route == "neural":
+        why_not = devices.why_not()
+        if why_not:
+            tell(f"planned for a GPU, but trained on the CPU: {why_not}")
+
+
+def _fitted(learner: Learner, job: FoldJob, encoded: Encoded, run: Run, grant: Grant) -> Learner:
+    """The learner, fitted: here, or by a process for each GPU where several were granted."""
+    valid, count = encoded.held if len(encoded.held) else None, round(grant.gpus)
+    if count < 2 or devices.why_not():
+        learner.fit(encoded.train, valid, run)
+        return learner
+    from automl.training.together import TeamTask, fit_together
+
+    column, bend = job.features.get("column", ""), bend_of(_recipe(job))
+    return fit_together(
+        TeamTask(
+            family=job.family, params=job.params, bend=bend, column=column, train=encoded.train, valid=valid, run=run
+        ),
+        count,
+    )
 
 
 def until_of_fit(until: float, began: float, started: float) -> float:

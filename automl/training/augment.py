@@ -1,7 +1,8 @@
 """How training pictures are changed, in plain torch on the device that trains, a whole batch at once.
 
-Every number is drawn on the CPU from the generator given, so one seed changes pictures alike on any device. Shifts and
-flips are a look-up of bytes and cost nothing beside a network; turns and zooms are resampled, so only where asked for.
+Every number is drawn on the CPU from the generator given, so one seed changes pictures alike on any device; what is
+made of these, a place for each pixel, is made where the pictures are. Shifts and flips are a look-up of bytes and cost
+nothing beside a network; turns and zooms are resampled, so only where asked for.
 """
 
 from __future__ import annotations
@@ -110,14 +111,15 @@ def _move(pictures: Tensor, how: Augment, generator: torch.Generator) -> Tensor:
     if not how.flips and how.shift <= 0:
         return pictures
     device = pictures.device
-    down, right = (_swing(generator, rows, how.shift * side).round().long() for side in (height, width))
-    ys = _mirror(torch.arange(height) + down[:, None], height)
-    xs = _mirror(torch.arange(width) + right[:, None], width)
+    drawn = (_swing(generator, rows, how.shift * side).round().long() for side in (height, width))
+    down, right = (shift.to(device) for shift in drawn)
+    ys = _mirror(torch.arange(height, device=device) + down[:, None], height)
+    xs = _mirror(torch.arange(width, device=device) + right[:, None], width)
     if how.flips:
-        is_flipped = _draw(generator, rows) < 0.5
+        is_flipped = (_draw(generator, rows) < 0.5).to(device)
         xs = torch.where(is_flipped[:, None], width - 1 - xs, xs)
-    spots = (torch.arange(rows)[:, None, None] * height + ys[:, :, None]) * width + xs[:, None, :]
-    return pictures.reshape(rows * height * width, -1)[spots.to(device)]
+    first = torch.arange(rows, device=device)[:, None, None] * height
+    return pictures.reshape(rows * height * width, -1)[(first + ys[:, :, None]) * width + xs[:, None, :]]
 
 
 def _mirror(places: Tensor, side: int) -> Tensor:
@@ -161,12 +163,12 @@ def _erase(pictures: Tensor, side_share: float, generator: torch.Generator) -> T
     """A grey square somewhere on each; it may reach over the edge, so that every place is hidden equally often."""
     rows, height, width, _ = pictures.shape
     side = side_share * min(height, width)
-    middles = [_draw(generator, rows)[:, None] * length for length in (height, width)]
+    middles = [(_draw(generator, rows)[:, None] * length).to(pictures.device) for length in (height, width)]
     inside = [
-        (torch.arange(length) + 0.5 - middle).abs() < side / 2
+        (torch.arange(length, device=pictures.device) + 0.5 - middle).abs() < side / 2
         for length, middle in zip((height, width), middles, strict=True)
     ]
-    is_hidden = (inside[0][:, :, None] & inside[1][:, None, :]).to(pictures.device)
+    is_hidden = inside[0][:, :, None] & inside[1][:, None, :]
     return pictures.masked_fill(is_hidden.unsqueeze(-1), int(GREY))
 
 

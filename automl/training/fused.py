@@ -1,7 +1,7 @@
 """Networks that read all parts of a table at once: its own columns, and of each decoded one what a branch reads.
 
 Numbers and codes are cleaned as for networks on tables, blocks served and changed as for networks on pictures; which of
-the numbers tell of a decoded column, the matrix says. Prediction runs on the CPU in full precision.
+the numbers tell of a decoded column, the matrix says. Predictions are of full precision.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from automl.runtime.batches import in_batches
 from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment
+from automl.training.device import device_of, exact, find_device, has_room, seeded, use_threads
 from automl.training.forms import FORMS, Asked, Served, form_of
 from automl.training.media import LOOKED_AT, MEASURED, as_trained, course_of, kept_on, told_by
-from automl.training.network import Batch, find_device, seeded, use_threads
+from automl.training.network import Batch
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.symmetry import sample_rows
 from automl.training.tabular import Cleaner, batch_size, check_columns, find_edges, read_cleaner
@@ -75,7 +77,7 @@ class FusedTable:
 
     def _placed(self, part: Part) -> Part:
         if isinstance(part, Tensor):
-            return part.to(self.device)
+            return part.to(self.device) if has_room(part.nbytes, self.device) else part
         kept = kept_on(part, self.device)
         return part if kept is None else kept
 
@@ -83,7 +85,9 @@ class FusedTable:
         """Some rows."""
         there = rows.to(self.device)
         inputs = tuple(
-            part[there] if isinstance(part, Tensor) else torch.from_numpy(part.values(rows.numpy())).to(self.device)
+            part[rows.to(part.device)].to(self.device)
+            if isinstance(part, Tensor)
+            else torch.from_numpy(part.values(rows.numpy())).to(self.device)
             for part in self.parts
         )
         return Batch(inputs, self.target[there], None if self.weight is None else self.weight[there])
@@ -155,14 +159,17 @@ class FusedLearner:
         self.is_cut, self.rounds_ = history.is_cut, history.rounds
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
-        """Predict rows, on the CPU; pictures that may be flipped are asked both ways."""
+        """Predict rows, where the network is; pictures that may be flipped are asked both ways."""
         if not len(X):
             return self.answers.nothing()
-        parts, starts = self._parts(X), range(0, len(X), LOOKED_AT)
-        with use_threads(threads), torch.inference_mode():
-            pieces = (np.arange(start, min(start + LOOKED_AT, len(X))) for start in starts)
-            said = [self.answers.pool(self._ask([_given(part, rows) for part in parts])) for rows in pieces]
-            pooled = torch.cat(said).numpy()
+        parts, device = self._parts(X), device_of(self.network)
+
+        def ask(rows: slice) -> Tensor:
+            there = np.arange(rows.start, rows.stop)
+            return self.answers.pool(self._ask([_given(part, there).to(device) for part in parts])).cpu()
+
+        with use_threads(threads), exact(device), torch.inference_mode():
+            pooled = torch.cat([said for _, said in in_batches(len(X), LOOKED_AT, ask)]).numpy()
         return self.answers.decode(pooled)
 
     def dump(self) -> dict[str, bytes]:

@@ -36,7 +36,7 @@ class Kept:
         if self.place is None or not self.place.is_file():
             return None
         try:
-            state: dict[str, Any] = torch.load(self.place, weights_only=True)
+            state: dict[str, Any] = torch.load(self.place, weights_only=True, map_location="cpu")
         except Exception:  # noqa: BLE001  # torn, or not ours, in whatever way: the training begins anew
             return None
         return state

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from automl.training.aimed import ABSOLUTE, BENT, Aimed
@@ -30,6 +31,28 @@ def load(family: Family, parts: Mapping[str, bytes]) -> Learner:
     """The fitted learner whose `dump` gave these parts."""
     learner = _load(family, parts)
     return load_bent(learner, parts[PART]) if PART in parts else learner
+
+
+@contextmanager
+def on_device(learner: Learner) -> Iterator[bool]:
+    """A fitted network for a while where networks are trained; whether that is another place than the CPU.
+
+    It comes back, for whatever is kept of it predicts on the CPU.
+    """
+    while isinstance(learner, TransformedTarget | Aimed):
+        learner = learner.learner
+    network = getattr(learner, "network", None)
+    if network is None:
+        yield False
+        return
+    from automl.training.device import find_device  # torch: only where a network is wanted
+
+    device = find_device()
+    network.to(device)
+    try:
+        yield device.type != "cpu"
+    finally:
+        network.cpu()
 
 
 def _make(family: Family, params: Params, column: str) -> Learner:

@@ -1,7 +1,7 @@
 """Networks on pictures and sounds: batches out of a store, changed as they are served, and the learner around them.
 
-A family's knobs of recipe and augmentation are read here; the others are its network's own. Prediction runs on the
-CPU in full precision, so a saved model answers alike on any machine.
+A family's knobs of recipe and augmentation are read here; the others are its network's own. Predictions are of full
+precision, and a saved model makes them on the CPU, so it answers alike on any machine.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from automl.runtime.batches import halved, in_batches
 from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment, mix
+from automl.training.device import device_of, exact, find_device, has_room, seeded, use_threads
 from automl.training.forms import Asked, Served, form_of, given, shape_of
-from automl.training.network import Batch, Objective, TrainingRecipe, find_device, seeded, use_threads
+from automl.training.network import Batch, Objective, TrainingRecipe
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.symmetry import sample_rows
 from automl.training.tabular import batch_size, watched
@@ -34,7 +36,6 @@ LOOKED_AT = 256  # rows at once where nothing is learned
 ADAMW_RATE = 0.12  # best learning rate of AdamW, relative to that of Muon
 FEWEST_WATCHED = 200  # held-out rows by which an epoch is chosen
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 200
-DEVICE_SHARE = 0.25  # of a device's free memory that a store may take
 
 
 class Led(Protocol):
@@ -69,9 +70,7 @@ class MediaTable:
 def kept_on(media: Media, device: torch.device) -> Tensor | None:
     """All rows on a device that computes faster than rows come to it; None where they would crowd its memory."""
     fits = (
-        device.type == "cuda"
-        and media.store.dtype != object
-        and (len(media) * media.store[:1].nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0])
+        device.type == "cuda" and media.store.dtype != object and has_room(len(media) * media.store[:1].nbytes, device)
     )
     return torch.from_numpy(media.values()).to(device) if fits else None
 
@@ -147,33 +146,41 @@ class MediaLearner:
     def _lead(self, train: MediaTable, objective: Objective, run: Run) -> None:
         """The head of a network trained before is fitted first, to some rows as they are."""
         order = torch.from_numpy(sample_rows(len(train), run.seed, LED))
-        order, seen = order[torch.randperm(len(order))], list[Batch]()
+        order = order[torch.randperm(len(order))]
         now = time.monotonic()
         until = now + LED_SHARE * (run.until - now)
 
-        def rows() -> Iterator[Tensor]:
-            for some in torch.split(order, LED_AT_ONCE):
-                if seen and time.monotonic() > until:
-                    return
-                seen.append(train.pick(some))
-                yield seen[-1].inputs[0]
+        def lead(at_once: int) -> None:
+            seen: list[Batch] = []
 
-        def loss(outputs: Tensor) -> Tensor:
-            losses = objective.learn(outputs, torch.cat([batch.target for batch in seen]))
-            weights = [batch.weight for batch in seen if batch.weight is not None]
-            return (losses * torch.cat(weights)).mean() if weights else losses.mean()
+            def rows() -> Iterator[Tensor]:
+                for some in torch.split(order, at_once):
+                    if seen and time.monotonic() > until:
+                        return
+                    seen.append(train.pick(some))
+                    yield seen[-1].inputs[0]
 
-        cast("Led", self.network).lead(rows(), loss)
+            def loss(outputs: Tensor) -> Tensor:
+                losses = objective.learn(outputs, torch.cat([batch.target for batch in seen]))
+                weights = [batch.weight for batch in seen if batch.weight is not None]
+                return (losses * torch.cat(weights)).mean() if weights else losses.mean()
+
+            cast("Led", self.network).lead(rows(), loss)
+
+        halved(LED_AT_ONCE, lead)
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
-        """Predict the media of rows, on the CPU; pictures that may be flipped are asked both ways."""
+        """Predict the media of rows, where the network is; pictures that may be flipped are asked both ways."""
         if not len(X):
             return self.answers.nothing()
         media = self._block(X)
-        with use_threads(threads), torch.inference_mode():
-            starts = range(0, len(media), LOOKED_AT)
-            pieces = (given(media.values(slice(start, start + LOOKED_AT))) for start in starts)
-            pooled = torch.cat([self.answers.pool(self._ask(piece)) for piece in pieces]).numpy()
+        device = device_of(self.network)
+
+        def ask(rows: slice) -> Tensor:
+            return self.answers.pool(self._ask(given(media.values(rows), device))).cpu()
+
+        with use_threads(threads), exact(device), torch.inference_mode():
+            pooled = torch.cat([said for _, said in in_batches(len(media), LOOKED_AT, ask)]).numpy()
         return self.answers.decode(pooled)
 
     def dump(self) -> dict[str, bytes]:

@@ -19,17 +19,19 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from automl.runtime.batches import let_go, tell
 from automl.training.averaged import Averaged
+from automl.training.device import device_of, is_fast_narrow, narrow, seeded, use_threads
 from automl.training.halves import Halves
 from automl.training.kept import Kept
 from automl.training.optimizers import Muon, adamw
-from search_spaces.neural.blocks import has_bf16
+from automl.training.pace import LOOK_RESERVE, Pace
+from automl.training.team import Team, here
+from cluster.memory import is_out_of_memory
 from search_spaces.spec import Run
 
-PROBED = 4  # steps seen before the time of the rest is predicted; the very first one also sets up
 GENTLER = 0.2  # learning rate of the second attempt, relative to the first
 LOOK_COST = 0.4  # time for a validation row relative to a training row, until it was measured
-LOOK_RESERVE = 1.2  # times the last look at the validation rows is kept for the next one
 LARGEST_STEP = 1.0  # norm to which gradients are clipped
 
 RowLoss = Callable[[Tensor, Tensor], Tensor]  # (outputs, targets) -> one loss per row
@@ -98,47 +100,28 @@ class History:
     halves: Halves | None = None  # as far as they were asked for, and seen
 
 
-def find_device() -> torch.device:
-    """Where networks are trained on this machine."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@contextmanager
-def use_threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, count))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw torch's random numbers from this seed for a while; nobody else's are disturbed."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
 def train(network: nn.Module, feed: Feed, objective: Objective, recipe: TrainingRecipe, run: Run) -> History:
     """Train in place, with `run.threads` and until `run.until`; RuntimeError if the loss is not finite, even gently.
 
     Batches too large for the device's memory are halved and the training begun anew.
     """
-    first = _copy(network)
-    for rate in (recipe.learning_rate, recipe.learning_rate * GENTLER):
+    team, first = here(), _copy(network)
+    for _ in range(team.halvings):
+        feed.halve()
+    for rate in _rates(recipe.learning_rate, Kept.at(run.kept)):
         history = None
         while history is None:
             try:
-                with use_threads(run.threads), seeded(run.seed):
+                with use_threads(run.threads), seeded(team.seed(run.seed), device_of(network)):
                     history = _Attempt(network, feed, objective, recipe, run).go(rate)
                 break
-            except torch.cuda.OutOfMemoryError:
-                if not feed.halve():
+            except (RuntimeError, MemoryError) as problem:
+                if team.size > 1 or not is_out_of_memory(problem) or not feed.halve():
                     raise
+            # out here, since an error holds on to all that was being computed
+            tell(f"memory ran out: trained anew in {feed.steps:,} smaller batches an epoch")
+            network.zero_grad(set_to_none=True)
+            let_go()
             network.load_state_dict(first)
         if history is not None:
             return history
@@ -149,73 +132,10 @@ def train(network: nn.Module, feed: Feed, objective: Objective, recipe: Training
     )
 
 
-@dataclass
-class _Pace:
-    """How far a plan of `steps` is: 0 at its start, 1 at its end. Counts steps until time turns out to be short."""
-
-    steps: int
-    until: float
-    done: int = 0
-    foreseen: float = 0.0  # steps there will be; 0 until some are seen
-    reserve_s: float = 0.0  # kept for a last look at the validation rows
-    started: float = 0.0
-    turn: tuple[float, int] = (0.0, 0)  # progress and steps done when the rest of the course was shortened
-    taken_over: tuple[float, float] | None = None  # progress and moment at which the clock took over
-
-    def __post_init__(self) -> None:
-        if self.until == math.inf:
-            self.foreseen = self.steps
-
-    def tick(self, look: float) -> None:
-        """A step was done. `look`: steps as long as a look at the validation rows, 0 once that was measured."""
-        self.done += 1
-        if self.until == math.inf:
-            return
-        now = time.monotonic()
-        if self.done == 1:
-            self.started = now
-        elif self.done > PROBED and self.taken_over is None:
-            step_s = (now - self.started) / (self.done - 1)
-            self.reserve_s = max(self.reserve_s, LOOK_RESERVE * look * step_s)
-            self.foreseen = min(self.steps, self.done + (self.until - self.reserve_s - now) / step_s)
-            if now + step_s * (self.steps - self.done) > self.until - self.reserve_s:
-                self.taken_over = (self._counted, now)
-
-    def go_on(self, progress: float) -> None:
-        """An earlier attempt came so far: what is left of the time is for what is left of the course."""
-        if self.until < math.inf:
-            self.taken_over = (progress, time.monotonic())
-        else:
-            self.done = round(progress * self.steps)
-
-    def shorten(self, steps: int) -> None:
-        """Run what is left of the course within so many steps, if that is sooner."""
-        self.turn, self.steps = (self._counted, self.done), min(self.steps, self.done + steps)
-
-    @property
-    def _counted(self) -> float:
-        base, since = self.turn
-        return base + (1 - base) * (self.done - since) / max(1, self.steps - since)
-
-    @property
-    def progress(self) -> float:
-        """Where the learning rate stands on its course, 0 to 1."""
-        counted = self._counted
-        if self.taken_over is None:
-            return counted
-        base, since = self.taken_over
-        share = (time.monotonic() - since) / max(1e-9, self.until - self.reserve_s - since)
-        return max(counted, base + (1 - base) * min(1.0, share))
-
-    @property
-    def is_late(self) -> bool:
-        """Whether there is no time for another step."""
-        return time.monotonic() >= self.until - self.reserve_s
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the plan is done, or the time; the first step is always taken."""
-        return self.done >= self.steps or (self.done > 0 and self.is_late)
+def _rates(usual: float, kept: Kept) -> tuple[float, ...]:
+    """The learning rates to try: a training that goes on from what was kept does so at the rate that it had."""
+    rates, state = (usual, usual * GENTLER), kept.read()
+    return rates[1:] if state is not None and state["rate"] == rates[1] else rates
 
 
 @dataclass
@@ -230,15 +150,17 @@ class _Attempt:
     errors: list[float] = field(default_factory=list)
     averaged: Averaged | None = None
     halves: Halves | None = None
+    team: Team = field(default_factory=here)
 
     def go(self, rate: float) -> History | None:
         """Train; None where the loss was not finite."""
-        optimizer = self._optimizer(rate)
+        optimizer, device = self._optimizer(rate), device_of(self.network)
         generator = torch.Generator().manual_seed(self.run.seed)
-        pace = _Pace(self.recipe.epochs * self.feed.steps, self.run.until)
+        self.team.align(self.network)
+        pace = Pace(self.recipe.epochs * self.feed.steps, self.run.until, self.team, device)
         if self.recipe.ema > 0:
             self.averaged = Averaged(self.network, math.exp(-1 / (self.recipe.ema * self.feed.steps)))
-        self.halves = Halves() if self.recipe.is_halved else None
+        self.halves = Halves() if self.recipe.is_halved and self.team.size == 1 else None  # it sees all rows
         best, best_epoch, epoch, given_up, rounds = _copy(self.network), 0, 0, 0, 0
         kept = Kept.at(self.run.kept)
         if (state := kept.read()) is not None and state["rate"] == rate:
@@ -262,7 +184,8 @@ class _Attempt:
                     self.averaged.forget()
                 pace.shorten(self.recipe.cooling * self.feed.steps)
             reached = best_epoch, epoch, given_up, rounds
-            kept.write(partial(self._state, rate, best, reached, generator, pace.progress))
+            if self.team.leads:
+                kept.write(partial(self._state, rate, best, reached, generator, pace.progress))
         if best_epoch:
             self.network.load_state_dict(best)
         else:
@@ -314,67 +237,68 @@ class _Attempt:
             thaw(1.0)  # what learns later is known to the optimizer, too
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         if self.recipe.optimizer == "muon":
-            is_narrow = parameters[0].is_cuda or has_bf16()
+            is_narrow = is_fast_narrow(parameters[0].device)
             return Muon(parameters, rate, self.recipe.weight_decay, is_narrow=is_narrow)
         rates = getattr(self.network, "rates", None)
         return adamw(parameters, rate, self.recipe.weight_decay, rates() if rates is not None else None)
 
-    def _epoch(self, optimizer: torch.optim.Optimizer, rate: float, pace: _Pace, generator: torch.Generator) -> float:
+    def _epoch(self, optimizer: torch.optim.Optimizer, rate: float, pace: Pace, generator: torch.Generator) -> float:
         """One pass over the training rows, or as much of it as there is time for; the sum of its losses."""
         self.network.train()
         total: Tensor | float = 0.0
-        for batch in self.feed.epoch(generator):
+        for whole in self.feed.epoch(generator):
+            batch, rows = self.team.part(whole)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("pace", 1.0) * _course(pace.progress, self.recipe.warm_up)
             if (thaw := getattr(self.network, "thaw", None)) is not None:
                 thaw(pace.progress)
             optimizer.zero_grad()
-            with _narrow(batch.target.device, self.recipe.is_narrow):
+            with narrow(batch.target.device, is_large=self.recipe.is_narrow):
                 outputs = self.network(*batch.inputs)
             losses = self.objective.learn(outputs.float(), batch.target)
             loss = losses.mean() if batch.weight is None else (losses * batch.weight).mean()
+            loss = loss * self.team.scale(rows, len(batch.target))
             torch.autograd.backward(loss)
+            self.team.mean_gradients(self.network)
             nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_STEP)
             optimizer.step()
             if self.averaged is not None:
                 self.averaged.update()
             total = total + loss.detach()
-            pace.tick(0.0 if self.errors else LOOK_COST * self.feed.held_rows / len(batch.target))
+            pace.tick(0.0 if self.errors else LOOK_COST * self.feed.held_rows / len(batch.target) / self.team.size)
             if pace.is_over:
                 break
-        return float(total)
+        self.team.mean_buffers(self.network)
+        return self.team.sums([float(total)], device_of(self.network))[0]
 
-    def _look(self, pace: _Pace) -> float:
+    def _look(self, pace: Pace) -> float:
         """The error on the validation rows; how long it took is kept back for the next look.
 
         Infinite where the time was over before all rows were seen: such a look says nothing.
         """
         started = time.monotonic()
         self.network.eval()
+        self.team.mean_buffers(self.network)  # of the average, too
         seen: list[Tensor] = []
         counted: list[Tensor] = []
+        is_whole = True
         with torch.inference_mode():
-            for batch in self.feed.held():
+            for batch in self.team.own(self.feed.held()):
                 if self.run.is_over:
-                    return math.inf
-                with _narrow(batch.target.device, self.recipe.is_narrow):
+                    is_whole = False
+                    break
+                with narrow(batch.target.device, is_large=self.recipe.is_narrow):
                     outputs = self.network(*batch.inputs)
                 losses = self.objective.watch(outputs.float(), batch.target)
                 seen.append(losses)
                 counted.append(torch.ones_like(losses) if batch.weight is None else batch.weight)
         weight = sum(float(weights.sum()) for weights in counted)
         total = sum(float((losses * weights).sum()) for losses, weights in zip(seen, counted, strict=True))
-        if self.halves is not None and weight:
+        if self.halves is not None and weight and is_whole:
             self.halves.see(seen, counted, self.network)
+        total, weight = self.team.sums([total if is_whole else math.inf, weight], device_of(self.network))
         pace.reserve_s = LOOK_RESERVE * (time.monotonic() - started)
         return total / weight if weight else math.inf
-
-
-def _narrow(device: torch.device, is_narrow: bool) -> torch.autocast:
-    """bfloat16 where it is fast: on a GPU, and on a CPU that multiplies it, once products are large."""
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=device.type == "cuda" or (is_narrow and has_bf16())
-    )
 
 
 def _course(progress: float, warm_up: float) -> float:

@@ -13,7 +13,7 @@ from torch import nn
 
 from automl.modalities.encoders.shapes import shape_as_json, shape_from_json
 from automl.training.answers import TargetCoding, coding_from_json
-from automl.training.network import seeded
+from automl.training.device import seeded
 from search_spaces.checked import json_object, need
 from search_spaces.knobs import known
 from search_spaces.spec import Family, Params, Shape

@@ -1,7 +1,7 @@
 """Networks on encoded rows: what the training rows teach about each column, batches, the fitted state as bytes.
 
 A family's knobs learning_rate, weight_decay, batch_scale and bins are read here; the others are its network's own.
-Prediction runs on the CPU, so a saved model answers alike on any machine.
+A saved model predicts on the CPU, so it answers alike on any machine.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from automl.runtime.batches import in_batches
 from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
+from automl.training.device import CPU, device_of, exact, find_device, has_room, seeded, use_threads
 from automl.training.halves import Halves
-from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
+from automl.training.network import Batch, TrainingRecipe
 from automl.training.stored import StoredNetwork, pack, unpack
 from search_spaces.checked import arrays, indices, need, places, table
 from search_spaces.spec import Family, Matrix, Params, Rows, Run, Shape
@@ -136,25 +138,27 @@ def _edges(column: np.ndarray, bins: int) -> tuple[float, ...]:
 
 
 class TableFeed:
-    """Rows as tensors, moved to the device once; a batch is a look-up."""
+    """Rows as tensors, moved to the device once where it has room for them; a batch is a look-up."""
 
     def __init__(self, tables: Sequence[tuple[Tensor, ...]], batch: int, looked_at: int = LOOKED_AT) -> None:
         self.device, self.looked_at = find_device(), looked_at
-        self.train, *self.valid = [tuple(tensor.to(self.device) for tensor in table) for table in tables]
+        is_there = has_room(sum(tensor.nbytes for table in tables for tensor in table), self.device)
+        self.home = self.device if is_there else CPU
+        self.train, *self.valid = [tuple(tensor.to(self.home) for tensor in table) for table in tables]
         self.rows, self.held_rows = len(self.train[0]), sum(len(table[0]) for table in self.valid)
         self.steps, self.progress, self.length = max(1, round(self.rows / batch)), 0.0, 0.0
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """The training rows once, in random order."""
-        order = torch.randperm(self.rows, generator=generator).to(self.device)
+        order = torch.randperm(self.rows, generator=generator).to(self.home)
         for rows in order.tensor_split(self.steps):
-            yield _batch(tuple(tensor[rows] for tensor in self.train))
+            yield self._batch(tuple(tensor[rows] for tensor in self.train))
 
     def held(self) -> Iterator[Batch]:
         """The validation rows."""
         for held in self.valid:
             for pieces in zip(*(torch.split(tensor, self.looked_at) for tensor in held), strict=True):
-                yield _batch(pieces)
+                yield self._batch(pieces)
 
     def halve(self) -> bool:
         """Batches half as large from now on; False where they are of one row already."""
@@ -163,10 +167,9 @@ class TableFeed:
         self.steps, self.looked_at = min(self.rows, 2 * self.steps), max(1, self.looked_at // 2)
         return True
 
-
-def _batch(tensors: tuple[Tensor, ...]) -> Batch:
-    numbers, codes, target, *weight = tensors
-    return Batch((numbers, codes), target, weight[0] if weight else None)
+    def _batch(self, tensors: tuple[Tensor, ...]) -> Batch:
+        numbers, codes, target, *weight = (tensor.to(self.device) for tensor in tensors)
+        return Batch((numbers, codes), target, weight[0] if weight else None)
 
 
 class NetworkLearner:
@@ -193,9 +196,10 @@ class NetworkLearner:
         objective = self.answers.objective(run, feed.device)
         recipe = replace(self._recipe(feed.steps), is_halved=held is not None and 1 < len(held) == feed.held_rows)
         history = network.train(self.network, feed, objective, recipe, run)
-        self.network.cpu().eval()
+        self.network.eval()
         if held is not None and history.halves is not None and history.halves.is_known:
-            self._judge(held, history.halves, run.threads)
+            self._judge(held, history.halves, run.threads)  # where it was trained
+        self.network.cpu()
         self.is_cut, self.rounds_ = history.is_cut, history.rounds
 
     def _judge(self, held: Rows, halves: Halves, threads: int) -> None:
@@ -208,13 +212,17 @@ class NetworkLearner:
         self.judged[0::2], self.judged[1::2] = judged
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
-        """Predict encoded rows, on the CPU."""
+        """Predict encoded rows, where the network is."""
         if not len(X):
             return self.answers.nothing()
         numbers, codes = torch.from_numpy(self.cleaner.numbers(X)), torch.from_numpy(self.cleaner.codes(X))
-        with use_threads(threads), torch.inference_mode():
-            pieces = zip(*(torch.split(tensor, self._looked_at) for tensor in (numbers, codes)), strict=True)
-            pooled = torch.cat([self.answers.pool(self.network(*piece)) for piece in pieces]).numpy()
+        device = device_of(self.network)
+
+        def ask(rows: slice) -> Tensor:
+            return self.answers.pool(self.network(numbers[rows].to(device), codes[rows].to(device))).cpu()
+
+        with use_threads(threads), exact(device), torch.inference_mode():
+            pooled = torch.cat([said for _, said in in_batches(len(numbers), self._looked_at, ask)]).numpy()
         return self.answers.decode(pooled)
 
     def dump(self) -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """Networks on texts: tokens learned from the training texts, batches of about one length, and the learner around them.
 
 All text columns of a row are one sequence, each behind a separator of its own. A family's knobs of tokens and recipe
-are read here; the others are its network's own. Prediction runs on the CPU, so a saved model answers alike anywhere.
+are read here; the others are its network's own. A saved model predicts on the CPU, so it answers alike anywhere.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from automl.runtime.batches import in_batches
 from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
+from automl.training.device import device_of, exact, find_device, seeded, use_threads
 from automl.training.media import told_by
-from automl.training.network import Batch, TrainingRecipe, find_device, seeded, use_threads
+from automl.training.network import Batch, TrainingRecipe
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.tabular import batch_size
 from search_spaces.checked import json_object, need
@@ -152,14 +154,18 @@ class TextLearner:
         self.is_cut, self.rounds_ = history.is_cut, history.rounds
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
-        """Predict the texts of rows, on the CPU."""
+        """Predict the texts of rows, where the network is."""
         if not len(X):
             return self.answers.nothing()
-        rows = self._sequences(self._texts(X))
-        batches = list(by_length(rows, LOOKED_AT))
-        with use_threads(threads), torch.inference_mode():
-            pooled = torch.cat([self.answers.pool(self.network(rows.block(batch))) for batch in batches]).numpy()
-        return self.answers.decode(pooled[np.argsort(np.concatenate(batches))])
+        rows, device = self._sequences(self._texts(X)), device_of(self.network)
+        order = np.argsort(rows.lengths, kind="stable")
+
+        def ask(places: slice) -> Tensor:
+            return self.answers.pool(self.network(rows.block(order[places]).to(device))).cpu()
+
+        with use_threads(threads), exact(device), torch.inference_mode():
+            pooled = torch.cat([said for _, said in in_batches(len(order), LOOKED_AT, ask)]).numpy()
+        return self.answers.decode(pooled[np.argsort(order)])
 
     def dump(self) -> dict[str, bytes]:
         """Weights as safetensors, the rest as JSON."""

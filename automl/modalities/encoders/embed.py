@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.modalities.encoders.checkpoint import Checkpoint
+from automl.runtime.batches import in_batches, let_go
+from cluster import devices
 from cluster.cores import cores
 from search_spaces.spec import Media
 
@@ -56,11 +59,11 @@ def embed(
     """
     if encoder.media != "text":
         with _narrow(not is_exact and encoder.media == "image"):
-            return _asked(media, encoder, limit_s, report)
+            return _asked(media, encoder, limit_s, report, is_exact=is_exact)
     distinct, place = _distinct(media)
     order = np.random.default_rng(0).permutation(len(distinct))  # so that the first ones are as long as the others
     with _narrow(not is_exact):
-        found = _asked(distinct.take(order), encoder, limit_s, report)
+        found = _asked(distinct.take(order), encoder, limit_s, report, is_exact=is_exact)
     if found.numbers is None:
         return found
     return Embedded(found.numbers[np.argsort(order)[place]], found.row_s)
@@ -73,47 +76,48 @@ class _Threads:
     most: int
     all_s: float = 0.0
     alone_s: float = math.inf
+    batches: int = 0
 
-    def next(self, number: int) -> int:
-        """For that batch: first all, then one, then what was quicker."""
-        return 1 if number == 1 or (number > 1 and self.alone_s < self.all_s) else self.most
+    def next(self) -> int:
+        """For the next batch: first all, then one, then what was quicker."""
+        return 1 if self.batches == 1 or (self.batches > 1 and self.alone_s < self.all_s) else self.most
 
-    def seen(self, number: int, row_s: float) -> None:
+    def seen(self, row_s: float) -> None:
         """What a row of it took."""
-        if number == 0:
+        if self.batches == 0:
             self.all_s = row_s
-        elif number == 1:
+        elif self.batches == 1:
             self.alone_s = row_s
+        self.batches += 1
 
 
-def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | None) -> Embedded:
+def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | None, *, is_exact: bool) -> Embedded:
     import torch
 
-    numbers = np.empty((len(media), encoder.width), dtype=np.float32)
-    is_far = torch.cuda.is_available() and len(media) > FEW
-    device = torch.device("cuda" if is_far else "cpu")
-    network, before = _network(encoder, media.rate, device), torch.get_num_threads()
+    numbers, before = np.empty((len(media), encoder.width), dtype=np.float32), torch.get_num_threads()
     row_s, threads = math.inf, _Threads(most=max(1, min(cores(), len(media))))  # a row alone gains nothing by several
-
-    def ask(rows: slice) -> np.ndarray:
-        values = media.values(rows)  # of texts, which a network takes as they are, an array of str
-        given = values if values.dtype == object else torch.from_numpy(values).to(device)
-        said: np.ndarray = network(given).float().cpu().numpy()
-        return said
-
     try:
-        with torch.inference_mode():
+        with _placed(encoder, media, is_exact=is_exact) as (network, device), torch.inference_mode():
+
+            def ask(rows: slice) -> np.ndarray:
+                values = media.values(rows)  # of texts, which a network takes as they are, an array of str
+                given = values if values.dtype == object else torch.from_numpy(values).to(device)
+                said: np.ndarray = network(given).float().cpu().numpy()
+                return said
+
+            def timed(rows: slice) -> float:
+                torch.set_num_threads(threads.next())
+                began = time.monotonic()
+                numbers[rows] = ask(rows)
+                return (time.monotonic() - began) / len(numbers[rows])
+
             torch.set_num_threads(threads.most)
             if len(media) > WARMING:  # fewer have no price to be told, and a row alone is not to be read twice
                 ask(slice(0, WARMING))
             started = time.monotonic()
-            for number, rows in enumerate(_batches(len(media), encoder.media, is_far=is_far)):
-                torch.set_num_threads(threads.next(number))
-                began = time.monotonic()
-                said = ask(rows)
-                numbers[rows] = said
-                took_s = (time.monotonic() - began) / len(said)
-                threads.seen(number, took_s)
+            asked = _in_phases(len(media), encoder.media, timed, is_far=device.type != "cpu")
+            for number, (rows, took_s) in enumerate(asked):
+                threads.seen(took_s)
                 row_s = min(row_s, took_s)  # what else the machine did costs no more
                 if 1 <= number <= PROBED and row_s * len(media) > limit_s:
                     return Embedded(None, row_s)
@@ -122,7 +126,7 @@ def _asked(media: Media, encoder: Checkpoint, limit_s: float, report: Report | N
                 if number > PROBED and is_late:  # others hold the cores, and may do so for long
                     return Embedded(None, spent_s / rows.stop)
                 if report is not None:
-                    report(rows.start + len(said), len(media))
+                    report(rows.stop, len(media))
     finally:
         torch.set_num_threads(before)
     return Embedded(np.nan_to_num(numbers), row_s if len(media) else 0.0)
@@ -136,14 +140,34 @@ def _narrow(is_wanted: bool) -> torch.autocast:
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_wanted and has_bf16())
 
 
-def _batches(count: int, kind: str, *, is_far: bool) -> Iterator[slice]:
-    """Rows that are asked about at once."""
-    start, many = 0, BATCH_ON_GPU if is_far else BATCH
-    while start < count:
-        if kind == "text":
-            many = PROBED_TEXTS if start < (PROBED + 1) * PROBED_TEXTS else TEXTS
-        yield slice(start, min(start + many, count))
-        start += many
+def _in_phases(count: int, kind: str, ask: Callable[[slice], float], *, is_far: bool) -> Iterator[tuple[slice, float]]:
+    """Rows that are asked about at once, and what was said; of texts first few at once, to see what they cost."""
+    if kind != "text":
+        yield from in_batches(count, BATCH_ON_GPU if is_far else BATCH, ask)
+        return
+    probed = min(count, (PROBED + 1) * PROBED_TEXTS)
+    yield from in_batches(probed, PROBED_TEXTS, ask)
+    yield from in_batches(count, TEXTS, ask, start=probed)
+
+
+@contextmanager
+def _placed(encoder: Checkpoint, media: Media, *, is_exact: bool) -> Iterator[tuple[torch.nn.Module, torch.device]]:
+    """The network where it reads, and which device that is; off the GPU again afterwards, for others train there."""
+    import torch
+
+    network = _network(encoder, media.rate)
+    if len(media) <= FEW or not devices.computes():
+        yield network, torch.device("cpu")
+        return
+    device, before = torch.device("cuda"), torch.backends.cudnn.allow_tf32
+    # predictions are the same on any machine, and in batches of any size
+    torch.backends.cudnn.allow_tf32 = before and not is_exact
+    try:
+        yield network.to(device), device
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+        network.cpu()
+        let_go()
 
 
 def _distinct(media: Media) -> tuple[Media, np.ndarray]:
@@ -154,9 +178,15 @@ def _distinct(media: Media) -> tuple[Media, np.ndarray]:
 
 
 @lru_cache(maxsize=4)
-def _network(encoder: Checkpoint, rate: int, device: torch.device) -> torch.nn.Module:
-    """Built once for all calls of a process, as quick as its kind can make it for reading alone."""
+def _network(encoder: Checkpoint, rate: int) -> torch.nn.Module:
+    """Built once for all calls of a process, on the CPU, as quick as its kind can make it for reading alone."""
     made: torch.nn.Module = encoder.build(rate)
     if (fold := getattr(made, "fold", None)) is not None:
         made = fold()
-    return made.to(device)
+    return made
+
+
+def forget() -> None:
+    """Let go of the networks that were built: for a process that has read all that it will read."""
+    _network.cache_clear()
+    let_go()
