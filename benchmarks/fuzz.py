@@ -265,7 +265,8 @@ def _work(
         found |= {"what": told, "grown_mb": round(peak_mb - usual[case.model], 1)}
         if watch.seen and found["end"] in GOOD:
             found |= {"end": "wrote" if "wrote" in watch.seen[0] else "ran code", "why": watch.seen[0]}
-        if peak_mb > TIMES * usual[case.model] and found["end"] in GOOD:
+        allowed_mb = TIMES * (usual[case.model] + max(0.0, changed.mb - model.saved.mb))
+        if peak_mb > allowed_mb and found["end"] in GOOD:
             found |= {"end": "memory", "why": f"{peak_mb:.0f} MB, as saved {usual[case.model]:.0f} MB"}
         yield found
 

@@ -67,6 +67,11 @@ class Saved:
     manifest: dict[str, Any]
     files: dict[str, bytes]
 
+    @property
+    def mb(self) -> float:
+        """What its files hold."""
+        return sum(map(len, self.files.values())) / 2**20
+
     def sealed(self) -> bytes:
         """The manifest with hashes that fit."""
         listed = self.manifest.get("files")

@@ -11,14 +11,15 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 FREE_BYTES, TIMES = 64 * 2**20, 32  # an archive may expand to so much, and to so many times its own size
 MOST_MEMBERS = 100_000
 KINDS = "biuf"  # of numbers; nothing else is stored in arrays
-MOST_DIMENSIONS = 8
+MOST_DIMENSIONS, MOST_HEADER = 8, 20_000
+AT_ONCE = 1 << 20  # bytes
 
 
 def need(is_so: bool, what: str) -> None:
@@ -68,13 +69,23 @@ def arrays(blob: bytes, free: int = FREE_BYTES) -> dict[str, np.ndarray]:
             is_known = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
             need(is_known, f"{name!r:.60} is packed in an unknown way")
             with archive.open(member) as file:
-                found[name] = _array(file.read(), name)
+                found[name] = _array(_whole_of(file, member.file_size), name)
     return found
 
 
-def _array(content: bytes, name: str) -> np.ndarray:
-    """One .npy."""
-    file = io.BytesIO(content)
+def _whole_of(file: IO[bytes], size: int) -> bytearray:
+    """All of a member, held once."""
+    content, at = bytearray(size), 0
+    while at < size and (some := file.read(min(AT_ONCE, size - at))):
+        content[at : at + len(some)] = some
+        at += len(some)
+    need(at == size and not file.read(1), "an archive is cut off")
+    return content
+
+
+def _array(content: bytearray, name: str) -> np.ndarray:
+    """One .npy, in the memory that it was read into."""
+    file = io.BytesIO(content[:MOST_HEADER])
     version = np.lib.format.read_magic(file)
     need(version in ((1, 0), (2, 0)), f"{name!r:.60} is of an unknown version")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -83,7 +94,7 @@ def _array(content: bytes, name: str) -> np.ndarray:
     need(len(shape) <= MOST_DIMENSIONS and all(side >= 0 for side in shape), f"{name!r:.60} has the shape {shape}")
     wanted, there = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
     need(wanted == there, f"{name!r:.60} has the shape {shape!s:.60} and {there} bytes")
-    flat = np.frombuffer(content, dtype, math.prod(shape), file.tell()).copy()
+    flat = np.frombuffer(content, dtype, math.prod(shape), file.tell())
     return flat.reshape(shape, order="F" if is_fortran else "C")
 
 
@@ -108,7 +119,8 @@ def indices(array: np.ndarray, name: str, below: int) -> np.ndarray:
 
 def places(array: np.ndarray, name: str, below: int) -> np.ndarray:
     """Indices that rise, so that none comes twice."""
-    need(bool((np.diff(indices(array, name, below).astype(np.int64)) > 0).all()), f"{name} do not rise")
+    indices(array, name, below)
+    need(bool((array[1:] > array[:-1]).all()), f"{name} do not rise")
     return array
 
 

@@ -451,7 +451,7 @@ def test_models_of_nothing_to_learn_from_are_read_back(family: str, task: str) -
 
 
 def test_lightgbm_is_given_less_than_it_wrote() -> None:
-    """What it is given loads sooner than what was saved: reading it first costs little."""
+    """What predicts, and nothing else: half the letters."""
     pytest.importorskip("lightgbm")
     from search_spaces.classical._answers import Answers
     from search_spaces.classical._lightgbm_text import reduced
