@@ -194,6 +194,7 @@ OURS = {
     "automl/runtime/folder.py": (13, "names that are written here: numbers, and what the pool and learners chose"),
     "automl/runtime/remote.py": (1, "a digest behind a name without slashes"),
     "automl/several.py": (1, "a slug"),
+    "automl/training/together.py": (2, "numbers of attempts and of processes"),
     "cluster/afield.py": (1, "the name of this machine"),
     "cluster/contracts.py": (2, "a list in the code"),
     "cluster/meter.py": (1, "what the system says of its processes"),
