@@ -179,7 +179,7 @@ def _strike(deed: str, driver: subprocess.Popen[str]) -> int:
         driver.kill()
         return 1
     victims: list[psutil.Process] = []
-    until = time.monotonic() + 5.0
+    until = time.monotonic() + 60.0  # however long a busy machine takes to start them
     while not victims and driver.poll() is None and time.monotonic() < until:
         victims = _ray_workers(driver) if deed.startswith("ray") else workers_of(driver)
     if not victims:
