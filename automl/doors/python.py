@@ -81,7 +81,7 @@ def go_on(request: ResumeRequest, listener: Watcher, started: float) -> Result |
         for note in folder.notes:
             listener.say(f"note: {note}")
         listener.say(earlier.told())
-        return run_one(source, options, listener, started, earlier)
+        return run_one(source, options, listener, started + folder.waited_s, earlier)
 
 
 def profile(data: Any, target: str | None = None, **options: Any) -> Profile:

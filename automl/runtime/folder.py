@@ -102,6 +102,11 @@ class RunFolder:
         return folder
 
     @property
+    def waited_s(self) -> float:
+        """Seconds for which it was watched whether another driver is gone: no work of this run."""
+        return self._mirror.waited_s if self._mirror else 0.0
+
+    @property
     def place(self) -> str:
         """Where the run belongs, as a user would name it."""
         return self._mirror.url if self._mirror else str(self.path)

@@ -36,6 +36,7 @@ class Mirror:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="automl mirror", daemon=True)
         self._trouble = ""
+        self.waited_s = 0.0  # for another driver to be gone
 
     def claim_empty(self) -> None:
         """Have the place for a new run; one that holds something is refused."""
@@ -47,7 +48,9 @@ class Mirror:
         """Have the place of a run to go on with; one that another driver works on is refused."""
         if self._is_empty():
             raise InputError(f"nothing is at {self.url!r}. Check the URL.")
+        began = time.monotonic()
         self._lease.acquire()
+        self.waited_s = time.monotonic() - began
 
     def let_go(self) -> None:
         """Give it up before anything was copied."""
