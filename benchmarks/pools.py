@@ -2,6 +2,7 @@
 
 busy     trials of a second on every core of this machine: share of the cores' time that trials have, driver's CPU
 scaling  a simulated cluster of 1 to 64 workers: trials that sleep on fake CPUs, without a sampler and with one
+ledger   the books of 125 and 1,000 imagined machines: what it takes to book one more job among those that they hold
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 import search_spaces
 from automl.search.sample import Studies
 from cluster.cores import cores
+from cluster.ledger import Held, Ledger
 from cluster.local import LocalPool
-from cluster.pool import Job, Pool, Status
+from cluster.pool import Job, Node, Pool, Status
 
 BACKENDS = ("local", "ray")
 SIZES = (1, 4, 16, 64)
@@ -27,7 +31,7 @@ WARM_S = 120.0  # at most, to start the workers of a simulated cluster
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("busy", "scaling"))
+    parser.add_argument("what", choices=("busy", "scaling", "ledger"))
     parser.add_argument("--backends", default=",".join(BACKENDS))
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one trial")
@@ -35,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.what == "busy":
         busy(args.backends.split(","), args.trials, args.seconds)
+    elif args.what == "ledger":
+        ledger()
     else:
         scaling(args.backends.split(","), [int(size) for size in args.sizes.split(",")], args.trials, args.seconds)
     return 0
@@ -50,6 +56,29 @@ def busy(backends: Sequence[str], trials: int, seconds: float) -> None:
             driver = (time.process_time() - cpu_s) / wall_s
             told = f"{busy_s / wall_s / pool.slots:.1%} of the cores' time, driver {driver:.2%} of a core"
             print(f"{name}: {trials} trials of {seconds:g} s on {pool.slots} cores: {told}", flush=True)
+
+
+def ledger() -> None:
+    """Jobs booked and given back on machines that are nearly full, some with GPUs, some with load of others."""
+    for machines, jobs in ((125, 980), (1_000, 7_800)):
+        nodes = {
+            f"{n:04d}": Node(f"{n:04d}", 8, 32_000.0 + n, gpus=float(n % 10 == 0)) for n in range(machines)
+        }  # fmt: skip
+        books = Ledger()
+        books.update(nodes, {key: Held(cpus=1) for key in list(nodes)[: machines // 50]})
+        for n in range(jobs):
+            books.take(Job(str(n), "m:f", memory_mb=100.0, gpus=0.25 * (n % 40 == 0)))
+        took: dict[str, list[float]] = {"take": [], "refuse": [], "nodes": []}
+        for n in range(2_000):
+            one, wide = Job(f"more {n}", "m:f", memory_mb=100.0), Job(f"wide {n}", "m:f", threads=8)
+            for name, call in (("take", partial(books.take, one)), ("refuse", partial(books.take, wide)),
+                               ("nodes", books.nodes)):  # fmt: skip
+                started = time.perf_counter()
+                call()
+                took[name].append(1e3 * (time.perf_counter() - started))
+            books.give_back(one.id)
+        told = ", ".join(f"{name} {median(ms):.4f} ms (most {max(ms):.3f})" for name, ms in took.items())
+        print(f"{machines} machines, {jobs} jobs: {told}", flush=True)
 
 
 def scaling(backends: Sequence[str], sizes: Sequence[int], trials: int, seconds: float) -> None:

@@ -166,6 +166,18 @@ def check_data_arrives_in_place(open_pool: OpenPool) -> None:
             assert outcome.value == (sum(range(1_000_000)), False, False), outcome
 
 
+def check_a_value_is_forgotten(open_pool: OpenPool) -> None:
+    """What is forgotten is freed, once or twice; other values stay."""
+    import numpy as np
+
+    with closing(open_pool(1)) as pool:
+        one, other = pool.put(np.ones(1_000)), pool.put(np.ones(2_000))
+        assert _one(pool, Job("a", "cluster.contracts:look_at", data=(one,))).value[0] == 1_000
+        pool.forget(one)
+        pool.forget(one)
+        assert _one(pool, Job("b", "cluster.contracts:look_at", data=(other,))).value[0] == 2_000
+
+
 def check_an_exception_is_an_outcome(open_pool: OpenPool) -> None:
     """What a job raises comes back as one line and a traceback; the pool goes on."""
     with closing(open_pool(1)) as pool:
@@ -328,6 +340,7 @@ def check_interrupting_a_wait(open_pool: OpenPool) -> None:
 CHECKS: tuple[Callable[[OpenPool], None], ...] = (
     check_results_carry_their_ids,
     check_data_arrives_in_place,
+    check_a_value_is_forgotten,
     check_an_exception_is_an_outcome,
     check_partial_is_told,
     check_a_hanging_job_is_late,

@@ -50,6 +50,7 @@ class LocalPool:
         self.slots = workers
         self.goodbye_s = 0.1
         self._given = None if gpus is None else tuple(gpus)
+        self.shares_disk = True
         self._queue: deque[_Queued] = deque()
         self._outcomes: list[Outcome] = []
         self._crew = Crew(workers, preload, env or {})
@@ -84,6 +85,10 @@ class LocalPool:
         """Place a value where every worker can read it without a copy of its arrays; they arrive read-only."""
         self._check_open()
         return self._crew.shelf.put(value)
+
+    def forget(self, ref: Ref) -> None:
+        """Free a value of `put`; workers that read it keep what they have mapped."""
+        self._crew.shelf.forget(ref)
 
     def submit(self, job: Job) -> None:
         """Queue a job; it starts now if its threads are free, else within `submit` or `wait` once they are."""

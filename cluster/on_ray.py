@@ -13,10 +13,9 @@ import math
 import os
 import pickle
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Self
 
 import ray
@@ -26,36 +25,19 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.afield import facts, live, live_unheard, load, tail
 from cluster.interrupts import interrupts_held
-from cluster.ledger import Ledger
-from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
-from cluster.reach import join, knock
-from cluster.rows import node_of
-from cluster.task import Begun, Task, pack, unpack
+from cluster.ledger import Held, Ledger
+from cluster.pool import Job, Node, Outcome, Ref, Status
+from cluster.reach import grow, join, knock
+from cluster.rows import node_of, told_of
+from cluster.sent import UNHEARD_S, Others, QueuedOnRay, Running
+from cluster.task import pack, unpack
 
 NAMESPACE = "automl"
 _MB = 1024.0**2
 _LOOK_S = 2.0  # between two looks at which machines there are
 _SLICE_S = 1.0  # of a wait, after which deadlines and machines are looked at again
 _LOG_S = 2.0  # to get them
-_UNHEARD_S = 5.0  # a job is taken to begin within, where it cannot say so
 _LAST_S = 0.2  # for what has just ended to arrive before a job is killed
-
-
-@dataclass(eq=False)
-class _Running:
-    """A job that Ray has."""
-
-    job: Job
-    node: str
-    stream: Any
-    at_s: float = math.inf  # when we heard that it has begun
-    where: Begun | None = None
-
-
-@dataclass(frozen=True)
-class _QueuedOnRay:
-    job: Job
-    task: Task
 
 
 class RayPool:
@@ -82,14 +64,17 @@ class RayPool:
             _connect(address, cpus)
         self._is_client = bool(ray.util.client.ray.is_connected())  # through "ray://", where tasks cannot stream
         self.goodbye_s = 1.5 if self._is_ours else 0.2
+        self.shares_disk = False  # its machines have disks of their own
         self._is_closed = False
         self._ledger = Ledger(workers)
         self._names: dict[str, str] = {}  # of machines, by Ray's id
-        self._queue: deque[_QueuedOnRay] = deque()
-        self._running: dict[str, _Running] = {}
+        self._queue: deque[QueuedOnRay] = deque()
+        self._running: dict[str, Running] = {}
         self._outcomes: list[Outcome] = []
         self._values: dict[str, Any] = {}
-        self._looked_s, self._has_asked = -math.inf, False
+        self._looked_s = self._counted_s = -math.inf
+        self._others, self._held_by_others = Others(), dict[str, Held]()
+        self._warming: dict[Any, str] = {}  # imports under way, and on which machine
         self._await_machines(want, patience_s)
         self._warm_up(preload)
 
@@ -110,10 +95,7 @@ class RayPool:
                 continue
             there = NodeAffinitySchedulingStrategy(row["NodeID"], soft=False)
             errand = _facts_there.options(num_cpus=0, scheduling_strategy=there)
-            told: dict[str, Any] = {
-                "node": node_of(row),
-                "store_mb": row["Resources"].get("object_store_memory", 0) / _MB,
-            }
+            told = told_of(row)
             try:
                 ray.get(errand.remote(None), timeout=patience_s)  # its worker has started: the next one is quick
                 before_s = time.time()
@@ -131,17 +113,21 @@ class RayPool:
         self._values[ref.hex()] = ref
         return Ref(ref.hex())
 
+    def forget(self, ref: Ref) -> None:
+        """Free a value of `put`; the object store keeps it for jobs that have it already."""
+        self._values.pop(ref.key, None)
+
     def submit(self, job: Job) -> None:
         """Queue a job; Ray gets it once a machine has room."""
         self._check_open()
         with interrupts_held():
             self._look(is_urgent=False)
-            job = self._ledger.fitted(job)
             if why := self._ledger.why_never(job):
                 self._end(job, Status.FAILED, why)
                 return
+            fitted = self._ledger.fitted(job)
             try:
-                self._queue.append(_QueuedOnRay(job, pack(job)))
+                self._queue.append(QueuedOnRay(job, fitted, pack(fitted)))
             except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as problem:
                 self._end(job, Status.FAILED, f"the payload cannot be sent to a worker: {problem}")
             self._hand_out()
@@ -173,7 +159,6 @@ class RayPool:
             self._hear_all()  # it may just have ended by itself
             if running := self._running.get(job_id):
                 self._kill(running, "cancelled")
-            self._turn()
 
     def close(self) -> None:
         """End every job at once and free what `put` holds; a Ray of our own ends, any other goes on."""
@@ -183,8 +168,8 @@ class RayPool:
             self._is_closed = True
             self._queue.clear()
             if ray.is_initialized():  # else someone has shut it down under us
-                for running in self._running.values():
-                    _cancel(running.stream)
+                for work in [*(running.stream for running in self._running.values()), *self._warming]:
+                    _cancel(work)
             self._running.clear()
             self._values.clear()
             with suppress(Exception):  # a cluster that is gone needs no word
@@ -205,24 +190,39 @@ class RayPool:
             return
         self._looked_s = time.monotonic()
         alive = {row["NodeID"]: node_of(row) for row in ray.nodes() if row["Alive"]}
-        self._names.update({key: node.name for key, node in alive.items()})
-        self._ledger.update({key: node for key, node in alive.items() if node.cpus})
+        able = {key: node for key, node in alive.items() if node.cpus}
+        self._names.update({key: node.name for key, node in able.items()})
+        if time.monotonic() - self._counted_s >= _LOOK_S:
+            self._counted_s = time.monotonic()
+            self._held_by_others = self._others.look(able, _free(), self._ours())
+        others = {key: held for key, held in self._held_by_others.items() if key in able}
+        if self._ledger.update(able, others):
+            self._fit_queue()
+
+    def _ours(self) -> dict[str, Held]:
+        """What our jobs hold of each machine, and workers that still import what they will need."""
+        if work := list(self._warming):
+            left = ray.wait(work, num_returns=len(work), timeout=0, fetch_local=False)[1]
+            self._warming = {ref: self._warming[ref] for ref in left}
+        return self._ledger.held(Counter(self._warming.values()))
+
+    def _fit_queue(self) -> None:
+        """After machines came or went: jobs that wait get what there is; those that none could run any more end."""
+        queued, self._queue = list(self._queue), deque()
+        for one in queued:
+            if why := self._ledger.why_never(one.asked):
+                self._end(one.job, Status.LOST, f"its machines are gone: {why}")
+            else:
+                self._queue.append(one.fitted(self._ledger.fitted(one.asked)))
+
+    def _slots_now(self) -> int:
+        self._look(is_urgent=True)
+        return self.slots
 
     def _await_machines(self, want: int, patience_s: float) -> None:
-        """Ask a cluster that grows for the CPUs wanted; wait for them, but not for ever."""
-        self._look(is_urgent=True)
-        if want > self.slots or not self.slots:
-            with suppress(Exception):  # a cluster that cannot grow says so in many ways; then we take what is there
-                _ask_for(max(1, want))
-                self._has_asked = True
-            until_s = time.monotonic() + patience_s
-            while self.slots < max(1, want) and time.monotonic() < until_s:
-                time.sleep(min(0.5, patience_s))
-                self._look(is_urgent=True)
-            if self.slots < want:
-                self.notes.append(
-                    f"{want} CPUs were asked for; after {patience_s:g} s there are {self.slots}: going on"
-                )
+        """Have a cluster that grows bring the CPUs wanted, but go on with what is there."""
+        self._has_asked, note = grow(self._slots_now, _ask_for, want, patience_s)
+        self.notes += [note] if note else []
         if not self.slots:
             self.close()
             raise RuntimeError(
@@ -236,7 +236,7 @@ class RayPool:
         places = [row["NodeID"] for row in alive for _ in range(int(row["Resources"].get("CPU", 0)))]
         for node in places[: self.slots]:
             there = NodeAffinitySchedulingStrategy(node, soft=False)
-            _load_there.options(num_cpus=1, scheduling_strategy=there).remote(list(preload))
+            self._warming[_load_there.options(num_cpus=1, scheduling_strategy=there).remote(list(preload))] = node
 
     # --- books: every method below runs with interrupts held and never blocks for long --------------------------------
 
@@ -255,17 +255,20 @@ class RayPool:
 
     def _hand_out(self) -> None:
         """Start what fits, in order; a job that only waits for a GPU holds up none behind it."""
+        refused = set()  # what there is no room for: of many alike one is asked about
         for queued in list(self._queue):
-            node = self._ledger.take(queued.job)
+            wanted = queued.job.threads, queued.job.gpus, queued.job.memory_mb
+            node = None if wanted in refused else self._ledger.take(queued.job)
             if node is None:
+                refused.add(wanted)
                 if queued.job.gpus:
                     continue
                 return
             self._queue.remove(queued)
-            at_s = time.monotonic() + _UNHEARD_S if self._is_client else math.inf
-            self._running[queued.job.id] = _Running(queued.job, node, self._start(queued, node), at_s)
+            at_s = time.monotonic() + UNHEARD_S if self._is_client else math.inf
+            self._running[queued.job.id] = Running(queued.job, node, self._start(queued, node), at_s)
 
-    def _start(self, queued: _QueuedOnRay, node: str) -> Any:
+    def _start(self, queued: QueuedOnRay, node: str) -> Any:
         job = queued.job
         asked = {
             "name": f"automl {job.id}",
@@ -279,13 +282,12 @@ class RayPool:
         return (unheard if self._is_client else heard).options(**asked).remote(queued.task, *values)
 
     def _hear_all(self) -> None:
-        streams = {running.stream: running for running in self._running.values()}
-        if streams:
+        if streams := {running.stream: running for running in self._running.values()}:
             ready, _ = ray.wait(list(streams), num_returns=len(streams), timeout=0, fetch_local=False)
             for stream in ready:
                 self._hear(streams[stream])
 
-    def _hear(self, running: _Running, patience_s: float = 0.0) -> None:
+    def _hear(self, running: Running, patience_s: float = 0.0) -> None:
         """Take in all that a task has said so far."""
         while ray.wait([running.stream], num_returns=1, timeout=patience_s, fetch_local=False)[0]:
             try:
@@ -299,7 +301,7 @@ class RayPool:
                 return
             running.where, running.at_s = said, time.monotonic()
 
-    def _bury(self, running: _Running, problem: Exception) -> None:
+    def _bury(self, running: Running, problem: Exception) -> None:
         """A worker died, alone or with its machine; or the task could not start."""
         self._forget(running)
         self._look(is_urgent=True)
@@ -311,11 +313,11 @@ class RayPool:
             Outcome(
                 running.job.id, Status.LOST, error=f"{'a worker on ' if is_alone else ''}{name} {how}",
                 trace=f"{type(problem).__name__}: {problem}\n{self._last_words(running) if is_alone else ''}",
-                cost=_held(running), worker=name, is_memory=is_memory,
+                cost=running.cost, worker=name, is_memory=is_memory,
             )
         )  # fmt: skip
 
-    def _last_words(self, running: _Running) -> str:
+    def _last_words(self, running: Running) -> str:
         """The end of a dead worker's log, fetched from its machine."""
         if running.where is None or not running.where.log:
             return ""
@@ -325,13 +327,13 @@ class RayPool:
             return str(ray.get(asked, timeout=_LOG_S))
         return ""
 
-    def _kill(self, running: _Running, why: str) -> None:
+    def _kill(self, running: Running, why: str) -> None:
         _cancel(running.stream)
         self._forget(running)
         name = self._names.get(running.node, running.node)
-        self._outcomes.append(Outcome(running.job.id, Status.LATE, error=why, cost=_held(running), worker=name))
+        self._outcomes.append(Outcome(running.job.id, Status.LATE, error=why, cost=running.cost, worker=name))
 
-    def _forget(self, running: _Running) -> None:
+    def _forget(self, running: Running) -> None:
         self._running.pop(running.job.id, None)
         self._ledger.give_back(running.job.id)
 
@@ -381,16 +383,16 @@ def _connect(address: str | None, cpus: int | None) -> None:
         ) from problem
 
 
+def _free() -> dict[str, dict[str, float]]:
+    """What is free on each machine, as Ray sees it; nothing where that cannot be asked, as through its client."""
+    with suppress(Exception):
+        return dict(importlib.import_module("ray._private.state").available_resources_per_node())
+    return {}
+
+
 def _ask_for(cpus: int) -> None:
     """Have a cluster that can grow bring so many CPUs, and keep them until another number is asked for."""
     importlib.import_module("ray.autoscaler.sdk").request_resources(num_cpus=cpus)
-
-
-def _held(running: _Running) -> Cost:
-    """What a job that ended by force held while it ran: of one that is gone, nobody can ask what it used."""
-    unheard_s = 0.0 if running.where else _UNHEARD_S
-    wall_s = time.monotonic() - running.at_s + unheard_s if running.at_s < math.inf else 0.0
-    return Cost(wall_s * running.job.threads, wall_s, gpu_s=wall_s * running.job.gpus)
 
 
 def _cancel(stream: Any) -> None:

@@ -102,6 +102,7 @@ class Pool(Protocol):
     """Workers that run jobs."""
 
     goodbye_s: float  # that `close` may take
+    shares_disk: bool  # whether a path that its caller knows means the same file to every worker
 
     @property
     def slots(self) -> int:
@@ -112,6 +113,9 @@ class Pool(Protocol):
 
     def put(self, value: Any) -> Ref:
         """Place a value where every worker can read it without a copy of its arrays; they arrive read-only."""
+
+    def forget(self, ref: Ref) -> None:
+        """Free a value of `put` that no job asks for any more. Safe to call twice."""
 
     def submit(self, job: Job) -> None:
         """Queue a job; it starts when its threads are free."""

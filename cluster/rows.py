@@ -19,3 +19,8 @@ def node_of(row: Mapping[str, Any]) -> Node:
         row["NodeManagerHostname"] + "/" + row["NodeManagerAddress"], int(has.get("CPU", 0)),
         has.get("memory", 0.0) / _MB, has.get("GPU", 0.0), kinds[0] if kinds else "", is_spot,
     )  # fmt: skip
+
+
+def told_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What Ray itself says of a machine, for a doctor."""
+    return {"node": node_of(row), "store_mb": row["Resources"].get("object_store_memory", 0) / _MB}

@@ -49,6 +49,10 @@ class Shelf:
             file.write(index + _TAIL.pack(len(index)))
         return Ref(str(path))
 
+    def forget(self, ref: Ref) -> None:
+        """Remove one value, if it is still there."""
+        Path(ref.key).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Remove every value; what a living worker has mapped stays readable to it."""
         for one in self._scratches:

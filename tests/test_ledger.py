@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.ledger import Ledger
+from cluster.ledger import Held, Ledger
 from cluster.pool import Job, Node
+from cluster.sent import Others
 
 SMALL = Node("small", cpus=2, memory_mb=4_000)
 LARGE = Node("large", cpus=16, memory_mb=64_000)
@@ -100,3 +101,63 @@ def test_no_machine_is_ever_overbooked(wanted: list[tuple[int, float, float]]) -
     for node in books.nodes():
         assert node.busy_cpus <= node.cpus
         assert node.busy_gpus <= node.gpus
+
+
+# --- a thousand machines, and others on them --------------------------------------------------------------------------
+
+
+def looks(machines: int, jobs: int) -> int:
+    """Machines weighed for one more job, among so many that hold so many."""
+    books = ledger(*(Node(f"n{n}", cpus=8, memory_mb=32_000) for n in range(machines)))
+    for n in range(jobs):
+        assert books.take(job(str(n), memory_mb=100)) is not None
+    before = books.looked_at
+    assert books.take(job("last", memory_mb=100)) is not None
+    return books.looked_at - before
+
+
+def test_a_thousand_machines_take_no_more_looks_than_a_few() -> None:
+    """However many jobs they hold; and where all are full, none is looked at."""
+    assert looks(10, 30) == looks(1_000, 30) == looks(1_000, 7_900) == 1
+    books = ledger(*(Node(f"n{n}", cpus=2) for n in range(100)))
+    assert all(books.take(job(str(n))) for n in range(200))
+    before = books.looked_at
+    assert books.take(job("one more")) is None
+    assert books.looked_at == before
+
+
+def test_what_is_counted_is_what_is_held() -> None:
+    """After any coming and going the machines show what the jobs on them hold, and are as free as before at the end."""
+    books = ledger(SMALL, LARGE, GPU)
+    for n in range(12):
+        books.take(job(str(n), 1 + n % 3, gpus=0.25 * (n % 2), memory_mb=500))
+    books.update({node.name: node for node in (LARGE, GPU)})
+    for n in range(12):
+        books.give_back(str(n))
+    assert all(not node.busy_cpus and not node.busy_gpus for node in books.nodes())
+    assert books.take(job("wide", 16)) == "large"
+
+
+def test_what_others_hold_is_left_to_them() -> None:
+    """Their CPUs are no slots, jobs go where none are, and no job is so wide that it would wait for them to go."""
+    books = ledger(LARGE, SMALL)
+    assert not books.update({"large": LARGE, "small": SMALL})
+    assert books.update({"large": LARGE, "small": SMALL}, {"large": Held(cpus=14.5, memory_mb=60_000)})
+    assert books.slots == 3
+    assert books.fitted(job("wide", 16)).threads == 2
+    assert books.take(job("a", memory_mb=3_900)) == "small"
+    assert books.take(job("b", memory_mb=5_000)) is None
+    assert books.take(job("c", memory_mb=1_000)) == "large"
+    books.update({"small": SMALL}, {"small": Held(cpus=2)})
+    assert books.slots == 1  # one job can always wait
+
+
+def test_held_by_others_is_what_was_seen_twice() -> None:
+    """Ray is late to tell that a job of ours has ended: it is nobody else's."""
+    others, nodes = Others(), {"large": LARGE}
+    assert others.look(nodes, {"large": {"CPU": 4.0, "memory": 64_000 * 2**20}}, {"large": Held(4)}) == {
+        "large": Held()
+    }
+    seen = others.look(nodes, {"large": {"CPU": 10.0, "memory": 64_000 * 2**20}}, {"large": Held(4)})
+    assert seen == {"large": Held(cpus=2)}
+    assert others.look(nodes, {}, {}) == {}
