@@ -85,8 +85,12 @@ def write_facts(place: Path, facts: Mapping[str, Any]) -> None:
 
 
 def read_store(place: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """What was decoded, mapped, and what was found."""
-    return np.load(place / STORE, mmap_mode="r"), json.loads((place / FACTS).read_text(encoding="utf-8"))
+    """What was decoded, mapped, and what was found.
+
+    As a plain array: one that is told to be a memory map is pickled whole, and each worker would hold a copy of it.
+    """
+    mapped = np.asarray(np.load(place / STORE, mmap_mode="r"))
+    return mapped, json.loads((place / FACTS).read_text(encoding="utf-8"))
 
 
 def _is_whole(place: Path) -> bool:
