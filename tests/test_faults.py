@@ -30,7 +30,7 @@ from drivers import (
 import automl
 from automl.errors import InputError, OptionError, RunError
 from automl.runtime.folder import RunFolder
-from automl.search.loop import GENERATION
+from automl.search.in_turn import LEAST_LAG
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +142,7 @@ def test_a_trial_that_runs_out_of_memory_is_tried_on_fewer_rows(tmp_path: Path) 
     frame.to_parquet(tmp_path / "wide.parquet")
     run = tmp_path / "run"
     words = ("--cluster", "local", "--families", "linear")
-    driver = start(*fit_words(tmp_path / "wide.parquet", run, f"{GENERATION + 1} trials", *words))
+    driver = start(*fit_words(tmp_path / "wide.parquet", run, f"{2 * LEAST_LAG} trials", *words))
     starved: set[int] = set()
 
     def starve() -> None:

@@ -1,7 +1,7 @@
 """The search loop: the driver asks, workers answer. Only the driver touches the studies and the run folder.
 
 A budget in seconds: folds run as soon as a worker is free and everything still running at the end is killed.
-A budget in trials: whole generations are asked, awaited and told in order, so that the same seed gives the same models.
+A budget in trials: they are asked in turn (in_turn.py), so that the same seed gives the same models.
 """
 
 from __future__ import annotations
@@ -15,33 +15,30 @@ from typing import Any
 import numpy as np
 
 import search_spaces
-from automl.data.counted import share_of_distinct
 from automl.data.prepare import Prepared
 from automl.ensemble import frontier
 from automl.ensemble.blend import blend, mix
 from automl.ensemble.calibrate import tuned_error
-from automl.modalities.mixture import useful
 from automl.records import Plan, Spent, Trial, TrialStatus
 from automl.records.choice import Decision
 from automl.runtime.context import RunContext
 from automl.runtime.journal import Past
 from automl.runtime.progress import Pulse
+from automl.search.against import load_of
 from automl.search.allocate import Allocator
 from automl.search.columns import column_for
 from automl.search.courses import NetworkScheduler
 from automl.search.gaps import levelled
+from automl.search.in_turn import Turns, known_to
 from automl.search.mixed import MixedScheduler
-from automl.search.runner import FoldGrant, Runner, room_mb
+from automl.search.runner import FoldGrant, Runner
 from automl.search.sample import Studies
 from automl.search.screen import LEAST_S, Counter, Room, Screen
-from automl.search.steps import Attempt, Course, Load, Start
+from automl.search.steps import Attempt, Course, Start, room_mb
 from automl.search.trial import FoldJob, run_fold
-from automl.training.aimed import BENT
-from automl.training.bent import has_long_tail
 from cluster.pool import Grant, Outcome, Partial
-from search_spaces.spec import BASELINE, OF_NUMBERS, Family, Params
+from search_spaces.spec import BASELINE, Family, Params
 
-GENERATION = 4  # trials asked together when only trials count; the same on every machine
 FIRST_MODEL_S = 8.0  # a first model exists after this many seconds or 5 % of the budget, whichever is longer
 TICK_S = 0.25
 FIT_SHARE = 0.5  # of all search seconds at most for one bag; a fold that would take longer is cut by its deadline
@@ -74,7 +71,10 @@ class Search:
         self.shared, self.goal = self.ready.shared, self.ready.fold_plan.goal
         self._judges = range(self.goal) if self.ready.is_careful else range(1)  # folds on which trials are weighed
         families = [search_spaces.get(name) for name in self.decision.families]
-        given = families, self._load(), self.attempts, self._weigh
+        self._turns = Turns(self.attempts, self.shared.folds.count)
+        self._known = self.attempts if self.clock.is_timed else self._turns.known  # as whoever decides may know them
+        self._against = load_of(self.ready, self.decision, self.pool)
+        given = families, self._against, self._known, self._weigh
         has_courses = any(family.is_coursed for family in families)
         scheduler = NetworkScheduler if self.ready.prior.is_coursed else MixedScheduler
         self._allocator = scheduler.of(*given, self._epoch_s) if has_courses else Allocator(*given)
@@ -87,7 +87,7 @@ class Search:
             counter=counter,
             studies=self._studies,
             journal=self._journal,
-            attempts=self.attempts,
+            attempts=self._known,
             rows=len(self.shared.folds.train(0)),
             allowed=Room.of(self.limits, room_mb(self.pool.nodes()), is_timed=self.clock.is_timed),
             is_timed=self.clock.is_timed,
@@ -103,32 +103,9 @@ class Search:
         if self.past is not None:
             self._remember(self.past)
 
-    def _load(self) -> Load:
-        nodes = self.pool.nodes()
-        is_long = self.shared.metric not in BENT and self.shared.task == "regression" and has_long_tail(self.shared.y)
-        return Load(
-            folds=self.shared.folds.count,
-            goal=self.goal,
-            size=self.shared.size,
-            slots=self.pool.slots,
-            neural_share=self.decision.shares.get("neural", 0.0),
-            is_careful=self.ready.is_careful,
-            recipes=useful(self.shared.raw, self.shared.labels, has_long_tail=is_long),
-            room_mb=room_mb(nodes),
-            widest=min(self.pool.slots, max(node.cpus for node in nodes)),
-            gpus=sum(node.gpus for node in nodes),
-            gpus_together=int(max(node.gpus for node in nodes)),
-            is_rough=self.ready.is_rough,
-            distinct=share_of_distinct(self.shared.same_rows),
-            deal=self.shared.folds.each,
-            gain=None if self.ready.prior.is_coursed else self.decision.gain,
-            held=len(self.shared.folds.held(0)),
-            is_number=self.shared.task in OF_NUMBERS,
-        )
-
     def _epoch_s(self, family: Family, params: Params, threads: int, gpus: int = 1) -> float:
         """Predicted seconds of an epoch, on so many GPUs where there are any; 0: unknown."""
-        most = max(node.gpus for node in self.pool.nodes())
+        most = max((node.gpus for node in self.pool.nodes()), default=0.0)
         return self._screen.epoch_s(family, params, threads, min(gpus, math.ceil(most)))
 
     def _remember(self, past: Past) -> None:
@@ -141,18 +118,21 @@ class Search:
                 ended_s=past.ended_s.get(number, 0.0), retries=past.retries.get(number, 0), is_gone=number in past.gone,
                 course=Course(plan.granted_s, threads=1) if plan.granted_s else None,
             )  # fmt: skip
+        last = math.inf if self.clock.is_timed else known_to(len(self.attempts))  # the others are told in their turn
+        told = {one.number: one for one in past.told if one.number <= last}.values()
         sampled = [plan for plan in past.plans if plan.number and plan.is_fair]
-        self._studies.replay(sampled, past.told, self._screen.recall(self.context.folder.events()))
+        self._studies.replay(sampled, told, self._screen.recall(self.context.folder.events()))
         heirs = {plan.parent for plan in past.plans}
         for attempt in self.attempts.values():
             attempt.has_heir = attempt.plan.number in heirs
-        self._told = (
-            {0} | {plan.number for plan in past.plans if not plan.is_fair} | {told.number for told in past.told}
-        )
+            if not self.clock.is_timed:
+                self._turns.begin(attempt)
+        self._known |= {0: self.attempts[0]} if 0 in self.attempts else {}
+        self._told = {0, *(plan.number for plan in past.plans if not plan.is_fair), *(one.number for one in told)}
 
     def _weigh(self) -> dict[int, float]:
         """What a blend makes of every trial, on the rows that the judging folds hold out."""
-        known = [a for n, a in sorted(self.attempts.items()) if n and not a.is_probe]
+        known = [a for n, a in sorted(self._known.items()) if n and not a.is_probe]
         looked = [a for a in known if all(k in a.folds for k in self._judges)]
         key = tuple(a.plan.number for a in looked)
         if key != self._weights[0]:
@@ -176,7 +156,7 @@ class Search:
             self._by_time()
         else:
             self._by_trials(self.clock.budget.trials or 1)
-        if self.context.interrupt.asked:
+        if self.context.interrupt.is_signalled:
             self.watcher.say("Interrupted: keeping the best model so far. Once more to give it up.")
         self._runner.stop()
         self._studies.close()
@@ -186,6 +166,7 @@ class Search:
         while self.clock.search_left > 0 and not self.context.interrupt.asked:
             step = None
             self.context.look_around()
+            self._allocator.see(self._against.on(self.pool.nodes(), self.pool.slots))
             self._allocator.is_done_looking = self._is_stalled()
             while self._runner.threads < self.pool.slots:
                 left_s = self.clock.search_left - MARGIN_S
@@ -198,8 +179,10 @@ class Search:
                     self.attempts[step.number].course = step.course
                     self._submit(self.attempts[step.number], step.fold)
             if step is None and not len(self._runner):
-                self._give_back()
-                break
+                if self.pool.slots:
+                    self._give_back()
+                    break
+                time.sleep(TICK_S)  # no machine is left: one may come back
             self._absorb(self.pool.wait(min(TICK_S, max(0.0, self.clock.search_left))))
 
     def _is_stalled(self) -> bool:
@@ -219,24 +202,25 @@ class Search:
             self.watcher.say(f"search ends early: {why}; {self.clock.search_left:.0f} s are given back")
 
     def _by_trials(self, count: int) -> None:
-        """Generations asked, awaited and told in order; what a crash cut short or damaged is completed first."""
-        first = 1
-        while first <= count and not self.context.interrupt.asked:
-            numbers = range(first, min(first + GENERATION, count + 1))
-            for number in numbers:
-                if number not in self.attempts:
-                    start = self._runner.again.popleft() if self._runner.again else self._allocator.whole_trial()
-                    self._begin(start)
-            generation = [self.attempts[number] for number in numbers]
-            for attempt in generation:
-                for fold in attempt.missing(self.shared.folds.count) if not attempt.trouble else ():
-                    self._submit(attempt, fold)
-            while len(self._runner) and not self.context.interrupt.asked:
-                self.context.look_around()
-                self._absorb(self.pool.wait(TICK_S))
-            for attempt in generation:
-                self._tell(attempt)
-            first += GENERATION
+        """Trials asked in turn, as many at a time as there are slots; what a crash cut short or damaged comes first."""
+        for attempt in self.attempts.values():
+            self._submit_missing(attempt)
+        while not self.context.interrupt.asked:
+            while self._turns.is_next_due(count) and self._runner.threads <= self.pool.slots:
+                for attempt in self._turns.show(self._runner.again):
+                    self._tell(attempt)
+                heirs = self._turns.heirs
+                self._submit_missing(self._begin(heirs.popleft() if heirs else self._allocator.whole_trial()))
+            if not len(self._runner):
+                break
+            self.context.look_around()
+            self._absorb(self.pool.wait(TICK_S))
+        for attempt in self._turns.rest():
+            self._tell(attempt)
+
+    def _submit_missing(self, attempt: Attempt) -> None:
+        for fold in attempt.missing(self.shared.folds.count) if not attempt.trouble else ():
+            self._submit(attempt, fold)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -258,6 +242,7 @@ class Search:
             self._runner.keep(attempt, result.value if isinstance(result, Partial) else result)
         attempt.spent = Spent(time.process_time() - cpu, time.monotonic() - started, 0.0)
         self._told.add(0)
+        self._known[0] = attempt
         told = {"trial": 0, "family": plan.family, "status": "done", "error": attempt.error, "cost": attempt.spent}
         self._journal.write("finished", told)
 
@@ -267,7 +252,7 @@ class Search:
         params, because = self._screen.choose(number, start)
         features: dict[str, Any] = {"recipe": start.recipe, **({"share": start.share} if start.share < 1 else {})}
         able = () if start.family.reads_all else start.family.columns(self.shared.raw.blocks)
-        features |= column_for(start, able, self.attempts)
+        features |= column_for(start, able, self._known)
         plan = Plan(
             number=number,
             family=start.family.name,
@@ -281,6 +266,8 @@ class Search:
             granted_s=start.granted_s,
         )
         attempt = self.attempts[number] = Attempt(plan, course=start.course)
+        if not self.clock.is_timed:
+            self._turns.begin(attempt)
         if not plan.is_fair:
             self._told.add(number)
         self._journal.asked(plan)
