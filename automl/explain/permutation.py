@@ -34,6 +34,9 @@ WIDE = NormalDist().inv_cdf(0.975)
 LEAST_ROWS = 200  # below it chance drowns most columns
 STACKED_CELLS = 20_000_000  # of the repeats that are predicted together, so that memory stays bounded
 SAFE = 0.8  # of the time that is left is planned with
+GROUPS = ("learner", "features")  # of the files of a fitted fold
+
+Parts = Mapping[tuple[int, int, str], Mapping[str, bytes]]  # by trial, fold and group
 
 
 @dataclass(frozen=True)
@@ -162,15 +165,28 @@ def _reordered(raw: Raw, columns: Sequence[int], order: np.ndarray) -> np.ndarra
     return numbers
 
 
-def of_run(grant: Grant, ask: ImportanceRequest, shared: Shared) -> Measured:
-    """Measured on rows of the data that all workers see, as far as the grant's time goes."""
+def of_run(grant: Grant, ask: ImportanceRequest, shared: Shared, parts: Parts | None = None) -> Measured:
+    """Measured on rows of the data that all workers see, as far as the grant's time goes.
+
+    `parts`: the fitted folds, where the run's folder is out of reach.
+    """
     weight = None if shared.weight is None else shared.weight[ask.rows]
-    return weigh(ask, Ground(shared.raw.take(ask.rows), shared.y[ask.rows], weight, ask.fold), grant)
+    return weigh(ask, Ground(shared.raw.take(ask.rows), shared.y[ask.rows], weight, ask.fold), grant, parts)
 
 
-def weigh(ask: ImportanceRequest, ground: Ground, grant: Grant) -> Measured:
+def parts_of(ask: ImportanceRequest, folder: RunFolder) -> Parts:
+    """The files of all fitted folds that will be asked, to travel to a worker that does not see the run's folder."""
+    folds = np.unique(ask.fold).tolist()
+    return {
+        (member.number, fold, group): folder.read_parts(member.number, fold, group)
+        for member in ask.members for fold in folds for group in GROUPS
+    }  # fmt: skip
+
+
+def weigh(ask: ImportanceRequest, ground: Ground, grant: Grant, parts: Parts | None = None) -> Measured:
     """Every column in turn; where time is short with fewer repeats, then fewer rows, then not all columns."""
-    panel, metric = Panel(ask, grant.threads), metrics.get(ask.metric, ask.levels, ask.positive)
+    panel = Panel(ask, grant.threads, parts_of(ask, RunFolder(Path(ask.path))) if parts is None else parts)
+    metric = metrics.get(ask.metric, ask.levels, ask.positive)
     started = time.monotonic()
     told = panel.predict(ground.raw, ground.fold)
     predict_s = time.monotonic() - started
@@ -210,21 +226,20 @@ class _Cost:
 class Panel:
     """The fitted folds of a run's trials: together a model that no row has taught that it is asked about."""
 
-    def __init__(self, ask: ImportanceRequest, threads: int) -> None:
+    def __init__(self, ask: ImportanceRequest, threads: int, parts: Parts) -> None:
         self._readout, self._threads = ask.readout, threads
         self._features: dict[str, FoldFeatures] = {}
         self._parts: dict[int, list[tuple[str, Learner, float]]] = {}
-        folder = RunFolder(Path(ask.path))
         for fold in np.unique(ask.fold).tolist():
-            self._parts[fold] = [self._part(folder, member, fold) for member in ask.members]
+            self._parts[fold] = [self._part(parts, member, fold) for member in ask.members]
 
-    def _part(self, folder: RunFolder, member: AskedTrial, fold: int) -> tuple[str, Learner, float]:
+    def _part(self, files_of: Parts, member: AskedTrial, fold: int) -> tuple[str, Learner, float]:
         """A fitted fold; trials that present the table alike share what they learned of it."""
-        files = folder.read_parts(member.number, fold, "features")
+        learner_files, files = (files_of[member.number, fold, group] for group in GROUPS)
         key = hashlib.sha256(b"".join(name.encode() + content for name, content in files.items())).hexdigest()
         if key not in self._features:
             self._features[key] = load_features(files)
-        learner = learners.load(search_spaces.get(member.family), folder.read_parts(member.number, fold, "learner"))
+        learner = learners.load(search_spaces.get(member.family), learner_files)
         return key, learner, member.weight
 
     def predict(self, raw: Raw, fold: np.ndarray) -> np.ndarray:

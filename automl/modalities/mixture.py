@@ -6,7 +6,7 @@ are joined; the prior weighs the table's own columns and the decoded ones; every
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -27,7 +27,7 @@ from automl.modalities.features import (
     width,
     without,
 )
-from automl.modalities.files.cells import kind_of_cells, placed, plain
+from automl.modalities.files.cells import carried, kind_of_cells, placed, plain, weight_mb
 from automl.modalities.files.folder import read_folder
 from automl.modalities.files.texts import read_texts
 from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Raw, Reading, Report, Shown
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
     "bend_of", "claims", "claims_of", "columns", "contents", "copies", "drawn", "facts", "findings", "kind_of",
-    "learn_features", "learn_schema", "load_features", "made_by", "place", "prior", "read", "read_folder",
+    "learn_features", "learn_schema", "load_features", "made_by", "place", "portions", "prior", "read", "read_folder",
     "schema_from_json", "show", "unexplained", "useful", "width", "without", "worded",
 ]  # fmt: skip
 
@@ -105,6 +105,25 @@ def _short(cell: Any) -> Any:
     """A plain cell, of an endless text the part that is read."""
     cell = plain(cell)
     return cell[:MOST_CHARACTERS] if isinstance(cell, str) else cell
+
+
+def portions(frame: pd.DataFrame, claimed: Mapping[str, str], most_mb: float) -> Iterator[pd.DataFrame]:
+    """The frame in parts of about so many megabytes, with the files that its cells name read into them.
+
+    For workers that do not see the disk on which the files lie.
+    """
+    import pandas as pd
+
+    named = [name for name, kind in claimed.items() if name in frame and modalities.decoding(kind).is_of_files]
+    each = np.array([sum(weight_mb(frame[name].iloc[at]) for name in named) for at in range(len(frame))])
+    part = (np.cumsum(each) // most_mb).astype(np.int64)
+    for at in np.unique(part):
+        some = frame[part == at].copy(deep=False)
+        for name in named:
+            cells = np.empty(len(some), dtype=object)
+            cells[:] = [carried(cell) for cell in some[name].tolist()]
+            some[name] = pd.Series(cells, index=some.index, dtype=object)
+        yield some
 
 
 def kind_of(data: Any) -> str | None:

@@ -21,12 +21,14 @@ from automl.decision.verdict import against_number
 from automl.ensemble.candidates import mixture
 from automl.errors import OptionError
 from automl.messages import one_line
+from automl.modalities.mixture import claims_of
 from automl.model.bundle import INDEX, target_folders
 from automl.options import Options
 from automl.records import Audit, Calibration
 from automl.records.verdict import Existing
-from automl.refit.finish import FinishInputs, Selection, wait_for
-from automl.refit.measure import Answered, Probe, answer
+from automl.refit.asking import ask, portions, reached
+from automl.refit.finish import FinishInputs, Selection
+from automl.refit.measure import Answered, Probe, answer, together
 from automl.runtime.clock import LEAST_ASKED_S, WRITTEN_S
 from automl.scoring import metrics
 from automl.scoring.readout import decided
@@ -189,11 +191,15 @@ def _answers(place: Path, rows: pd.DataFrame, inputs: FinishInputs) -> Answered:
     left = context.clock.left(WRITTEN_S + context.clock.explain_s)
     if context.interrupt.asked or left < LEAST_ASKED_S:
         raise _NoScoreError("the run was interrupted" if context.interrupt.asked else "no time was left to score it")
-    job = Job(f"existing {place}", f"{answer.__module__}:{answer.__name__}", Probe(str(place), rows), hard_s=left)
-    context.pool.submit(job)
-    outcome = wait_for(job, context.pool)
-    if outcome.status is Status.LATE:
-        raise _NoScoreError("no time was left to score it")
-    if outcome.status is not Status.DONE:
-        raise _NoScoreError(f"it cannot predict these rows: {one_line(outcome.error)}")
-    return cast(Answered, outcome.value)
+    found, name = [], f"{answer.__module__}:{answer.__name__}"
+    manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+    with reached(place, context.pool) as model:
+        for some in portions(rows, claims_of(manifest["schema"]), context.pool):
+            left = context.clock.left(WRITTEN_S + context.clock.explain_s)
+            outcome = ask(Job(f"existing {place}", name, Probe(str(place), some), model, hard_s=left), context)
+            if outcome.status is Status.LATE:
+                raise _NoScoreError("no time was left to score it")
+            if outcome.status is not Status.DONE:
+                raise _NoScoreError(f"it cannot predict these rows: {one_line(outcome.error)}")
+            found.append(cast(Answered, outcome.value))
+    return together(found)

@@ -22,7 +22,8 @@ from automl.errors import RunError
 from automl.model import artifact
 from automl.options import Options
 from automl.records import Candidate, Dataset, Member, Profile, Score, Trial
-from automl.refit.measure import Answered, Probe, Used
+from automl.refit.asking import ask, portions, reached
+from automl.refit.measure import Answered, Probe, Used, together
 from automl.refit.members import Refitter, as_bags, lean, sum_ms
 from automl.refit.reading import ReadingCost, measure_reading
 from automl.runtime.clock import WRITTEN_S
@@ -30,11 +31,10 @@ from automl.runtime.context import RunContext
 from automl.scoring import metrics
 from automl.scoring.readout import decided
 from automl.search.trial import ALL_ROWS
-from cluster.pool import Job, Outcome, Pool, Status
+from cluster.pool import Job, Outcome, Status
 from search_spaces.spec import BASELINE
 
 MEASURED_ROWS = 1_000
-TICK_S = 0.1
 LEAST_USE_S = 1.5  # a model that was saved late is still tried this long
 LIVES = 3  # of the job that tries a saved model, should its worker die
 TRIES = 5  # models that are saved, measured and found too slow before the fastest is taken
@@ -212,36 +212,43 @@ def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost) -> tuple
 def _use(inputs: FinishInputs) -> Used:
     """Try the saved model in a worker; where the time is over its speed stays unknown."""
     left = inputs.context.clock.left(WRITTEN_S)
-    rows = inputs.dataset.frame.iloc[:MEASURED_ROWS]
-    job = Job("use", "automl.refit.measure:use", Probe(str(inputs.model), rows), hard_s=max(LEAST_USE_S, left))
-    outcome = _ended(job, inputs.context.pool)
+    context, claims = inputs.context, inputs.ready.schema.claims
+    rows = next(portions(inputs.dataset.frame.iloc[:MEASURED_ROWS], claims, context.pool))
+    with reached(inputs.model, context.pool) as model:
+        probe = Probe(str(inputs.model), rows)
+        job = Job("use", "automl.refit.measure:use", probe, model, hard_s=max(LEAST_USE_S, left))
+        outcome = _ended(job, context)
     if outcome.status is Status.DONE:
         return cast(Used, outcome.value)
-    if outcome.status is Status.LATE:
+    if outcome.status is Status.LATE or context.is_deserted:
         return Used(math.nan, math.nan)
     raise RunError(
         f"the saved model cannot be used: {outcome.error}. Please report this with {inputs.context.folder.path}."
     )
 
 
-def _ended(job: Job, pool: Pool) -> Outcome:
+def _ended(job: Job, context: RunContext) -> Outcome:
     """How a job ended that tries the saved model; again where its worker died or memory ran out."""
     for _ in range(LIVES):
-        pool.submit(job)
-        outcome = wait_for(job, pool)
-        if outcome.status in (Status.DONE, Status.LATE):
+        outcome = ask(job, context)
+        if outcome.status in (Status.DONE, Status.LATE) or context.is_deserted:
             break
         if outcome.status is Status.FAILED and not outcome.is_memory:  # what others held may be free by now
             break
     return outcome
 
 
-def wait_for(job: Job, pool: Pool) -> Outcome:
-    """How a job ended; what else ends meanwhile no one asks for any more."""
-    while True:
-        for outcome in pool.wait(TICK_S):
-            if outcome.job_id == job.id:
-                return outcome
+def _answered(held: Dataset, inputs: FinishInputs) -> Answered | str:
+    """What the saved model says of other rows, or why that is not known. They were asked for, so worth waiting for."""
+    context, found = inputs.context, []
+    with reached(inputs.model, context.pool) as model:
+        for rows in portions(held.frame, inputs.ready.schema.claims, context.pool):
+            probe = Probe(str(inputs.model), rows)
+            outcome = _ended(Job("test", "automl.refit.measure:answer", probe, model), context)
+            if outcome.status is not Status.DONE:
+                return outcome.error
+            found.append(cast(Answered, outcome.value))
+    return together(found)
 
 
 def _test(chosen: Candidate, inputs: FinishInputs, options: Options) -> tuple[Score | None, str]:
@@ -249,13 +256,12 @@ def _test(chosen: Candidate, inputs: FinishInputs, options: Options) -> tuple[Sc
     held = inputs.held
     if held is None or held.target is None:
         return None, ""
-    job = Job(
-        "test", "automl.refit.measure:answer", Probe(str(inputs.model), held.frame)
-    )  # asked for, so worth waiting for
-    outcome = _ended(job, inputs.context.pool)
-    if outcome.status is not Status.DONE:
-        return None, outcome.error
-    metric, answered = inputs.ready.metric, cast(Answered, outcome.value)
+    found = _answered(held, inputs)
+    if isinstance(found, str):
+        return None, found
+    metric, answered = inputs.ready.metric, found
+    if not answered.kept.any():
+        return None, f"no row can be read: {answered.told}"
     if answered.told:
         held = take_held(held, answered.kept, answered.told)
         inputs.context.watcher.say(f"note: {held.notes[-1]}")

@@ -6,7 +6,7 @@ Where it looked at images or sounds is asked here too, of the model as it was sa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import numpy as np
 from automl.errors import InputError
 from automl.explain import explain
 from automl.explain.wording import WeighedText, weigh_words
-from automl.model import artifact
+from automl.refit.asking import Packed, opened
 from cluster.pool import Grant
 from search_spaces.spec import Media
 
@@ -29,7 +29,7 @@ ROW_REPEATS = 7
 class Probe:
     """Which model, and the rows to try it on."""
 
-    path: str
+    path: str  # where it lies; on other machines it comes with the job
     rows: pd.DataFrame
 
 
@@ -41,9 +41,9 @@ class Used:
     batch_ms: float  # 1,000 rows
 
 
-def use(_grant: Grant, probe: Probe) -> Used:
+def use(_grant: Grant, probe: Probe, packed: Packed | None = None) -> Used:
     """Load the model and predict: one row (median of several), many rows."""
-    model = artifact.load(probe.path)
+    model = opened(probe.path, packed)
     one = probe.rows.iloc[:1]
     model.predict(one)  # the first call loads libraries
     row_ms = float(np.median([_busy(lambda: model.predict(one)) for _ in range(ROW_REPEATS)]))
@@ -60,16 +60,25 @@ class Answered:
     told: str = ""
 
 
-def answer(_grant: Grant, probe: Probe) -> Answered:
-    """Load the model and predict: probabilities of classes, or numbers."""
-    model = artifact.load(probe.path)
+def together(parts: Sequence[Answered]) -> Answered:
+    """What was said of the rows of several questions, as if it had been one."""
+    said = [part.said for part in parts if part.kept.any()] or [parts[0].said]
+    told = next((part.told for part in parts if part.told), "")
+    return Answered(np.concatenate(said), np.concatenate([part.kept for part in parts]), told)
+
+
+def answer(_grant: Grant, probe: Probe, packed: Packed | None = None) -> Answered:
+    """Load the model and predict: probabilities of classes, or numbers; nothing where no row can be read."""
+    model = opened(probe.path, packed)
     predict = model.predict_proba if model.classes else model.predict
     try:
         return Answered(np.asarray(predict(probe.rows)), np.ones(len(probe.rows), dtype=bool))
     except InputError:
         kept, told = model.schema.readable(probe.rows)
-        if not told or not kept.any():
+        if not told:
             raise
+        if not kept.any():
+            return Answered(np.empty(0), kept, told)
         return Answered(np.asarray(predict(probe.rows[kept])), kept, told)
 
 
@@ -92,9 +101,9 @@ class Looked:
     maps: tuple[np.ndarray, ...]
 
 
-def look(grant: Grant, asked: LookRequest) -> Looked:
+def look(grant: Grant, asked: LookRequest, packed: Packed | None = None) -> Looked:
     """Load the model and have its answers explained, as many as there is time for."""
-    model = artifact.load(asked.path)
+    model = opened(asked.path, packed)
     found = explain(model.question(asked.rows, asked.column, asked.blocks, asked.outputs), grant.until)
     return Looked(found.told, found.maps)
 
@@ -109,9 +118,9 @@ class WordRequest:
     outputs: tuple[int, ...] | int
 
 
-def weigh(grant: Grant, asked: WordRequest) -> tuple[WeighedText, ...]:
+def weigh(grant: Grant, asked: WordRequest, packed: Packed | None = None) -> tuple[WeighedText, ...]:
     """Load the model and have the words of its texts weighed, as many as there is time for."""
-    model = artifact.load(asked.path)
+    model = opened(asked.path, packed)
     return tuple(weigh_words(model.word_question(asked.rows, asked.column, asked.outputs), grant.until))
 
 

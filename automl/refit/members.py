@@ -101,7 +101,8 @@ class Refitter:
         for number, job in jobs.items():
             self._give(number, job)
         waiting, done = {job.id: number for number, job in jobs.items()}, set()
-        while waiting and self._left() > 0:
+        while waiting and self._left() > 0 and not self.context.is_deserted:
+            self.context.look_around()
             for outcome in self.context.pool.wait(0.1):
                 if outcome.job_id not in waiting:
                     continue

@@ -26,6 +26,41 @@ FIRST = 20  # of the cells looked at, among which there must be one of the kind
 MOST_EMPTY = 0.2  # of the cells: a row without its file is lost
 
 
+class FileBytes(bytes):
+    """What a file holds, and its name: a cell that names a file, for workers that do not see the disk it lies on."""
+
+    name: str
+
+    @classmethod
+    def of(cls, name: str) -> FileBytes:
+        """Read it."""
+        made = cls(Path(name).read_bytes())
+        made.name = name
+        return made
+
+
+def carried(cell: Any) -> Any:
+    """A cell with the content of the file that it names; as it is where it names none, or none that can be read."""
+    cell = plain(cell)
+    if not isinstance(cell, str) or not _is_file(cell):
+        return cell
+    try:
+        return FileBytes.of(cell)
+    except OSError:
+        return cell  # whoever decodes it tells of it
+
+
+def weight_mb(cell: Any) -> float:
+    """Megabytes that `carried` would make of a cell."""
+    cell = plain(cell)
+    if not isinstance(cell, str):
+        return getattr(cell, "nbytes", len(cell) if isinstance(cell, bytes) else 0) / 2**20
+    try:
+        return Path(cell).stat().st_size / 2**20
+    except (OSError, ValueError):
+        return 0.0
+
+
 def plain(cell: Any) -> Any:
     """A cell as decoders take it: a name, bytes, an array, an array with its rate; None where there is nothing.
 

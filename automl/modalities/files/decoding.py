@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from automl.errors import InputError
-from automl.modalities.files.cells import plain
+from automl.modalities.files.cells import FileBytes, plain
 from cluster.cores import cores
 
 FEW_CELLS = 16  # below it, starting threads costs more than it gives
@@ -24,7 +24,8 @@ def each(decode: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any]:
     failed = [(cell, item) for cell, item in zip(cells, found, strict=True) if isinstance(item, InputError)]
     if failed:
         cell, problem = failed[0]
-        shown = repr(cell) if isinstance(cell, str) else "an empty cell" if cell is None else type(cell).__name__
+        name = cell.name if isinstance(cell, FileBytes) else cell
+        shown = repr(name) if isinstance(name, str) else "an empty cell" if cell is None else type(cell).__name__
         raise InputError(
             f"{len(failed)} of {len(cells)} cannot be decoded, first {shown}: {problem} Mend or leave out these."
         )

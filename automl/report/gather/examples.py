@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 
 from automl.explain.wording import TOLD, WeighedText
 from automl.modalities import mixture
 from automl.modalities.mixture import Shown
 from automl.records import Candidate
-from automl.refit.finish import FinishInputs, wait_for
+from automl.refit.asking import ask, portions, reached
+from automl.refit.finish import FinishInputs
 from automl.refit.measure import Looked, LookRequest, WordRequest, look, weigh
 from automl.report.gather import paint
 from automl.report.gather.mistakes import Example, HeldOutPredictions, examples, held_out
@@ -86,7 +88,7 @@ def _texts(inputs: FinishInputs, chosen: Candidate) -> SamplesJson | None:
     held = held_out(chosen, inputs.comparison, len(inputs.profile.classes))
     told = examples(held)
     places = inputs.comparison.rows[[example.row for example in told]]
-    rows = inputs.dataset.frame.iloc[places]
+    rows = pd.concat(portions(inputs.dataset.frame.iloc[places], inputs.ready.schema.claims, inputs.context.pool))
     outputs = _outputs(told, held, inputs)
     request = WordRequest(str(inputs.model), rows, column, outputs)
     found = _ask(inputs, Job("weigh", f"{weigh.__module__}:{weigh.__name__}", request))
@@ -130,8 +132,8 @@ def _ask(inputs: FinishInputs, job: Job) -> Any:
     if left < LEAST_ASKED_S:
         return "no time was left to see where the model looked; give a larger budget, or ask with Model.explain"
     job = replace(job, soft_s=left, hard_s=left + ANSWERED_S)
-    inputs.context.pool.submit(job)
-    outcome = wait_for(job, inputs.context.pool)
+    with reached(inputs.model, inputs.context.pool) as model:
+        outcome = ask(replace(job, data=model), inputs.context)
     if outcome.status is Status.DONE:
         return outcome.value
     if outcome.status is Status.LATE:

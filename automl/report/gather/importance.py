@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +26,7 @@ from automl.explain.permutation import (
     Measured,
     Place,
     of_run,
+    parts_of,
     places,
     weigh,
 )
@@ -35,7 +37,8 @@ from automl.model.evaluate import profile_of
 from automl.model.predictor import Model
 from automl.options import Options
 from automl.records import Candidate, Dataset
-from automl.refit.finish import FinishInputs, wait_for
+from automl.refit.asking import ask
+from automl.refit.finish import FinishInputs
 from automl.report.sections.columns import ImportanceJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.runtime.folder import RunFolder
@@ -82,7 +85,7 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> ImportanceJson:
     some = sample_rows(shared.y[rows], effort.rows)
     names = {t.plan.number: t.plan.family for t in inputs.trials}
     members = tuple(AskedTrial(number, names[number], weight) for number, weight in chosen.weights.items())
-    ask = ImportanceRequest(
+    wanted = ImportanceRequest(
         path=str(folder.path),
         members=members,
         readout=chosen.readout,
@@ -94,7 +97,7 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> ImportanceJson:
         repeats=effort.repeats,
         positive=inputs.profile.positive,
     )
-    told = _asked(inputs, ask, left)
+    told = _asked(inputs, wanted, left)
     if isinstance(told, str):
         found["notes"].append(told)
         return found
@@ -126,7 +129,7 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
     members = tuple(AskedTrial(number, names[number], weight) for number, weight in chosen.weights.items())
     if not all(run.has_models(member.number) for member in members):
         raise InputError(f"the fitted folds of the run are not in {str(run.path / 'trials')!r}. Copy the whole folder.")
-    ask = ImportanceRequest(
+    wanted = ImportanceRequest(
         path=str(run.path),
         members=members,
         readout=chosen.readout,
@@ -139,7 +142,7 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
         positive=model.manifest.get("positive", 1),
     )
     with threadpool_limits(1):  # thousands of short calls, in which threads would wait for each other
-        return _filled(found, weigh(ask, ground, Grant(1, float("inf"))), columns)
+        return _filled(found, weigh(wanted, ground, Grant(1, float("inf"))), columns)
 
 
 def _effort(inputs: FinishInputs, rows: int, columns: int) -> Effort:
@@ -150,14 +153,14 @@ def _effort(inputs: FinishInputs, rows: int, columns: int) -> Effort:
     return Effort(max(LEAST_ROWS, min(rows, MOST_PREDICTIONS // (repeats * columns))), repeats)
 
 
-def _asked(inputs: FinishInputs, ask: ImportanceRequest, left_s: float) -> Measured | str:
+def _asked(inputs: FinishInputs, wanted: ImportanceRequest, left_s: float) -> Measured | str:
     """What a worker measured, or why that is not known."""
-    job = Job(
-        "importance", f"{of_run.__module__}:{of_run.__name__}", ask, (inputs.context.ref,),
-        soft_s=left_s, hard_s=left_s + ANSWERED_S,
-    )  # fmt: skip
-    inputs.context.pool.submit(job)
-    outcome = wait_for(job, inputs.context.pool)
+    pool, name = inputs.context.pool, f"{of_run.__module__}:{of_run.__name__}"
+    carried = () if pool.shares_disk else (pool.put(parts_of(wanted, RunFolder(Path(wanted.path)))),)
+    data = (inputs.context.ref, *carried)
+    outcome = ask(Job("importance", name, wanted, data, soft_s=left_s, hard_s=left_s + ANSWERED_S), inputs.context)
+    for ref in carried:
+        pool.forget(ref)
     if outcome.status is Status.DONE:
         return cast(Measured, outcome.value)
     if outcome.status is Status.LATE:

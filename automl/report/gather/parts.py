@@ -17,7 +17,8 @@ from automl.modalities.mixture import Schema
 from automl.records import Codec, Trial
 from automl.refit import ablate
 from automl.refit.ablate import OWN, Ablated, AblationRequest
-from automl.refit.finish import FinishInputs, wait_for
+from automl.refit.asking import ask
+from automl.refit.finish import FinishInputs
 from automl.refit.measure import clocked
 from automl.report.sections.parts import PartsJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
@@ -122,8 +123,7 @@ def _asked(inputs: FinishInputs, trial: Trial, metric: str, parts: int) -> Ablat
         "parts", f"{ablate.__name__}:without_each", AblationRequest(payload, metric, inputs.profile.positive),
         (context.ref,), soft_s=left_s, hard_s=left_s + ANSWERED_S if math.isfinite(left_s) else left_s,
     )  # fmt: skip
-    context.pool.submit(job)
-    outcome = wait_for(job, context.pool)
+    outcome = ask(job, context)
     if outcome.status is Status.DONE:
         return cast(Ablated, outcome.value)
     return "it took too long" if outcome.status is Status.LATE else outcome.error or "the worker died"
