@@ -63,12 +63,8 @@ def test_the_same_plan_gives_the_same_model_on_ray(table: Path, tmp_path: Path, 
 def test_a_machine_that_goes_takes_no_trial_along(table: Path, tmp_path: Path) -> None:
     """Of three one is removed in the middle: what ran there runs again elsewhere, and the books say so."""
     run = tmp_path / "run"
-    done = subprocess.run(
-        [sys.executable, str(HERE / "three_nodes.py"), str(table), str(run), "12"],
-        capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout.splitlines()[-1])["is_still_there"]
+    ended, _ = three_nodes(table, run, 12, "one")
+    assert ended["is_still_there"]
     told = events(run)
     assert Counted(told).started == Counted(told).ended
     assert all(trial["status"] == "done" for trial in report(run)["trials"])
@@ -76,6 +72,41 @@ def test_a_machine_that_goes_takes_no_trial_along(table: Path, tmp_path: Path) -
     assert lost
     assert {event["parent"] for event in told if event.get("parent")} >= {event["job"] for event in lost}
     assert [len(event["machines"]) for event in told if event["event"] == "machines"] == [2, 1]
+
+
+def three_nodes(data: Path, run: Path, ended: int, what: str) -> tuple[dict, str]:
+    """What a run on machines that go ended with, and what it said."""
+    program = [sys.executable, str(HERE / "three_nodes.py"), str(data), str(run), str(ended), what]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def test_without_any_machine_a_run_ends_with_its_best_model(table: Path, tmp_path: Path) -> None:
+    """Both machines go: after its patience the run says so, saves what it found, and can be gone on with."""
+    run = tmp_path / "run"
+    ended, said = three_nodes(table, run, 12, "all")
+    assert ended["interrupted"]
+    assert "no machine of the cluster came back" in said
+    assert len(automl.load(run).predict(pd.read_csv(table))) == 400
+    assert Counted(events(run)).started == Counted(events(run)).ended
+
+
+def test_without_its_only_gpu_a_run_goes_on_on_cpus(tmp_path: Path) -> None:
+    """The course that ran on it is given again without one, and no later one asks for it."""
+    pytest.importorskip("PIL")
+    from test_media_run import save_pictures
+
+    run = tmp_path / "run"
+    ended, said = three_nodes(save_pictures(tmp_path / "data", 200), run, 1, "gpu")
+    assert "no GPU of the cluster is left: networks go on on CPUs" in said
+    assert not ended["interrupted"]
+    told = events(run)
+    lost = [event["job"] for event in told if event.get("status") == "lost"]
+    again = [event for event in told if event["event"] == "started" and event.get("parent") in lost]
+    assert again
+    assert all(not event["gpus"] for event in again)
+    assert any(trial["family"] == "convnet" and trial["folds_done"] for trial in report(run)["trials"])
 
 
 class Counted:

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from automl.errors import RunError
-from automl.runtime.clock import Clock, Tariff
+from automl.runtime.clock import WRITTEN_S, Clock, Tariff
 from automl.runtime.folder import RunFolder
 from automl.runtime.interrupt import Interrupt
 from automl.runtime.journal import Journal
@@ -16,7 +15,7 @@ from automl.runtime.progress import Watcher
 from cluster.energy import EnergyMeter
 from cluster.pool import Node, Pool, Ref
 
-GONE_S = 300.0  # without any machine, after which a run gives up
+GONE_S = 300.0  # without any machine, after which a run ends with what it has
 SAMPLE_S = 30.0  # between two looks at the energy counters, which start again from zero after minutes
 
 
@@ -38,6 +37,7 @@ class RunContext:
     _sampled_s: float = field(default_factory=time.monotonic)
     _alone_since_s: float = math.inf
     _seen: tuple[str, ...] = ()
+    _gpus: float = 0.0
 
     def look_around(self) -> None:
         """Machines come and go: pay for those that are there, and write down which."""
@@ -56,19 +56,34 @@ class RunContext:
         self.journal.write("machines", {"machines": told, "slots": self.pool.slots})
         if self._seen:
             self.watcher.say(f"machines: {len(self._seen)} -> {len(names)}, {self.pool.slots} CPUs to use")
-        self._seen = names
+        gpus = sum(node.gpus for node in nodes)
+        if nodes and self._gpus and not gpus:
+            self.watcher.say("no GPU of the cluster is left: networks go on on CPUs")
+        self._seen, self._gpus = names, gpus
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether no machine is left, and none came back in time."""
+        alone_s = time.monotonic() - self._alone_since_s
+        return alone_s > GONE_S or (alone_s > 0 and self.clock.left(WRITTEN_S) < 0)
+
+    @property
+    def deserted(self) -> str:
+        """Why a job that no machine is left for has no answer."""
+        return "no machine of the cluster is left"
 
     def _check_alive(self, nodes: Sequence[Node]) -> None:
-        """Wait for machines to come back, but not for ever."""
+        """Wait for machines to come back, but not for ever: then the run ends, with the best model so far."""
         if nodes:
             self._alone_since_s = math.inf
         elif self._alone_since_s == math.inf:
             self._alone_since_s = time.monotonic()
             self.watcher.say(f"no machine of the cluster is left: waiting up to {GONE_S:g} s for one")
-        elif time.monotonic() - self._alone_since_s > GONE_S:
-            raise RunError(
-                f"no machine of the cluster came back within {GONE_S:g} s. What was found stays: "
-                f"automl resume {self.folder.place}"
+        elif self.is_deserted and not self.interrupt.asked:
+            self.interrupt.asked = True
+            self.watcher.say(
+                f"no machine of the cluster came back within {time.monotonic() - self._alone_since_s:.0f} s: keeping "
+                f"the best model so far. With machines again: automl resume {self.folder.place}"
             )
 
     def use(self) -> str:

@@ -14,7 +14,8 @@ from types import FrameType, TracebackType
 class Interrupt:
     """A context in which `asked` tells whether the user wants to stop."""
 
-    asked = False
+    asked = False  # by the user, or by a run that cannot go on
+    is_signalled = False
 
     def __enter__(self) -> Interrupt:
         self._is_ours = threading.current_thread() is threading.main_thread()  # only there can signals be caught
@@ -27,6 +28,6 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
+        if self.is_signalled:
             raise KeyboardInterrupt
-        self.asked = True
+        self.asked = self.is_signalled = True

@@ -70,6 +70,11 @@ class Allocator:
             or self._pay(left_s, self._load.folds)
         )
 
+    def see(self, load: Load) -> None:
+        """What the search is up against now: machines come and go."""
+        self._load = load
+        self._rivals.see(load)
+
     def worth(self) -> Mapping[int, float]:
         """What each looked-at trial is worth to a blend, by its number."""
         return self._weigh()

@@ -78,6 +78,11 @@ class NetworkScheduler:
     def is_done_looking(self, is_done: bool) -> None:
         self.others.is_done_looking = is_done
 
+    def see(self, load: Load) -> None:
+        """What the search is up against now: machines come and go, and GPUs with them."""
+        self.load = load
+        self.others.see(load)
+
     def next(self, left_s: float) -> Start | Continue | None:
         """The next step with `left_s` seconds to go; None where nothing more can finish, or others must end first."""
         self.all_s = self.all_s or left_s

@@ -42,6 +42,10 @@ class Rivals:
         self._prior = load.gain if len(self._leads) == 2 else None
         self._known: tuple[tuple[int, int], Gain | None] = ((-1, -1), self._prior)
 
+    def see(self, load: Load) -> None:
+        """What the search is up against now."""
+        self._load = load
+
     @property
     def is_open(self) -> bool:
         """Whether both routes take part, and something was thought of them before."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,14 +17,13 @@ from automl.data.prepare import Prepared
 from automl.ensemble.calibrate import tuned_error
 from automl.records import Fold, Spent
 from automl.runtime.context import RunContext
-from automl.search.steps import Attempt, Start
+from automl.search.steps import Attempt, Start, room_mb
 from automl.search.trial import FoldJob, FoldResult
 from cluster.pool import Job, Node, Outcome, Status
 from search_spaces.spec import Family
 
 RETRIES = 2  # of one fold whose worker died
 GPU_SHARE = 0.25  # of a GPU for a network that was granted nothing else: several train on one side by side
-MEMORY_SHARE = 0.7  # of a machine's free memory that fits may take together
 LEAST_SHARE = 0.1  # of the rows, below which a trial is not tried again
 GOODBYE_S = 2.0  # for cancelled jobs to end
 
@@ -87,7 +86,7 @@ class Runner:
             ),
             (self._ref,),
             limits.threads,
-            gpus=attempt.course.gpus if attempt.course is not None else share_of_gpu(family, nodes),
+            gpus=_gpus(attempt, family, nodes),
             memory_mb=min(needed_mb, room_mb(nodes)),
             soft_s=limits.soft_s,
             hard_s=limits.hard_s,
@@ -110,9 +109,12 @@ class Runner:
                 self._tell(attempt, outcome.value)
             self._close(ride, outcome)
             if outcome.status is Status.LOST and ride.retries < RETRIES and not outcome.is_memory:
+                nodes = self._pool.nodes()
                 again = replace(
                     ride.job,
                     id=self._journal.name(attempt.plan.number, ride.fold),
+                    gpus=_gpus(attempt, search_spaces.get(attempt.plan.family), nodes),  # those there are by now
+                    memory_mb=min(ride.job.memory_mb, room_mb(nodes)),
                     soft_s=max(0.1, min(ride.job.soft_s, self._site.clock.search_left - ride.after_s)),
                 )
                 attempt.retries += 1
@@ -202,6 +204,8 @@ def share_of_gpu(family: Family, nodes: Iterable[Node]) -> float:
     return GPU_SHARE if family.route == "neural" and any(node.gpus for node in nodes) else 0.0
 
 
-def room_mb(nodes: Iterable[Node]) -> float:
-    """Memory for a fit of one thread on the tightest machine, with all its CPUs at work."""
-    return min((MEMORY_SHARE * node.memory_mb / node.cpus for node in nodes), default=float("inf"))
+def _gpus(attempt: Attempt, family: Family, nodes: Sequence[Node]) -> float:
+    """GPUs for a fold, or a share of one; those of its course, as far as they are not gone since it was planned."""
+    if attempt.course is None:
+        return share_of_gpu(family, nodes)
+    return min(attempt.course.gpus, max((node.gpus for node in nodes), default=0.0))

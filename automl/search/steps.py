@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 from automl.modalities.mixture import PLAIN
 from automl.records import Fold, Plan, Spent
 from automl.records.choice import Gain
+from cluster.pool import Node
 from search_spaces.spec import TABLE, Family, Size
 
 TIMED_S = 1.0  # that a batch of rows may take to be priced on the CPU, after a course on a GPU
 CUT = 1.5  # times longer that a fold would have taken, had its time not been over
+MEMORY_SHARE = 0.7  # of a machine's free memory that fits may take together
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,15 @@ class Load:
     held: int = 0  # rows that a fold holds out
     is_number: bool = False  # what is predicted
 
+    def on(self, nodes: Sequence[Node], slots: int) -> Load:
+        """The same on the machines that there are now; what is there when none is left may come back."""
+        if not nodes:
+            return self
+        widest, gpus = min(slots, max(node.cpus for node in nodes)), sum(node.gpus for node in nodes)
+        together = int(max(node.gpus for node in nodes))
+        room = room_mb(nodes)
+        return replace(self, slots=slots, widest=widest, gpus=gpus, gpus_together=together, room_mb=room)
+
     def recipes_of(self, family: Family) -> list[str]:
         """Those of a family that make something of these columns; what networks see needs no features."""
         able = [recipe for recipe in family.recipes if recipe in self.recipes] if family.reads & TABLE else []
@@ -136,3 +148,8 @@ class Load:
         """Predicted seconds of a default fit, before a run has measured one."""
         share = self.distinct if family.counts_weights else 1.0
         return family.price.fit_s(replace(self.size, rows=max(1, round(share * self.size.rows))))
+
+
+def room_mb(nodes: Iterable[Node]) -> float:
+    """Memory for a fit of one thread on the tightest machine, with all its CPUs at work."""
+    return min((MEMORY_SHARE * node.memory_mb / node.cpus for node in nodes), default=float("inf"))
