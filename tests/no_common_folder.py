@@ -39,7 +39,8 @@ def main(what: str) -> int:
     environment = {
         **os.environ, "HOME": str(base), "TMPDIR": str(base), "XDG_CACHE_HOME": str(base / "cache"),
         "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(HERE.parent),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{HERE.parent}:{os.environ.get('PYTHONPATH', '')}",
     }  # fmt: skip
     try:
         with ExitStack() as stack:

@@ -26,7 +26,7 @@ from automl.runtime import context
 OPTIONS: dict[str, dict[str, Any]] = {
     "one": {"target": "churned", "budget": "8 trials", "families": "linear,lightgbm"},
     "all": {"target": "churned", "budget": "8 trials", "families": "linear,lightgbm"},
-    "gpu": {"budget": "50s", "families": "svm,convnet"},
+    "gpu": {"budget": "1 trials", "families": "convnet"},
 }
 
 
@@ -42,12 +42,13 @@ def main(data: str, run: str, ended: int, what: str) -> None:
         family = search_spaces.get("convnet")
         for knob, value in family.quick.items():
             family.space[knob] = replace(family.space[knob], start=value)
+        family.space["steps"] = replace(family.space["steps"], low=1, start=30)
 
     def take_away() -> None:
         log = Path(run, "events.jsonl")
-        mark = '"gpus": 0.' if what == "gpu" else '"event": "finished"'
+        event, without = ("started", '"gpus": 0.0') if what == "gpu" else ("finished", "nothing")
         told = ""
-        while sum(mark in line and '"gpus": 0.0' not in line for line in told.splitlines()) < ended:
+        while sum(f'"event": "{event}"' in line and without not in line for line in told.splitlines()) < ended:
             time.sleep(0.05)
             told = log.read_text() if log.exists() else ""
         for machine in machines if what == "all" else machines[1:]:
