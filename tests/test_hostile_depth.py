@@ -1,4 +1,4 @@
-"""A tree that is a chain: libraries that follow it by calling themselves would end with the process."""
+"""What a library's own reader would end with the process over: trees that are a chain, digits of other scripts."""
 
 from __future__ import annotations
 
@@ -54,3 +54,15 @@ def test_a_tree_of_levels_without_end_is_refused() -> None:
     for levels in (_xgboost_file.DEEPEST + 1, 100_000):
         with pytest.raises(ValueError, match=r"more than 1,000 levels"):
             read("xgboost", {**parts, "model.ubj": chained(parts["model.ubj"], levels)})
+
+
+def test_digits_of_other_scripts_are_no_numbers() -> None:
+    """Python takes them for digits, and the libraries' readers do not."""
+    pytest.importorskip("lightgbm")
+    parts, _ = saved("lightgbm", "binary")
+    for name in (b"leaf_value=", b"threshold=", b"left_child=", b"num_leaves="):
+        before, _, after = parts["model.txt"].partition(name)
+        digit = next(at for at, letter in enumerate(after) if letter in b"0123456789")
+        other = before + name + after[:digit] + "\u0663".encode() + after[digit + 1 :]
+        with pytest.raises(ValueError, match=name.decode()[:-1]):
+            read("lightgbm", {**parts, "model.txt": other})

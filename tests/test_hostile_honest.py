@@ -30,6 +30,37 @@ def test_a_split_that_parts_gaps_from_all_values_is_read() -> None:
     assert np.array_equal(read("lightgbm", parts).predict(table), learner.predict(table))
 
 
+@pytest.mark.parametrize("family", ["catboost", "xgboost", "lightgbm", "forest"])
+@pytest.mark.parametrize("there", [(0, 1), (1, 2), (0, 2), (1,)])
+def test_a_class_that_the_training_rows_do_not_hold_is_no_reason_to_refuse(family: str, there: tuple[int, ...]) -> None:
+    """A rare class may be held out whole; CatBoost has no output for it then."""
+    pytest.importorskip("sklearn" if family == "forest" else family)
+    table = rows("multiclass").X
+    y = np.array(there)[np.arange(len(table)) % len(there)]
+    found = search_spaces.get(family)
+    learner = learners.make(found, {**starts(found.space), "rounds": 3, "trees": 4})
+    learner.fit(Rows(table, y), None, Run("multiclass", 3, "log_loss", seed=1))
+    told = read(family, learner.dump()).predict(table)
+    assert told.shape == (len(table), 3)
+    assert np.array_equal(told, learner.predict(table))
+
+
+@pytest.mark.parametrize("labels", [b"[0,9]", b"[1,1]", b"[2,0]", b"[-9]", b"[0.1]"])
+def test_an_output_of_a_class_that_there_is_not_is_refused(labels: bytes) -> None:
+    """CatBoost would write its answers to that place, wherever it is."""
+    pytest.importorskip("catboost")
+    family = search_spaces.get("catboost")
+    learner = learners.make(family, {**starts(family.space), "rounds": 3})
+    table = rows("multiclass").X
+    learner.fit(Rows(table, np.arange(len(table)) % 2), None, Run("multiclass", 3, "log_loss", seed=1))
+    parts = learner.dump()
+    pad = b" " * (5 - len(labels))
+    other = parts["model.cbm"].replace(b'"class_to_label":[0,1]', b'"class_to_label":' + labels + pad)
+    assert other != parts["model.cbm"]
+    with pytest.raises(ValueError, match="labels are of classes"):
+        read("catboost", {**parts, "model.cbm": other})
+
+
 def test_a_forest_of_two_hundred_classes_expands_far_and_is_read() -> None:
     """A leaf knows a few of them, and of the others that they are not: zeros take next to no room in its file."""
     leaves, classes = 90_000, 200

@@ -35,13 +35,15 @@ def check(blob: bytes, answers: Answers) -> None:
     need(size <= len(blob) - 8 and size < 2**31, "a CatBoost model is cut off")
     core = root(blob[8 : 8 + size])
     need(core.text(0) == FORMAT, "it is a CatBoost model of another format")
-    for entry in core.tables(2):
-        _check_note(entry.text(0), entry.text(1), answers)
+    notes = [(entry.text(0), entry.text(1)) for entry in core.tables(2)]
+    need(len(dict(notes)) == len(notes), "it has two notes of one name")
+    told = [_check_note(name, value, answers) for name, value in notes]
+    outputs = max((count for count in told if count), default=answers.outputs)
     parts = [part.as_text() for part in core.tables(3)]
     need(parts in ([], [PART]), "a CatBoost model has parts that are not known")
     trees = core.table(1)
     bins = _features(trees)
-    _trees(trees, bins, answers)
+    _trees(trees, bins, outputs)
     tables = _counts(blob[8 + size :]) if parts else {}
     need(bool(parts) or size == len(blob) - 8, "something follows the end of a CatBoost model")
     for feature in trees.tables(7):
@@ -51,21 +53,31 @@ def check(blob: bytes, answers: Answers) -> None:
         need(0 <= ctr.whole(1) < tables[key], "a class that nothing was counted of")
 
 
-def _check_note(name: str, value: str, answers: Answers) -> None:
-    """Notes beside the model, some of them JSON that the library reads."""
+def _check_note(name: str, value: str, answers: Answers) -> int:
+    """Notes beside the model, some of them JSON that the library reads; of several classes, how many it has learned."""
     if value[:1] not in ("{", "["):
         need(len(value) < 100_000, f"the note {name[:40]!r} is without end")
-        return
+        return 0
     told = json.loads(value)
     depth, level = 0, [told]
     while level:
         depth += 1
         need(depth <= DEEPEST_JSON, f"the note {name[:40]!r} is nested too deeply")
         level = [inner for one in level for inner in _inner(one)]
-    if name == "class_params":
-        count = told.get("classes_count", 0)
-        need(isinstance(count, int) and 0 <= count <= max(2, answers.classes), f"classes_count is {count!r:.20}")
-        need(len(told.get("class_to_label", [])) <= max(2, answers.classes), "it has labels for more classes")
+    return _classes(told, answers) if name == "class_params" else 0
+
+
+def _classes(told: Any, answers: Answers) -> int:
+    """Which class each output is of: one that the training rows did not hold has none. The library looks nothing up."""
+    need(isinstance(told, dict), "its classes are none")
+    count, labels = told.get("classes_count", 0), told.get("class_to_label", [])
+    is_several = answers.task == "multiclass"
+    most = answers.classes if is_several else 2
+    need(type(count) is int and count in ((most,) if is_several else (0, most)), f"classes_count is {count!r:.20}")
+    are_labels = isinstance(labels, list) and all(type(one) is int and 0 <= one < most for one in labels)
+    need(are_labels and sorted(set(labels)) == labels, "its labels are of classes that there are none of")
+    need(not is_several or len(labels) >= 2, "it has labels for no classes")
+    return len(labels) if is_several else 0
 
 
 def _inner(one: Any) -> list[Any]:
@@ -138,10 +150,10 @@ def _combination(of: BufferTable, used: np.ndarray, edges: list[np.ndarray], val
         need(int(value) in values.get(int(index), ()), "it counts by a category that is not there")
 
 
-def _trees(trees: BufferTable, bins: np.ndarray, answers: Answers) -> None:
+def _trees(trees: BufferTable, bins: np.ndarray, outputs: int) -> None:
     """Trees of one split at each depth, and their leaves."""
     dimension = trees.whole(0)
-    need(dimension == answers.outputs, f"a CatBoost model of {dimension} outputs for {answers.outputs}")
+    need(dimension == outputs, f"a CatBoost model of {dimension} outputs for {outputs}")
     need(not len(trees.array(10, "<u4")) and not len(trees.array(11, "<u4")), "its trees branch unevenly")
     splits, sizes, starts = (trees.array(slot, "<i4") for slot in (1, 2, 3))
     need(bool(((sizes >= 0) & (sizes <= DEEPEST)).all()), "a tree without end")

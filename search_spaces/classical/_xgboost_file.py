@@ -21,7 +21,7 @@ OBJECTIVES = {
     "regression": {"reg:squarederror", "reg:absoluteerror"},
     "quantile": {"reg:quantileerror"},
 }
-NUMBER = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][-+]?\d{1,3})?")
+NUMBER = re.compile(r"-?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?")
 LIST = re.compile(rf"\[(?:{NUMBER.pattern}(?:,\s?{NUMBER.pattern})*)?\]")
 TYPES = {"float", "int", "i", "q", "c"}
 MOST_CATEGORIES = 65_536
@@ -69,7 +69,7 @@ def _texts(told: Any, what: str) -> dict[str, str]:
 
 def _whole(told: dict[str, str], name: str, most: int) -> int:
     value = told.get(name, "0")
-    need(value.isdigit() and len(value) <= 9 and int(value) <= most, f"{name} is {value[:20]!r}")
+    need(value.isascii() and value.isdigit() and len(value) <= 9 and int(value) <= most, f"{name} is {value[:20]!r}")
     return int(value)
 
 
