@@ -142,7 +142,7 @@ def _pictures(folder: Path) -> Path:
     generator = np.random.default_rng(0)
     for label in ("upright", "lying"):
         (folder / label).mkdir(parents=True)
-        for number in range(16):
+        for number in range(40):  # enough for networks to be tried
             pixels = generator.integers(0, 90, (16, 16, 3), dtype=np.uint8)
             at = int(generator.integers(2, 12))
             pixels[(slice(None), slice(at, at + 3)) if label == "upright" else slice(at, at + 3)] = 220
