@@ -71,7 +71,7 @@ def test_routes_are_paired_on_the_folds_that_both_did() -> None:
     other, network = probes.paired(trials)[1.0]
     assert (other.trial, network.trial) == (1, 3)
     assert list(network.errors) == [0, 1, 2]
-    mean, sd = probes.gain_of(other, network, probes.Ground(10_000, 5.0))
+    mean, sd = probes.gain_of(other, network, probes.Footing(10_000, 5.0))
     assert mean == pytest.approx(math.log(0.9))
     assert sd < 0.05
 
@@ -83,7 +83,7 @@ def test_a_route_without_a_fold_in_common_has_no_pair() -> None:
 def test_what_is_seen_moves_what_was_thought() -> None:
     """Less where a fold holds out few rows."""
     trials = [attempt(1, "lightgbm", {0: 1.0}), attempt(2, "mlp", {0: 0.5})]
-    many, few = (probes.belief(OPEN, trials, probes.Ground(held, 3.0)) for held in (5_000, 2))
+    many, few = (probes.belief(OPEN, trials, probes.Footing(held, 3.0)) for held in (5_000, 2))
     assert many.win > few.win > OPEN.win
     assert many.sd < few.sd < OPEN.sd
     assert "0.5 times the error of lightgbm on 1 fold" in many.told
@@ -94,9 +94,9 @@ def test_a_look_at_few_rows_counts_for_less_and_one_that_was_cut_for_nothing() -
     part = [attempt(1, "lightgbm", {0: 1.0}, share=1 / 9), attempt(2, "mlp", {0: 0.5}, share=1 / 9)]
     whole = [attempt(1, "lightgbm", {0: 1.0}), attempt(2, "mlp", {0: 0.5})]
     cut = [part[0], attempt(2, "mlp", {0: 9.0}, share=1 / 9, is_cut=True)]
-    ground = probes.Ground(1_000, 3.0)
-    assert OPEN.win < probes.belief(OPEN, part, ground).win < probes.belief(OPEN, whole, ground).win
-    assert probes.belief(OPEN, cut, ground) == OPEN
+    footing = probes.Footing(1_000, 3.0)
+    assert OPEN.win < probes.belief(OPEN, part, footing).win < probes.belief(OPEN, whole, footing).win
+    assert probes.belief(OPEN, cut, footing) == OPEN
 
 
 @given(
@@ -107,7 +107,7 @@ def test_beliefs_stay_chances_whatever_was_seen(mean: float, sd: float, errors: 
     prior = Gain(mean=mean, sd=sd, source="rules")
     mine = dict(enumerate(errors))
     trials = [attempt(1, "lightgbm", mine), attempt(2, "mlp", {k: e * 0.9 for k, e in mine.items()})]
-    seen = probes.belief(prior, trials, probes.Ground(held, 1.0))
+    seen = probes.belief(prior, trials, probes.Footing(held, 1.0))
     assert 0 <= seen.win <= 1
     assert seen.sd <= prior.sd
     assert probes.AUDIT <= probes.neural_share(seen) <= 1 - probes.AUDIT
@@ -202,7 +202,7 @@ def test_first_looks_decide_less_than_the_best_of_many_families() -> None:
     """What nobody tried of a route may be better: the more was tried, the surer is what was seen."""
     first = [attempt(1, "lightgbm", {0: 1.0}), attempt(2, "mlp", {0: 0.5})]
     more = [*first, *(attempt(k, name, {0: 1.2}) for k, name in enumerate(("linear", "xgboost", "tabm"), start=3))]
-    one, many = (probes.belief(OPEN, trials, probes.Ground(5_000, 3.0)) for trials in (first, more))
+    one, many = (probes.belief(OPEN, trials, probes.Footing(5_000, 3.0)) for trials in (first, more))
     assert OPEN.win < one.win < many.win
 
 
@@ -241,7 +241,7 @@ def test_probes_are_owed_no_folds_and_hide_no_recipe() -> None:
 def test_a_network_that_gave_no_numbers_moves_nothing() -> None:
     """Endless errors on two folds are no pairs, and no reason for the search to end."""
     trials = [attempt(1, "lightgbm", {0: 1.0, 1: 1.0}), attempt(2, "mlp", {0: math.inf, 1: math.inf})]
-    assert probes.belief(OPEN, trials, probes.Ground(1_000, 3.0)) == OPEN
+    assert probes.belief(OPEN, trials, probes.Footing(1_000, 3.0)) == OPEN
 
 
 def test_after_a_network_that_failed_the_next_one_is_compared() -> None:

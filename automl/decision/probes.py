@@ -44,7 +44,7 @@ class Tried(Protocol):
 
 
 @dataclass(frozen=True)
-class Ground:
+class Footing:
     """What looks are made on."""
 
     held: int  # rows that a fold holds out
@@ -126,14 +126,14 @@ def _on(trial: Tried, folds: Iterable[int]) -> Look:
     )
 
 
-def belief(prior: Gain, trials: Iterable[Tried], ground: Ground) -> Gain:
+def belief(prior: Gain, trials: Iterable[Tried], footing: Footing) -> Gain:
     """The gain as it is seen after looks at both routes."""
     trials = [trial for trial in trials if trial.plan.family != BASELINE and trial.folds]
     doubt, seen = untried(trials), prior
     for share, (other, network) in paired(trials).items():
         if share < 1 and network.is_cut:
             continue  # it shows what it had no time for
-        mean, sd = gain_of(other, network, ground)
+        mean, sd = gain_of(other, network, footing)
         sd = math.hypot(sd, TREND * math.log(1 / share), doubt)
         folds = f"{len(network.errors)} fold{'s' if len(network.errors) > 1 else ''}"
         part = "" if share == 1 else f" of {share:.0%} of the rows"
@@ -149,7 +149,7 @@ def untried(trials: Iterable[Tried]) -> float:
     return math.hypot(*(UNTRIED / math.sqrt(max(1, count)) for count in tried))
 
 
-def gain_of(other: Look, network: Look, ground: Ground) -> tuple[float, float]:
+def gain_of(other: Look, network: Look, footing: Footing) -> tuple[float, float]:
     """The logarithm of how many times the other's error the network's is, on the same folds, and its error.
 
     An endless error where nothing can be compared.
@@ -158,8 +158,8 @@ def gain_of(other: Look, network: Look, ground: Ground) -> tuple[float, float]:
     both = [(n, o) for n, o in both if math.isfinite(n) and math.isfinite(o)]
     if not both:  # one of them gave no numbers, or a user's function failed
         return 0.0, math.inf
-    ratios = [math.log(ground.lifted(n) / ground.lifted(o)) for n, o in both]
-    noise = ROW_NOISE * ground.noise(fmean([n + o for n, o in both]) / 2)
+    ratios = [math.log(footing.lifted(n) / footing.lifted(o)) for n, o in both]
+    noise = ROW_NOISE * footing.noise(fmean([n + o for n, o in both]) / 2)
     if len(ratios) > 1:
         noise = max(noise, stdev(ratios))
     sd = math.hypot(noise / math.sqrt(len(ratios)), LEAST_NOISE)

@@ -59,8 +59,8 @@ class Rivals:
         if key != self._known[0]:
             baseline = self._attempts.get(0)
             worst = baseline.error if baseline is not None else math.inf
-            ground = probes.Ground(self._load.held, worst, self._load.is_number)
-            self._known = key, probes.belief(self._prior, self._attempts.values(), ground)
+            footing = probes.Footing(self._load.held, worst, self._load.is_number)
+            self._known = key, probes.belief(self._prior, self._attempts.values(), footing)
         return self._known[1]
 
     def share(self, route: Route) -> float:
