@@ -10,11 +10,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,6 +36,7 @@ TICK_S = 0.05
 LATE_S = 30.0  # after its end that a team may take to write what it learned
 MOST_HALVINGS = 6
 FITTED, STATE, TROUBLE = "fitted", "state.pt", "trouble"  # files of a team's folder; the last has the rank behind it
+TOLD = "told.json"  # of what was fitted, beside its parts
 _PR_SET_PDEATHSIG = 1
 _BOOT = (
     "import json, sys; given = json.loads(sys.argv[1]); sys.path[:] = given.pop('path'); "
@@ -132,10 +133,12 @@ def _trouble(folder: Path, ranks: Sequence[subprocess.Popen[bytes]]) -> str:
 
 def _fitted(folder: Path, task: TeamTask) -> Learner:
     """What the first process left, read back."""
-    told: dict[str, Any] = pickle.loads((folder / FITTED).read_bytes())  # noqa: S301 - our own process's
+    with zipfile.ZipFile(folder / FITTED) as files:
+        told: dict[str, Any] = json.loads(files.read(TOLD))
+        parts = {name: files.read(name) for name in files.namelist() if name != TOLD}
     for line in told["notes"]:
         tell(line)
-    learner = learners.load(search_spaces.get(task.family), told["parts"])
+    learner = learners.load(search_spaces.get(task.family), parts)
     learner.is_cut = told["is_cut"]
     vars(learner)["rounds_"] = told["rounds"]
     return learner
@@ -164,9 +167,11 @@ def main(folder: str, key: str, rank: int, size: int, halvings: int) -> None:
             learner = task.make()
             learner.fit(task.train, task.valid, run)
         if rank == 0:
-            told = {"parts": learner.dump(), "is_cut": learner.is_cut, "notes": tuple(notes),
-                    "rounds": getattr(learner, "rounds_", None)}  # fmt: skip
-            Path(folder, FITTED).write_bytes(pickle.dumps(told))
+            told = {"is_cut": learner.is_cut, "notes": list(notes), "rounds": getattr(learner, "rounds_", None)}
+            with zipfile.ZipFile(Path(folder, FITTED), "w") as files:
+                files.writestr(TOLD, json.dumps(told))
+                for name, content in learner.dump().items():
+                    files.writestr(name, content)
     except BaseException as problem:  # noqa: BLE001 - the last frame of the process: say it, then end
         Path(folder, f"{TROUBLE} {rank}").write_text(one_line(f"{type(problem).__name__}: {problem}"))
         os._exit(1)
