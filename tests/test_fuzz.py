@@ -1,4 +1,4 @@
-"""Some hundred of the changes of benchmarks/fuzz.py, of saved models of every family and kind of data."""
+"""Some of the changes of benchmarks/fuzz.py, of saved models of every family and kind of data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOME = ("linear", "lightgbm", "xgboost", "catboost", "forest", "mlp", "pictures 
 
 @pytest.mark.parametrize(
     ("names", "changes"),
-    [(SOME, 120), pytest.param(tuple(fuzz.WANTED), 1000, marks=pytest.mark.long)],
+    [(SOME, 40), pytest.param(tuple(fuzz.WANTED), 150, marks=pytest.mark.long)],
     ids=["some", "all"],
 )
 def test_whatever_is_changed_in_a_saved_model_it_loads_or_is_refused(

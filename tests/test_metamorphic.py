@@ -63,7 +63,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, lasting_workers: None) -> dic
     del lasting_workers
     place, frame = tmp_path_factory.mktemp("runs"), table("useless", 300)
     twice = pd.concat([frame, frame], ignore_index=True)
-    asked = {"once": (frame, "6 trials"), "twice": (twice, "6 trials"), "longer": (frame, "12 trials")}
+    asked = {"once": (frame, "4 trials"), "twice": (twice, "4 trials"), "longer": (frame, "8 trials")}
     return {
         name: automl.fit(data, "y", budget=budget, families="linear,lightgbm,mlp", run_dir=place / name, verbose=0)
         for name, (data, budget) in asked.items()

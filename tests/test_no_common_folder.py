@@ -87,6 +87,7 @@ def pictures(folder: Path, rows: int, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"view": names, "size": np.round(random.normal(size=rows), 2), "label": labels})
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_run_on_pictures_is_measured_tested_compared_and_explained_afar(tmp_path: Path, afar: None) -> None:
     """The saved model, test files, another saved model and fitted folds travel; what is unreadable keeps its name."""
@@ -108,6 +109,7 @@ def test_a_run_on_pictures_is_measured_tested_compared_and_explained_afar(tmp_pa
     assert compared["score"] is not None, compared
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_words_of_texts_are_weighed_afar(tmp_path: Path, afar: None) -> None:
     """The model travels to whoever weighs them."""
