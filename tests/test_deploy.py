@@ -174,13 +174,13 @@ def test_every_node_can_do_all_kinds_of_data() -> None:
     }
     for page, found in installs.items():
         for extras in found:
-            assert "all" in extras.split(",") or extras in ("aws", "gcp"), page  # these come on top, on the head
+            assert "all" in extras.split(",") or extras == "gcp", page  # these come on top, on the head
     brought = PROJECT["optional-dependencies"]
-    assert set(brought) - {"all", "dev", "s3", "gcs", "aws", "gcp"} == set(re.findall(r"[a-z]+", brought["all"][0])[2:])
-    assert "automl-frontier[s3]" in brought["aws"]  # resolved together: boto3 brings another botocore than s3fs allows
+    assert set(brought) - {"all", "dev", "s3", "gcs", "gcp"} == set(re.findall(r"[a-z]+", brought["all"][0])[2:])
     for page, text in PAGES.items():
         installed = [line.split(" #")[0] for line in text.splitlines() if "pip install" in line]
-        assert not re.search(r"\b(boto3|s3fs|google-api-python-client)\b", " ".join(installed)), page
+        free = re.search(r"\b(?:boto3|s3fs|google-api-python-client)\b(?!==\$)", " ".join(installed))
+        assert free is None, page  # but for a boto3 of the number of the botocore that is there
 
 
 def test_a_checkout_can_be_deployed_without_a_release() -> None:
@@ -193,7 +193,7 @@ def test_a_checkout_can_be_deployed_without_a_release() -> None:
         assert config["file_mounts"]["/home/ubuntu/wheels"] == "dist"
         installs = [line for key in ("setup_commands", "head_setup_commands") for line in config[key]]
         ours = [line for line in installs if "automl-frontier" in line]
-        assert len(ours) == 2
+        assert len(ours) == (2 if name == "gcp.yaml" else 1)
         assert all("--find-links ~/wheels" in line for line in ours)
 
 

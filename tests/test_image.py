@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = ROOT / "cluster" / "deploy" / "Dockerfile"
@@ -117,7 +118,9 @@ for kind, light, tone in (("day", 200, 300), ("night", 60, 900)):
 
 def test_what_starts_machines_on_aws_leaves_the_pins_whole(image: Image) -> None:
     """The head's second install: boto3 beside s3fs, and nothing that is installed contradicts another."""
-    image.run('pip install --no-cache-dir "$(ls /wheels/automl_frontier-*.whl)[all,aws]"')
+    head = yaml.safe_load((DOCKERFILE.parent / "aws.yaml").read_text())["head_setup_commands"]
+    for command in head:
+        image.run(command.replace("~/venv", str(image.root / "venv")))
     image.run("pip check")
     image.run("python -c 'import boto3, aiobotocore.session, s3fs'")
 
