@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 DOCKERFILE = ROOT / "cluster" / "deploy" / "Dockerfile"
 NEEDS_ROOT = ("apt-get", "useradd")
 
-pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.image, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 class Image:
