@@ -24,6 +24,7 @@ from automl.runtime.clock import WRITTEN_S
 from automl.runtime.workplace import load_rates
 from search_spaces.spec import BASELINE
 
+LATE_DOUBT = 0.25  # of what first looks leave open is open at the end (benchmarks/LOG.md, 2026-11-29, "later")
 JUDGE_SHARE, JUDGE_S = 0.02, (0.3, 5.0)  # of the budget, and its bounds: what the verdict may take
 
 
@@ -61,7 +62,7 @@ def judge(inputs: JudgeInputs) -> Verdict:
     asked = limits(inputs.options)
     regret = arms.regret(chosen, finish.comparison, route_of, asked, had, until) if members else None
     before = inputs.decision.gain
-    after = deciding.gain_after(before, lead, differences, untried(finish.trials))
+    after = deciding.gain_after(before, lead, differences, LATE_DOUBT * untried(finish.trials))
     return Verdict(
         route=route, model=chosen.name, members=mixed, metric=finish.ready.metric.name,
         higher_is_better=finish.ready.metric.higher_is_better, perfect=finish.ready.metric.to_score(0.0),
