@@ -8,6 +8,7 @@ from torch import nn
 
 from automl.training import learners
 from automl.training.halves import Halves
+from automl.training.tabular import ranked_as
 from search_spaces.spec import Rows, Run
 
 
@@ -36,6 +37,14 @@ def test_each_half_has_its_own_best_epoch() -> None:
     with halves.chosen_by(1, network):
         assert network.value.item() == 2.0
     assert network.value.item() == 3.0
+
+
+def test_two_epochs_that_differ_in_how_sure_they_are_rank_rows_alike() -> None:
+    """The order is the judged one, how sure it is that of the network that is kept."""
+    timid, sure = np.array([0.5, 0.52, 0.51]), np.array([0.9, 0.1, 0.6])
+    told = ranked_as(np.stack([1 - timid, timid], axis=1), np.stack([1 - sure, sure], axis=1))
+    assert told[:, 1].tolist() == [0.1, 0.9, 0.6]
+    assert np.allclose(told.sum(axis=1), 1)
 
 
 def test_where_nothing_can_be_learned_a_network_does_not_look_better_than_it_is() -> None:

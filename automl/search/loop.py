@@ -333,7 +333,7 @@ class Search:
 
     def _tell_due(self) -> None:
         for attempt in self.attempts.values():
-            if not self._allocator.is_owed(attempt):
+            if attempt.plan.number not in self._told and not self._allocator.is_owed(attempt):
                 self._tell(attempt)
 
     # --- what is said -------------------------------------------------------------------------------------------------
