@@ -194,7 +194,9 @@ class NetworkLearner:
         with use_threads(run.threads), seeded(run.seed):
             self.network: nn.Module = self.family.build(self.params, self.shape).to(feed.device)
         objective = self.answers.objective(run, feed.device)
-        recipe = replace(self._recipe(feed.steps), is_halved=held is not None and 1 < len(held) == feed.held_rows)
+        is_flattered = self.answers.is_numeric or run.metric == "log_loss"  # ranks are not what chooses an epoch
+        is_all = held is not None and 1 < len(held) == feed.held_rows
+        recipe = replace(self._recipe(feed.steps), is_halved=is_flattered and is_all)
         history = network.train(self.network, feed, objective, recipe, run)
         self.network.eval()
         if held is not None and history.halves is not None and history.halves.is_known:
@@ -204,12 +206,12 @@ class NetworkLearner:
 
     def _judge(self, held: Rows, halves: Halves, threads: int) -> None:
         """Predict the validation rows, each half by the epoch that the other one chose."""
-        kept = self.predict(held.X, threads)
-        self.judged = np.empty_like(kept)
+        judged = []
         for half in (0, 1):
             with halves.chosen_by(1 - half, self.network):
-                said = self.predict(held.X.take(np.arange(half, len(held), 2)), threads)
-            self.judged[half::2] = ranked_as(said, kept[half::2]) if said.shape[1:] == (2,) else said
+                judged.append(self.predict(held.X.take(np.arange(half, len(held), 2)), threads))
+        self.judged = np.empty((len(held), *judged[0].shape[1:]))
+        self.judged[0::2], self.judged[1::2] = judged
 
     def predict(self, X: Matrix, threads: int = 1) -> np.ndarray:
         """Predict encoded rows, where the network is."""
@@ -270,17 +272,6 @@ class NetworkLearner:
         tensors = (torch.from_numpy(numbers), torch.from_numpy(codes), self.answers.targets(rows.y))
         weight = mean_one(rows.weight)
         return tensors if weight is None else (*tensors, torch.from_numpy(weight.astype(np.float32)))
-
-
-def ranked_as(said: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Shares of two classes in the order of `said`, as sure as those in `kept`.
-
-    Epochs differ in how sure they are: rows told by two of them would be ranked by which one told them.
-    """
-    order = np.argsort(said[:, 1], kind="stable")
-    second = np.empty(len(said))
-    second[order] = np.sort(kept[:, 1])
-    return np.stack([1 - second, second], axis=1)
 
 
 def watched(valid: Rows, learned: int, seed: int) -> Rows:
