@@ -28,7 +28,7 @@ test-ray: setup  ## run the tests on Ray: the same contract, machines that go, d
 	$(RUN)python -m pytest -m ray
 
 test-long: setup  ## run the longest tests: all that the README shows, and a small benchmark
-	$(RUN)python -m pytest -m long
+	$(RUN)python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m long
 
 test-image: setup  ## install what the cluster's image holds in a fresh environment, by its own steps, and fit in it
 	$(RUN)python -m pytest -m image

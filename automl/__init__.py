@@ -9,6 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from automl.doors.auditing import audit as audit
+    from automl.doors.client import Client as Client
+    from automl.doors.deployed import monitor as monitor
+    from automl.doors.deployed import refit as refit
     from automl.doors.python import fit as fit
     from automl.doors.python import profile as profile
     from automl.doors.python import resume as resume
@@ -27,13 +31,17 @@ _HOME = {
     "AutoMLRegressor": "automl.doors.sklearn_api",
     "AutomlError": "automl.errors",
     "Budget": "automl.options",
+    "Client": "automl.doors.client",
     "Model": "automl.model.predictor",
     "Options": "automl.options",
     "Result": "automl.result",
+    "audit": "automl.doors.auditing",
     "fit": "automl.doors.python",
     "load": "automl.model.bundle",
+    "monitor": "automl.doors.deployed",
     "profile": "automl.doors.python",
     "quote": "automl.doors.quoting",
+    "refit": "automl.doors.deployed",
     "resume": "automl.doors.python",
 }
 

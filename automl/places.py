@@ -6,14 +6,20 @@ finds joins that go round it.
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from automl.errors import AutomlError, InputError
 from automl.messages import shown
+
+WITHIN = (
+    "AUTOML_FILES_WITHIN"  # in the environment: the folder that names in data may lead into, or a JSON list of some
+)
 
 
 def inside(folder: Path, name: Any, refusal: type[AutomlError] = InputError) -> Path:
@@ -34,6 +40,39 @@ def inside(folder: Path, name: Any, refusal: type[AutomlError] = InputError) -> 
             "the folder with that (cp -rL); else it was made to do harm: do not use it."
         )
     return place
+
+
+def may_be_read(place: str | Path) -> bool:
+    """Whether data may name this file: any, unless the process is told some folders, as the server's are."""
+    told = os.environ.get(WITHIN)
+    if not told:
+        return True
+    real = _real(Path(place))
+    return real is not None and any(real.is_relative_to(folder) for folder in _told_folders(told))
+
+
+def only_within(*folders: str | Path) -> str:
+    """What WITHIN is set to, so that names in data lead into these folders and nowhere else; without any, nowhere."""
+    return json.dumps([str(folder) for folder in folders])
+
+
+@contextmanager
+def holding_to(told: str) -> Iterator[None]:
+    """Names in data lead only where `told` says, in this process and those that it starts, until the block ends."""
+    before = os.environ.get(WITHIN)
+    os.environ[WITHIN] = told
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[WITHIN]
+        else:
+            os.environ[WITHIN] = before
+
+
+@functools.lru_cache(maxsize=16)
+def _told_folders(told: str) -> tuple[Path, ...]:
+    return tuple(Path(folder).resolve() for folder in (json.loads(told) if told.startswith("[") else [told]))
 
 
 def _real(place: Path) -> Path | None:

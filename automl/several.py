@@ -162,13 +162,13 @@ def _run_one(data: Any, options: Options, listener: Watcher) -> Result:
     started, here = time.monotonic(), Path(str(options.run_dir))
     if not (here / BEGINNING_FILE).is_file():
         shutil.rmtree(here, ignore_errors=True)  # it was killed before it had decided anything
-        return run_one(data, options, listener, started, None)
+        return Result(run_one(data, options, listener, started))
     with RunFolder.reopen(here) as folder:
         given = {name: getattr(options, name) for name in ("test", "metric", "weight", "cluster", "workers", "rates")}
         options, earlier = open_earlier(folder, options_of(folder, given), None)
         for note in folder.notes:
             listener.say(f"note: {note}")
-        return run_one(data, options, listener, started, earlier)
+        return Result(run_one(data, options, listener, started, earlier))
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -285,4 +285,7 @@ def _entry(target: str, result: Result, folder: RunFolder) -> dict[str, Any]:
 def _mean(results: dict[str, Result]) -> dict[str, Any] | None:
     scores = [result.score for result in results.values()]
     value = mean_of(scores)
-    return None if value is None else {"metric": scores[0].metric, "value": value}
+    if value is None:
+        return None
+    low, high = (sum(getattr(score, end) for score in scores) / len(scores) for end in ("low", "high"))
+    return {"metric": scores[0].metric, "value": value, "low": low, "high": high}  # they share rows: as wide as may be

@@ -30,6 +30,7 @@ MEASURED = {
     "run", "cost", "versions", "samples", "fit_s", "cpu_s", "wall_s", "peak_mb", "finished_s", "batch_s", "row_s",
     "row_ms", "batch_ms", "lean_ms", "lean_mb", "size_mb", "within_ms", "reproduce", "model", "on_frontier", "picks",
     "because", "kept", "message", "finished", "retries", "members",
+    "latency", "million", "train", "memory_mb", "p_frontier",
 }  # fmt: skip
 
 OF_TABLES = ["lightgbm", "linear", "mlp", "extra_trees"]

@@ -83,6 +83,7 @@ def check_learner(make: Make, load: Load, task: Task) -> None:
         learner.fit(odd, None, run)
         _check_predictions(learner, odd.X, run)
         _check_round_trip(learner, load, odd.X)
+        check_additions(learner, odd.X, run)
     _check_strange_values(make, train, run)
 
 
@@ -96,6 +97,25 @@ def check_fit(make: Make, load: Load, job: tuple[Rows, Rows, Run]) -> None:
     _check_repeats(learner, make, job)
     _check_round_trip(learner, load, valid.X)
     _check_deadline(make, train, valid, run)
+
+
+def check_additions(learner: Learner, X: Matrix, run: Run) -> bool:
+    """Assert that what columns add sums to what is predicted, of learners that tell it; whether this one does."""
+    tells: Any = getattr(learner, "additions", None)
+    told = None if tells is None else tells(X, X.take(np.arange(40)), 1)
+    if told is None:
+        return False
+    assert tells(X.take(np.arange(0)), X, 1) is None, "of no rows there is nothing to add"
+    shape = (len(X), X.numbers.shape[1] + X.codes.shape[1], len(told.base))
+    assert told.values.shape == shape, f"{told.values.shape} additions, not {shape}"
+    raw, said = told.base + told.values.sum(axis=1), learner.predict(X)
+    assert told.is_log_odds == (run.task not in OF_NUMBERS), "its additions are on another scale than its answers"
+    if told.is_log_odds:
+        odds = np.exp(raw if raw.shape[1] > 1 else np.column_stack([np.zeros(len(X)), raw]))
+        raw = odds / odds.sum(axis=1, keepdims=True)
+    off = np.abs(raw.reshape(said.shape) - said).max()
+    assert off <= 1e-4 * max(1.0, float(np.abs(said).max())), f"additions miss what is predicted by {off}"
+    return True
 
 
 # --- bare networks ---------------------------------------------------------------------------------------------------

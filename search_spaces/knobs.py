@@ -17,6 +17,7 @@ from search_spaces.spec import Choice, Int, Knob, Shape, Space
 BESIDE: Space = {"rounds": Int(0, 1_000_000_000, start=1), "flip": Choice(("auto", "never", "always"), start="auto")}
 ROOM = 4.0  # times the largest value that a space allows today; it may have allowed more before
 MOST_SIDE, MOST_SAMPLES, MOST_RATE = 512, 10_000_000, 500_000
+MOST_STEPS = 1_000_000
 MOST_OUTPUTS, MOST_CODES, MOST_TOKENS, MOST_VOCABULARY = 100_000, 100_000_000, 65_536, 10_000_000
 
 
@@ -57,9 +58,13 @@ def check_shape(shape: Shape) -> None:
         _counts("sides of pictures", image or (), MOST_SIDE)
         _counts("samples of a sound", (sound or ())[:1], MOST_SAMPLES)
         _counts("samples a second", (sound or ())[1:], MOST_RATE)
+    _counts("channels and steps of series", shape.series or (), MOST_SAMPLES)
     if shape.text is not None:
         _counts("tokens", tuple(map(_plus_one, shape.text)), MOST_VOCABULARY)
         _counts("tokens of a row", (shape.text[1],), MOST_TOKENS)
+    if (window := shape.window) is not None:
+        _counts("steps of a window", (window.context, window.horizon, window.season), MOST_STEPS)
+        _counts("numbers of a step", (_plus_one(window.told), _plus_one(window.past)), MOST_CODES)
     _counts("numbers of a branch", tuple(_plus_one(branch.numbers) for branch in shape.branches), MOST_CODES)
 
 

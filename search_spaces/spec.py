@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     import numpy as np
 
 Task = Literal["binary", "multiclass", "regression", "quantile"]
 Route = Literal["classical", "neural"]
-MediaKind = str  # "image", "audio", "text", or what a modality of your own is called
+MediaKind = str  # "image", "audio", "text", "series", or what a modality of your own is called
 Params = Mapping[str, Any]
 
 BASELINE = "constant"  # the family that always runs and is never chosen by a search: what any model must beat
@@ -130,17 +130,18 @@ class Media:
     """An image, a sound or a text per row, decoded, of one shape: some rows of a store, which is never copied."""
 
     kind: MediaKind
-    # images: uint8 (all, height, width, channels); sounds: int16 (all, samples); texts: object (all,) of str
+    # images: uint8 (all, height, width, channels); sounds: int16 (all, samples); texts: object (all,) of str;
+    # series: float32 (all, channels, steps), NaN where nothing is known
     store: np.ndarray
     rows: np.ndarray  # int64, which of the store these are, in order
     rate: int = 0  # of sounds: samples a second
-    lengths: np.ndarray | None = None  # of sounds, (all,): samples that were there; what follows is padding
+    lengths: np.ndarray | None = None  # of sounds and series, (all,): samples that were there; padding follows
     encoder: Encoder | None = None  # a network trained before on such media, where there is one to go on from
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, rows: np.ndarray) -> Media:
+    def take(self, rows: np.ndarray) -> Self:
         """The given rows; nothing is copied but their numbers."""
         return replace(self, rows=self.rows[rows])
 
@@ -148,6 +149,31 @@ class Media:
         """Those of some rows, copied out of the store."""
         copied: np.ndarray = self.store[self.rows[rows]]
         return copied
+
+
+def _no_places() -> np.ndarray:
+    import numpy as np
+
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Panel(Media):
+    """Series over time, one behind the other in the store: a row is a step of a series that is, or was, to be foretold.
+
+    The store holds float64 (all,): the values of the target, step after step without gaps, NaN where none is known.
+    A learner may look at the values of the rows that it learns from, and of a row that it predicts at those before its
+    origin; search_spaces.series.panel gives it no others.
+    """
+
+    starts: np.ndarray = field(default_factory=_no_places)  # (series + 1,): where each begins; last, where all end
+    origins: np.ndarray = field(default_factory=_no_places)  # (all,): the first place not yet known when it is foretold
+    stamps: np.ndarray = field(default_factory=_no_places)  # (all,): steps since the beginning of 1970
+    numbers: np.ndarray = field(default_factory=_no_places)  # (series,): of each as training had it, -1 of new ones
+    past: np.ndarray | None = None  # float32 (all, columns): what else is known of steps before an origin, NaN missing
+    frequency: str = ""  # of its steps, as pandas spells it: "D", "MS", "h", "15min"; "" where stamps are whole numbers
+    season: int = 1  # steps after which it begins anew; 1: none is known
+    horizon: int = 1  # steps that are foretold at once, usually
 
 
 @dataclass(frozen=True)
@@ -229,6 +255,19 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True)
+class Additions:
+    """What each encoded column adds to the raw answers of a learner: base and values of a row sum to these.
+
+    A learner whose columns add up has `additions(X, beside, threads)`, which gives them, or None where its answers are
+    no such sums. `beside`: usual rows, which lines are compared with; without them they have none.
+    """
+
+    base: np.ndarray  # (outputs,): what is answered of no row in particular
+    values: np.ndarray  # (rows, columns of numbers and then of codes, outputs)
+    is_log_odds: bool  # raw answers are log-odds of the classes, a single one against zero; else the numbers themselves
+
+
+@dataclass(frozen=True)
 class Branch:
     """A decoded column as a network is told of it that reads several parts of a table."""
 
@@ -243,6 +282,17 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class WindowShape:
+    """Windows of series as a network reads them."""
+
+    context: int  # steps before an origin
+    horizon: int  # steps that are foretold at once
+    season: int = 1
+    told: int = 0  # numbers known of each step to come
+    past: int = 0  # numbers known of each step before, beside its value
+
+
+@dataclass(frozen=True)
 class Shape:
     """What a bare network must know of its input and output before it is built."""
 
@@ -251,9 +301,11 @@ class Shape:
     outputs: int
     image: tuple[int, int, int] | None = None  # height, width, channels
     sound: tuple[int, int] | None = None  # samples, and how many there are in a second
+    series: tuple[int, int] | None = None  # channels, and steps
     text: tuple[int, int] | None = None  # numbers that a token may have, and most tokens of a row
     encoder: Encoder | None = None  # what it is built on, where it goes on from a trained network
     branches: tuple[Branch, ...] = ()  # of a network that reads several parts: its decoded columns, in their order
+    window: WindowShape | None = None  # of a network that foretells series
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import filelock
 import hypothesis
 import pandas as pd
 import pytest
+from databases import KINDS, Postgres, cluster
 from lasting import Lasting, sharing
 
 import automl
@@ -96,6 +97,21 @@ def lasting_workers(lasting_pools: dict[int, Lasting]) -> Iterator[None]:
     """Runs of these tests share their workers; what happens to workers is tested elsewhere."""
     with sharing(lasting_pools):
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of its own, for the tests of this process."""
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The place of a new, empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'server.db'}"
+    return str(request.getfixturevalue("postgres").new())
 
 
 @pytest.fixture(scope="session")

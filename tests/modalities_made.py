@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from automl.modalities.contracts import Cells
+from automl.modalities.panel.fields import Step
 
 ROWS = 8
 
@@ -79,8 +80,34 @@ def texts(folder: Path) -> Cells:
     return Cells(forms={"texts": told}, alike=["sentences"])
 
 
+def steps(folder: Path) -> Cells:
+    """Days of two series that end together, with what was known once each was over."""
+    day, random = 86_400.0, np.random.default_rng(0)
+    told = [
+        Step(name, day * (19_000 + at), float(random.normal(50, 9)), (float(at),))
+        for name in ("north", "south") for at in range(ROWS // 2)
+    ]  # fmt: skip
+    return Cells(forms={"steps": told})
+
+
+def series(folder: Path) -> Cells:
+    """Waves, some shorter and with a gap, as arrays and as lists."""
+    random = np.random.default_rng(0)
+    waves = [np.sin(np.arange(30 - 2 * at) / 3) + 0.1 * random.normal(size=30 - 2 * at) for at in range(ROWS)]
+    waves[2][4] = np.nan
+    return Cells(
+        forms={
+            "arrays": waves,
+            "lists": [[None if np.isnan(value) else float(value) for value in wave] for wave in waves],
+        },
+        broken=np.zeros((2, 3, 4)),
+    )
+
+
 MAKERS: dict[str, Callable[[Path], Cells]] = {
     "image": pictures,
     "audio": sounds,
     "text": texts,
+    "panel": steps,
+    "series": series,
 }

@@ -41,6 +41,7 @@ def error(name: str, aim: str, metric: str) -> float:
     return metrics.get(metric).error(new.y, told)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("metric", "most"), [("mae", 1.0), ("mape", 0.7), ("medae", 0.9), ("rmsle", 0.93)])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_made_for_its_metric_beats_one_made_for_squares(name: str, metric: str, most: float) -> None:
@@ -92,6 +93,7 @@ def test_answers_below_zero_count_as_zero_on_the_scale_of_rmsle() -> None:
     np.testing.assert_allclose(found, np.log1p(np.maximum(rows.y, 0)).mean())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("metric", "most"), [("mape", 0.7), ("rmsle", 0.9)])
 def test_a_run_learns_what_its_metric_counts(metric: str, most: float, tmp_path: Path) -> None:
     """The baseline too, so that no model wins by its loss alone; and the saved model says the same."""

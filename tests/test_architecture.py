@@ -1,6 +1,7 @@
 """The house rules as tests: sizes, direction of imports, a light door, a public face that changes on purpose."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -19,8 +20,15 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS, CLASS_DEPTH = 400, 60, 6, 2
 HEAVY = ("torch", "ray", "optuna", "sklearn", "pandas", "numpy", "lightgbm", "xgboost", "catboost", "scipy", "pyarrow")
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """A source, read once for all tests here."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [n for n in ast.walk(tree(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -46,14 +54,14 @@ def test_files_are_short_on_the_whole() -> None:
 def test_every_function_is_annotated_and_every_module_says_what_it_is() -> None:
     """Types and a docstring everywhere."""
     for path in SOURCES:
-        assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
+        assert ast.get_docstring(tree(path)), f"{path} has no docstring"
         for function in functions(path):
             assert function.returns is not None, f"{path}: {function.name} does not say what it returns"
 
 
 def test_a_class_name_has_one_meaning() -> None:
     """No two public classes of the house are called the same."""
-    found = [node.name for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))
+    found = [node.name for path in SOURCES for node in ast.walk(tree(path))
              if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]  # fmt: skip
     assert sorted(name for name in set(found) if found.count(name) > 1) == []
 
@@ -73,7 +81,7 @@ def test_only_the_kinds_of_data_ask_which_kind_it_is() -> None:
 def test_records_of_many_fields_are_built_by_keyword() -> None:
     """Two numbers that changed places would pass the type checker."""
     files = (ROOT / "automl" / "records").glob("*.py")
-    for node in (node for path in files for node in ast.parse(path.read_text()).body):
+    for node in (node for path in files for node in tree(path).body):
         if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(one) for one in node.decorator_list):
             fields = [one for one in node.body if isinstance(one, ast.AnnAssign)]
             assert len(fields) <= 5 or "kw_only=True" in ast.unparse(node.decorator_list[0]), node.name
@@ -106,8 +114,8 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
 def test_the_public_face_is_this() -> None:
     """A name joins or leaves the public face on purpose."""
     assert sorted(automl.__all__) == [
-        "AutoMLClassifier", "AutoMLRegressor", "AutomlError", "Budget", "Model", "Options", "Result",
-        "__version__", "fit", "load", "profile", "quote", "resume",
+        "AutoMLClassifier", "AutoMLRegressor", "AutomlError", "Budget", "Client", "Model", "Options", "Result",
+        "__version__", "audit", "fit", "load", "monitor", "profile", "quote", "refit", "resume",
     ]  # fmt: skip
     for name in automl.__all__:
         assert getattr(automl, name) is not None

@@ -98,6 +98,7 @@ def test_a_ranking_of_several_classes_is_left_alone():
     assert np.array_equal(promised, held_out)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("metric", LABELS)
 @pytest.mark.parametrize("name", ["rare", "rare of three"])
 def test_labels_of_rare_classes_are_told_where_it_pays(name, metric):

@@ -186,11 +186,17 @@ def test_predict_writes_what_the_model_says(
 def test_report_shows_a_finished_run(
     finished: automl.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The verdict and the leaderboard; a copy of the page on request."""
+    """The whole story, also as Markdown; a copy of the page on request."""
     assert main(["report", str(finished.folder), "-o", str(tmp_path / "page.html")]) == 0
     out = capsys.readouterr().out
     assert finished.best in out
-    assert "row_ms" in out
+    assert out.index("How the models were chosen") < out.index("What was paid") < out.index("To do it again")
+    assert main(["report", str(finished.folder), "--markdown", "-o", str(tmp_path / "page.md")]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["report", str(finished.folder), "--markdown"]) == 0
+    assert capsys.readouterr().out == (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "\n## What was paid\n" in (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert main(["report", str(finished.folder), "--markdown", "--json"]) == 2
     assert "<html" in (tmp_path / "page.html").read_text()
     assert main(["report", str(tmp_path)]) == 2
 
@@ -207,6 +213,7 @@ def test_a_score_below_the_least_wanted_ends_with_code_3(tmp_path: Path, capsys:
     assert (tmp_path / "run" / "model" / "manifest.json").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_best_model_so_far(tmp_path: Path, customers: pd.DataFrame) -> None:
     """SIGINT after the first trial: exit code 130, a model that loads and predicts, a report that says interrupted."""
@@ -236,6 +243,7 @@ def test_ctrl_c_keeps_the_best_model_so_far(tmp_path: Path, customers: pd.DataFr
     assert "model" in out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ctrl_c_before_any_trial_still_gives_the_baseline(tmp_path: Path) -> None:
     """The constant predictor is there from the start of the search, so even then there is a valid model."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from automl.decision.curves import CurvePoint, ahead, more_time, outlook
 
+TINY = 1e-300  # below it numbers have few digits left
 AMOUNTS = st.floats(1, 1e7)
 ERRORS = st.floats(0, 1e6) | st.sampled_from([0.0, 1e-300, 1e-9, 1e12])
 POINTS = st.lists(st.builds(CurvePoint, AMOUNTS, ERRORS, st.floats(0, 1e3)), min_size=1, max_size=5)
@@ -48,7 +49,7 @@ def test_more_seconds_never_lose_what_was_found(trace: list[tuple[float, float]]
     assert told is not None
     best = min(error for _, error in trace)
     assert 0 <= told.low <= told.high <= best
-    assert 0 <= told.mean <= best * (1 + 1e-9)
+    assert 0 <= told.mean <= best * (1 + 1e-9) + TINY
 
 
 @given(POINTS, POINTS)

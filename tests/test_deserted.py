@@ -63,6 +63,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_table(tmp_path_factory.mktemp("data"))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [10, 25])  # in the search; at the end, when the saved model is to be tried
 def test_without_a_machine_a_run_ends_with_the_best_model_so_far(

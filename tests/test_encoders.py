@@ -406,6 +406,7 @@ def many_of(kind: str) -> Media:
     return Media("audio", store, np.arange(17), rate=11_025)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
 def test_numbers_do_not_hang_on_the_batch(case: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row alone, among few and among many, whichever these are and however they pad it, has the same numbers."""

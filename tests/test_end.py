@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from automl.ensemble import rivalry
 from automl.ensemble.candidates import NO_LIMITS, HeldOutComparison, candidates
 from automl.records import Fold, Plan, Trial, TrialStatus
-from automl.refit.finish import _ties
 from automl.scoring import metrics
 from automl.scoring.metrics import Metric
 
@@ -135,16 +134,12 @@ def test_when_time_is_over_every_candidate_still_has_an_interval_for_a_few_looks
 
 
 def test_when_time_is_over_ties_take_a_look_at_each_candidate():
-    """Models that are equally good by chance cannot be told apart; the best is looked at once, not with every rival."""
+    """Models that are equally good by chance cannot be told apart; each is looked at once, not with every rival."""
     counted = Counted("roc_auc")
     given = comparison(counted, 9, 20_000, 20)
     field = candidates(given, NO_LIMITS, until=OVER)
     counted.cells = 0
-    clock = SimpleNamespace(until=OVER)
-    inputs = SimpleNamespace(
-        ready=SimpleNamespace(metric=counted.metric), comparison=given, context=SimpleNamespace(clock=clock)
-    )
-    assert _ties(inputs, field)
+    assert rivalry.compare(field, given, until=OVER).tied_pairs()
     assert counted.cells <= (len(field) + 1) * 20_000 * 20 + len(field) * 30 * 1_000 * 20
 
 

@@ -157,6 +157,7 @@ def test_a_plain_picture_gives_an_empty_map_or_a_finite_one(name: str) -> None:
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", vision.names())
 def test_every_block_can_be_looked_into(block: str) -> None:
     """Whatever a stage is made of, its map and gradient are there, and the map lies where the mark is."""

@@ -1,4 +1,8 @@
-"""Every classical family keeps the contract, and each does what its own file promises."""
+"""Every classical family of tables keeps the contract, and each does what its own file promises.
+
+Those that read no table are tested elsewhere: series over time in test_forecasters.py, series as rows in
+test_signals.py.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from search_spaces.classical._parts import pack_arrays, unpack_arrays
 from search_spaces.spec import Family, Float, Matrix, Rows, Run
 
 NEURAL = {family.name for family in search_spaces.all_families() if family.route == "neural"}  # the tests of training
-CLASSICAL = [name for name in search_spaces.names() if name not in NEURAL]
+CLASSICAL = [name for name in search_spaces.names() if name not in NEURAL and "table" in search_spaces.get(name).reads]
 BOOSTERS = ["lightgbm", "xgboost", "catboost"]
 TASKS = ["binary", "multiclass", "regression"]
 OF_QUANTILES = ["constant", "lightgbm", "xgboost", "catboost", "extra_trees", "forest"]

@@ -63,7 +63,7 @@ def same_model(one: Path, other: Path, table: Path) -> bool:
     return bool((automl.load(one).predict_proba(rows) == automl.load(other).predict_proba(rows)).all(axis=None))
 
 
-@pytest.mark.parametrize("ended", [1, FOLDS])
+@pytest.mark.parametrize("ended", [1, pytest.param(FOLDS, marks=pytest.mark.long)])
 def test_a_killed_driver_is_resumed_to_the_same_model(ended: int, table: Path, whole: Path, tmp_path: Path) -> None:
     """kill -9 after so many folds: what was finished stays, and the end is that of a run without a crash."""
     run = tmp_path / "run"
@@ -96,6 +96,7 @@ def test_a_driver_killed_twice_is_resumed_twice(table: Path, whole: Path, tmp_pa
     assert same_model(run, whole, table)
 
 
+@pytest.mark.long
 def test_a_worker_killed_in_a_trial_costs_one_job_and_no_trial(table: Path, whole: Path, tmp_path: Path) -> None:
     """Its fold is given again under a name that tells its parent, and the model is the same."""
     run = tmp_path / "run"
@@ -166,6 +167,7 @@ def test_a_trial_that_runs_out_of_memory_is_tried_on_fewer_rows(tmp_path: Path) 
         assert "memory ran out" in heir["because"]
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_the_run_in_one_line_and_resume_goes_on(table: Path, whole: Path, tmp_path: Path) -> None:
     """No file may grow any more: the driver says so, and once there is room the run goes on where it was."""
     run = tmp_path / "run"
@@ -203,6 +205,7 @@ def test_a_second_driver_is_refused(table: Path, tmp_path: Path) -> None:
     RunFolder.reopen(run).__exit__()
 
 
+@pytest.mark.long
 def test_the_studies_can_be_read_while_the_run_goes_on(table: Path, tmp_path: Path) -> None:
     """As a dashboard does: the journal's studies and their trials, from another process."""
     import optuna
@@ -221,6 +224,7 @@ def test_the_studies_can_be_read_while_the_run_goes_on(table: Path, tmp_path: Pa
     driver.communicate()
 
 
+@pytest.mark.long
 def test_a_finished_run_goes_on_with_more_budget(table: Path, whole: Path, tmp_path: Path) -> None:
     """What it had found stays and takes part, its quote too; without more budget there is nothing to do."""
     run = tmp_path / "run"
@@ -237,11 +241,12 @@ def test_a_finished_run_goes_on_with_more_budget(table: Path, whole: Path, tmp_p
     check_books(run)
 
 
+@pytest.mark.long
 def test_a_run_in_seconds_goes_on_with_what_is_left_of_them(table: Path, budget: str, tmp_path: Path) -> None:
     """The seconds before the crash count: both drivers together keep the budget."""
     run = tmp_path / "run"
     driver = start(*fit_words(table, run, budget))
-    until(lambda: count(run, "finished") >= 2, driver)
+    until(lambda: count(run, "asked"), driver)  # how much more it does until it dies, no machine promises
     driver.kill()
     driver.communicate()
     before = len(events(run))
@@ -261,6 +266,7 @@ def test_a_budget_too_small_for_a_trial_has_its_bill(table: Path, tmp_path: Path
     assert sum(bill["core_s"].values()) == bill["held_core_s"]
 
 
+@pytest.mark.long
 def test_resume_refuses_other_data_and_folders_that_are_no_runs(table: Path, tmp_path: Path) -> None:
     """A changed value is another problem; a run from memory asks for its data, and then goes on."""
     frame = pd.read_csv(table)

@@ -13,7 +13,8 @@ import automl
 from automl import Result
 from automl.doors.cli import main
 from automl.errors import InputError
-from automl.explain.permutation import AskedTrial, Ground, ImportanceRequest, Panel, parts_of, places, shuffled, weigh
+from automl.explain.cells import places, shuffled
+from automl.explain.permutation import AskedTrial, Ground, ImportanceRequest, PermutationPanel, parts_of, weigh
 from automl.modalities.mixture import Raw, learn_schema
 from automl.modalities.table.kinds import describe
 from automl.records import Calibration, Profile
@@ -109,7 +110,7 @@ def test_what_the_answer_rests_on_comes_first(weighed: Result) -> None:
     assert (rest["low"] < 0.01).all()
     assert (found["low"] <= found["importance"]).all()
     assert (found["importance"] <= found["high"]).all()
-    assert found.attrs == {"metric": "roc_auc", "rows": 300, "repeats": 5, "notes": []}
+    assert found.attrs == {"metric": "roc_auc", "rows": 300, "repeats": 5, "notes": [], "groups": []}
 
 
 def test_the_report_holds_and_draws_it(weighed: Result) -> None:
@@ -172,7 +173,7 @@ def asked(result: Result) -> tuple[ImportanceRequest, Ground]:
 def test_each_row_is_asked_of_the_models_that_held_it_out(weighed: Result) -> None:
     """What the panel says of unshuffled rows is what the folds said when they held them out."""
     ask, ground = asked(weighed)
-    said = Panel(ask, 1, parts_of(ask, RunFolder(weighed.folder))).predict(ground.raw, ground.fold)
+    said = PermutationPanel(ask, 1, parts_of(ask, RunFolder(weighed.folder))).predict(ground.raw, ground.fold)
     folds = RunFolder(weighed.folder).read_folds(ask.members[0].number)
     assert sorted(folds) == sorted(set(ground.fold.tolist()))
     assert len(folds) > 1

@@ -352,6 +352,7 @@ def tones(rows: int, seed: int = 0) -> Rows:
     return Rows(Matrix(none, none.astype(np.int32), (), {"seen": media}), y.astype(np.int64))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("axes", "stem"), [("both", "whitened"), ("time", "plain")])
 def test_it_learns_which_tone_sounds(axes: str, stem: str) -> None:
     """A hundred and fifty sounds teach what new ones play; two fits are equal, and a loaded one predicts alike."""

@@ -71,6 +71,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, lasting_workers: None) -> dic
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_doubling_every_row_does_not_turn_the_verdict(runs: dict[str, Result]) -> None:
     """Where the difference is real both ways, the same route is ahead."""
     told = {name: runs[name].decision["verdict"] for name in ("once", "twice")}
@@ -83,6 +84,7 @@ def test_doubling_every_row_does_not_turn_the_verdict(runs: dict[str, Result]) -
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_more_budget_never_promises_less_beyond_noise(runs: dict[str, Result]) -> None:
     """Twelve trials begin with the same six."""
     six, twelve = runs["once"].score, runs["longer"].score

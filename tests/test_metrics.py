@@ -36,6 +36,14 @@ def weights(rows: int = ROWS) -> np.ndarray:
     return np.random.default_rng(9).uniform(0.1, 3.0, rows)
 
 
+def _wape(y, p, sample_weight):
+    return sk.mean_absolute_error(y, p, sample_weight=sample_weight) / np.average(np.abs(y), weights=sample_weight)
+
+
+def _smape(y, p, sample_weight):
+    return np.average(2 * np.abs(y - p) / (np.abs(y) + np.abs(p)), weights=sample_weight)
+
+
 def judged(name, task, y, p, w):
     """The same score by scikit-learn."""
     if name == "roc_auc" and task == "binary":
@@ -56,6 +64,8 @@ def judged(name, task, y, p, w):
             "mape": sk.mean_absolute_percentage_error,
             "medae": sk.median_absolute_error,
             "rmsle": sk.root_mean_squared_log_error,
+            "wape": _wape,
+            "smape": _smape,
         }
         return of_values[name](y, p, sample_weight=w)
     label = p.argmax(axis=1)

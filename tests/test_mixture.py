@@ -99,6 +99,7 @@ def whole(folder: Path) -> pd.DataFrame:
     return table
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_pictures_a_sound_and_a_number_are_better_than_each_part_alone(
     folder: Path, mixed: Result, tmp_path: Path
@@ -132,12 +133,14 @@ def test_the_saved_model_reads_rows_in_every_form_alike(folder: Path, mixed: Res
 
 @pytest.mark.slow
 def test_each_column_that_is_looked_at_can_be_explained(folder: Path, mixed: Result) -> None:
-    """Maps of the column that was named; without a name the columns are listed."""
+    """A map of the column that was named; without a name of all, beside what each column adds."""
     rows = whole(folder).head(2)
     assert [one.shape for one in mixed.model.explain(rows, column="back")] == [(SIDE, SIDE)] * 2
     assert mixed.model.explain(rows, column="call")[0].shape[0] == 64
-    with pytest.raises(InputError, match=r"looks at 3 columns.*column='front'"):
-        mixed.model.explain(rows)
+    every = mixed.explain(rows.head(1))[0]
+    assert set(every.maps) == set(FILES)
+    assert {own.column for own in every.columns} == set(PARTS)
+    assert every.base + sum(own.contribution for own in every.columns) == pytest.approx(every.said)
     with pytest.raises(InputError, match=r"column='weight_kg' is none that is looked at"):
         mixed.model.explain(rows, column="weight_kg")
 
@@ -163,6 +166,7 @@ def test_the_command_line_reads_a_csv_whose_cells_are_paths(folder: Path, tmp_pa
     assert "danger" not in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_network_reads_one_of_several_columns_and_says_which(
     folder: Path, tmp_path: Path, short_courses: None
@@ -177,6 +181,7 @@ def test_a_network_reads_one_of_several_columns_and_says_which(
     pd.testing.assert_series_equal(again.predict(rows), run.predict(rows))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_one_network_reads_pictures_sounds_and_numbers(folder: Path, tmp_path: Path, short_courses: None) -> None:
     """No column has to be chosen; the saved model says the same, and columns are weighed and drawn as ever."""

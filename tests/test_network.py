@@ -72,6 +72,7 @@ def test_the_same_seed_gives_the_same_network_and_disturbs_nobody(family: str) -
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", NETWORKS)
 def test_a_loaded_network_predicts_bit_equally_in_a_fresh_process(tmp_path, family: str) -> None:
     """Weights as safetensors, the rest as JSON and arrays, give the same numbers elsewhere."""

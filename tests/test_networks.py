@@ -11,6 +11,7 @@ from functools import cache
 import encoders_made as made
 import numpy as np
 import pytest
+import series_made
 import torch
 
 import search_spaces
@@ -19,11 +20,13 @@ from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.training import learners
 from automl.training.forms import given, shape_of
 from search_spaces import contracts
-from search_spaces.spec import OF_NUMBERS, TABLE, Family, Learner, Matrix, Media, Rows, Run, Shape
+from search_spaces.series.contracts import check_forecasts
+from search_spaces.spec import OF_NUMBERS, TABLE, Family, Learner, Matrix, Media, Rows, Run, Shape, WindowShape
 
 NETWORKS = [family for family in search_spaces.all_families() if family.route == "neural"]
 CASES = [(family.name, kind) for family in NETWORKS if not family.fuses for kind in sorted(family.reads)]
 FITS = [(name, kind, task) for name, kind in CASES for task in sorted(search_spaces.get(name).needs.tasks)]
+PANEL = "panel"
 ROUNDS = 2
 LEVELS = np.array([0.2, 0.5, 0.8])
 
@@ -57,7 +60,12 @@ def texts(levels: np.ndarray, random: np.random.Generator) -> Media:
     return Media("text", store, np.arange(len(levels)))
 
 
-BLOCKS = {"image": pictures, "audio": sounds, "text": texts}
+def series(levels: np.ndarray, random: np.random.Generator) -> Media:
+    """Waves of some pace, some of them shorter and with gaps."""
+    return series_made.block(levels, random)
+
+
+BLOCKS = {"image": pictures, "audio": sounds, "text": texts, "series": series}
 
 
 def rows_of(kind: str, run: Run, count: int, seed: int = 0, encoder: Checkpoint | None = None) -> Rows:
@@ -95,7 +103,7 @@ def encoder_for(family: Family, kind: str, encoder_of: EncoderOf) -> Checkpoint 
 
 def test_rows_can_be_made_of_whatever_a_network_reads() -> None:
     """A network that reads another kind of blocks is tested on rows of that kind, made here."""
-    assert {kind for _, kind in CASES} <= {*TABLE, *BLOCKS}
+    assert {kind for _, kind in CASES} <= {*TABLE, *BLOCKS, PANEL}
 
 
 def test_declaring_networks_loads_no_torch() -> None:
@@ -110,7 +118,13 @@ def test_a_network_is_built_at_corners_of_its_space_and_costs_what_was_counted(
     name: str, kind: str, encoder_of: EncoderOf
 ) -> None:
     """It takes its rows, alone as among others, lets gradients through, and is counted on paper as it is."""
-    family, rows = search_spaces.get(name), rows_of(kind, contracts.run_of("multiclass"), 5)
+    family = search_spaces.get(name)
+    if kind == PANEL:
+        window = WindowShape(context=11, horizon=6, season=4, told=3, past=2)
+        inputs = (torch.rand(5, 11), torch.rand(5, 11, 2), torch.rand(5, 6, 3), torch.randint(4, (5, 6, 2)))
+        contracts.check_network(family, Shape((), (4, 5), 3, window=window), inputs)
+        return
+    rows = rows_of(kind, contracts.run_of("multiclass"), 5)
     if kind in TABLE:
         inputs = torch.rand(5, 2), torch.tensor([[0, 3], [1, 0], [2, 4], [3, 1], [0, 0]])
         shape = Shape(((0.0, 0.3, 0.7, 1.0), (0.0, 1.0)), (4, 5), 3)
@@ -139,6 +153,9 @@ def test_a_network_keeps_the_contract_of_a_learner(name: str, kind: str, task: s
 
     if kind in TABLE:
         contracts.check_learner(make, load, task)
+        return
+    if kind == PANEL:
+        check_forecasts(make, load, task)
         return
     run, encoder = contracts.run_of(task), encoder_for(family, kind, encoder_of)
     train, valid = (rows_of(kind, run, count, seed, encoder) for seed, count in enumerate((40, 20)))
@@ -233,6 +250,7 @@ def test_every_branch_is_read_and_nothing_but_its_columns_is_asked_for(part: str
     assert not np.allclose(learner.predict(other), learner.predict(rows.X))
 
 
+@pytest.mark.long
 def test_branches_together_know_more_than_each_alone() -> None:
     """A number knows one half of the answer, a picture's brightness the other."""
     random = np.random.default_rng(0)

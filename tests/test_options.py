@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -180,3 +181,27 @@ def test_a_budget_in_money_that_nothing_costs_is_refused(tmp_path: Path) -> None
     frame = pd.DataFrame({"x": range(40), "y": [0, 1] * 20})
     with pytest.raises(OptionError, match="never ends"):
         automl.fit(frame, "y", budget="$1", rates=tmp_path / "free.toml", cluster="local", verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("max_latency_ms", [], "a number"),
+        ("workers", "two", "a whole number"),
+        ("workers", True, "a whole number"),
+        ("families", None, "a text, or several"),
+        ("exclude", (1, 2), "a text, or several"),
+        ("route", 3, "a text"),
+        ("time_column", ["a"], "a text"),
+        ("run_dir", 5, "a path"),
+        ("seed", 1.5, "a whole number"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_in_one_line(name: str, value: object, says: str) -> None:
+    with pytest.raises(OptionError, match=f"^{name} must be {says}, got [^\n]+$"):
+        Options.of({name: value})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    found = Options.of({"max_latency_ms": np.float32(5), "workers": np.int32(2)})
+    assert (found.max_latency_ms, found.workers) == (5.0, 2)

@@ -83,6 +83,7 @@ def test_what_was_decided_at_the_start_is_there_twice(name: str, copy: Path) -> 
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["fold.json", "held.npy", "parts.json", "learner/*", "features/*"])
 def test_a_fold_that_is_damaged_was_not_done(name: str, copy: Path) -> None:
     """It alone: all others stay, and it is said which one is done again."""

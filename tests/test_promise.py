@@ -78,6 +78,7 @@ def exchangeable(random: np.random.Generator, rows: int) -> tuple[np.ndarray, li
     return y, models
 
 
+@pytest.mark.long
 def test_no_single_model_wins_by_the_luck_of_its_rank():
     """Of 40 equal models on 300 rows whichever is chosen keeps on average what it promises, and singles seldom win."""
     metric = metrics.get("roc_auc")
@@ -165,6 +166,7 @@ def sample(kind: str, random: np.random.Generator, rows: int) -> tuple[np.ndarra
     return y, raw / raw.sum(axis=1, keepdims=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["rmse", "log_loss", "roc_auc", "accuracy", "f1"])
 def test_the_promise_holds_for_a_new_sample_of_the_same_size(kind):
     """At least 92 of 100 new samples of 100 rows lie inside; of the interval of the held-out score alone far fewer."""

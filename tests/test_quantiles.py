@@ -161,6 +161,7 @@ def test_forward_folds_refit_on_all_rows(tmp_path: Path) -> None:
     assert (np.diff(result.predict(data).to_numpy(), axis=1) >= 0).all()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_command_line_writes_a_column_per_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--quantiles with commas; one level is one column."""
@@ -192,3 +193,17 @@ def test_what_is_no_number_has_no_quantiles() -> None:
         automl.profile(table().assign(y=["low", "high"] * 200), "y", quantiles=0.5)
     with pytest.raises(OptionError, match=r"'rmse' does not score quantile. Choose from pinball"):
         automl.profile(table(), "y", quantiles=0.5, metric="rmse")
+
+
+def test_intervals_are_the_predicted_quantiles_set_right(spread: Result) -> None:
+    """Nine of ten new rows are held, and the ends are far apart where the quantiles are."""
+    rows = table(600, seed=5)
+    found = spread.predict_interval(rows, 0.9)
+    held = (found["low"] <= rows["y"]) & (rows["y"] <= found["high"])
+    assert 0.84 <= held.mean() <= 0.96
+    width, said = found["high"] - found["low"], spread.predict(rows)
+    apart = said.iloc[:, -1] - said.iloc[:, 0]
+    assert np.corrcoef(width, apart)[0, 1] > 0.9
+    told = json.loads((spread.folder / "report.json").read_text())["coverage"]
+    assert told["kind"] == "interval"
+    assert told["levels"][1]["share"] > 0.84

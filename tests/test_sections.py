@@ -62,7 +62,7 @@ def test_every_file_is_in_the_table() -> None:
     files = {path.stem for path in Path(sections.__file__).parent.glob("*.py")} - {"__init__"}
     assert set(sections.names()) == files
     assert [section.name for section in sections.all_sections()] == sections.names()
-    with pytest.raises(ValueError, match=r"unknown section 'verdicts'\. Known sections: verdict, frontier"):
+    with pytest.raises(ValueError, match=r"unknown section 'verdicts'\. Known sections: verdict, decision"):
         sections.get("verdicts")
 
 
@@ -83,6 +83,7 @@ def test_a_section_survives_a_report_of_nothing_and_draws_a_full_one(name: str) 
     assert "None" not in empty.words
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sections.names())
 def test_a_section_survives_the_loss_of_anything_it_holds(name: str) -> None:
     """Null, gone, or of another type: whatever part of its own keys it is, the page stays whole."""

@@ -63,7 +63,7 @@ def model_of(data: Any, target: str | None, family: str = "linear", recipe: str 
     learner.fit(Rows(matrix, y), Rows(matrix, y), Run("regression", 1, "rmse", 0, until=float("inf")))
     manifest = {
         "task": "regression", "target": dataset.target_name, "classes": [], "metric": "rmse",
-        "schema": schema.as_json(),
+        "schema": schema.as_json(), "members": [{"family": family, "weight": 1.0, "parts": [{}]}], "files": {},
     }  # fmt: skip
     return Model(schema, {"f": features}, (FittedPart("f", learner, frozenset({"table"}), 1.0),), manifest)
 
@@ -237,6 +237,7 @@ def test_every_row_encodes_alone_as_among_the_others(frame: pd.DataFrame) -> Non
         assert [texts[0] for texts in alone.texts] == [texts[at] for texts in raw.texts]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", FAMILIES)
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(frame=tables(), recipe=st.sampled_from(["plain", "means", "rich"]))
@@ -364,6 +365,7 @@ def test_it_is_refused_before_the_first_of_several_targets(name: str, tmp_path: 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_a_run_ends_well_whatever_its_test_rows_do(tmp_path: Path) -> None:
     """A metric that works on every fold may fail on the test rows: model and report are there, and say why."""
 

@@ -11,7 +11,7 @@ import pytest
 import search_spaces
 from search_spaces import contracts
 from search_spaces.classical import _kernel, svm
-from search_spaces.classical._kernel import Problem, nearness, solve, within_time
+from search_spaces.classical._kernel import KernelProblem, nearness, solve, within_time
 from search_spaces.spec import Matrix, Rows, Run
 
 svm_library = pytest.importorskip("sklearn.svm")
@@ -33,13 +33,13 @@ def rings(count: int, seed: int = 0) -> Rows:
     return rows_of(numbers, ((numbers**2).sum(axis=1) > 1.4).astype(np.int64))
 
 
-def a_problem(task: str, count: int = 240, seed: int = 0) -> Problem:
+def a_problem(task: str, count: int = 240, seed: int = 0) -> KernelProblem:
     """Four clouds, or a wave to follow."""
     random = np.random.default_rng(seed)
     y = random.integers(0, TASKS[task], count)
     table = (random.normal(size=(count, 3)) + 1.5 * np.stack([np.cos(y), np.sin(y), y], axis=1)).astype(np.float32)
     answers = np.sin(table[:, 0].astype(float)) if task == "regression" else y
-    return Problem(table, answers, random.uniform(0.2, 3, count), TASKS[task], C=3.0, gamma=0.2)
+    return KernelProblem(table, answers, random.uniform(0.2, 3, count), TASKS[task], C=3.0, gamma=0.2)
 
 
 def fitted(train: Rows, run: Run, valid: Rows | None = None, **params: float) -> svm.SupportVectors:

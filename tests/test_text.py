@@ -228,6 +228,7 @@ def test_words_that_tell_the_classes_apart_are_found(telling: bool) -> None:
 QUICK = {"budget": "1 trials", "families": ("text_linear",), "weights": None, "verbose": 0}
 
 
+@pytest.mark.long
 def test_lists_series_frames_and_folders_of_texts_give_the_same_model(tmp_path: Path) -> None:
     """And each predicts whatever of them it is given."""
     data = opinions(80)
@@ -319,8 +320,10 @@ def test_the_words_that_an_answer_rests_on_are_told_and_drawn(tmp_path: Path) ->
     assert all(against[word] * told[word] <= 0 for word in told)
     with pytest.raises(InputError, match="Name a column of texts"):
         result.model.explain_words(row, column="stars")
-    with pytest.raises(InputError, match="explain_words weighs words"):
-        result.model.explain(row)
+    one = result.explain(row)[0]
+    assert {own.column for own in one.columns} == {"said", "stars"}
+    assert one.base + sum(own.contribution for own in one.columns) == pytest.approx(one.said)
+    assert dict(result.explain(row, label="bad", column="said")[0].words["said"]) == against
     samples = json.loads((tmp_path / "run" / "report.json").read_text())["samples"]
     assert samples["kind"] == "text"
     assert all(file["words"] for file in samples["files"])
@@ -358,6 +361,7 @@ def test_a_text_column_of_numbers_is_a_column_of_numbers() -> None:
     assert claims(frame, ["said"], None)[0] == {}
 
 
+@pytest.mark.long
 def test_a_document_of_a_hundred_megabytes_is_read_at_its_beginning(tmp_path: Path) -> None:
     """It is fitted and predicted like the others, in a folder too."""
     data = opinions(40)

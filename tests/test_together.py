@@ -85,6 +85,7 @@ def member(rank: int, size: int, folder: str) -> None:
         Path(folder, f"{rank}.json").write_text(json.dumps(course()))
 
 
+@pytest.mark.long
 def test_two_processes_learn_what_one_learns_from_the_whole_batch(tmp_path: Path) -> None:
     """Error by error, but for rounding; and both hold the very same network, by which all is decided in both."""
     script = MEMBER.format(here=HERE, folder=str(tmp_path))

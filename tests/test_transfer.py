@@ -63,6 +63,7 @@ def report(run: Path) -> dict:
     return json.loads((run / "report.json").read_text())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_frozen_weights_help_classical_models_and_the_model_needs_no_other_place(tmp_path: Path, vit: Path) -> None:
     """On glyphs that no one saw before; the saved model, moved and alone, answers as the run did, bit by bit."""
@@ -85,6 +86,7 @@ def test_frozen_weights_help_classical_models_and_the_model_needs_no_other_place
     assert not [file for file in (tmp_path / "model").rglob("*") if file.suffix in (".pkl", ".pickle", ".bin", ".pt")]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_weights_are_trained_further_and_travel_with_the_model(
     tmp_path: Path, vit: Path, monkeypatch: pytest.MonkeyPatch, short_courses: None
@@ -136,6 +138,7 @@ def test_a_saved_model_on_frozen_weights_names_what_is_not_installed(
         automl.load(tmp_path / "run")
 
 
+@pytest.mark.long
 def test_a_package_on_the_machine_is_used_without_a_word_and_travels_with_the_model(
     tmp_path: Path,
 ) -> None:

@@ -225,6 +225,13 @@ def test_a_score_that_was_asked_for_and_missed_is_told_plainly() -> None:
     assert lines(replace(missed, goal=Goal(asked=0.8, promised=0.8944, is_met=True)))[-1] == (
         "The score that was asked for, 0.8, is met: roc_auc 0.8944 is promised."
     )
+    sure = Goal(asked=0.8, promised=0.8944, is_met=True, low=0.87, high=0.91)
+    assert lines(replace(missed, goal=sure))[-1].endswith(" is met: roc_auc 0.8944 (0.87 to 0.91) is promised.")
+    for goal in (replace(sure, low=0.79), replace(sure, asked=0.9, higher_is_better=False)):
+        assert lines(replace(missed, goal=goal))[-1].endswith(
+            " is promised. New rows may miss it by chance: the interval reaches beyond it."
+        )
+    assert lines(replace(missed, goal=replace(sure, asked=0.92, higher_is_better=False)))[-1].endswith("is promised.")
 
 
 def test_an_existing_model_that_has_flattened_sends_the_reader_to_the_features() -> None:

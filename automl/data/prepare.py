@@ -34,7 +34,6 @@ CAREFUL_ROWS = 2_000  # held-out rows of a fold below which it says little
 TEXT_WIDTH, LETTERS = 10, 10  # a short text costs as much as so many numbers; a long one has so many letters for each
 MOST_TRIED = 1_000  # test rows that are decoded before the search, which takes seconds of its time
 ANOTHER_DEAL = 7_919  # added to the seed; far from those that users give one after another
-YARDSTICKS = ("lightgbm", "mlp")  # how many fits of the cheaper one the budget allows decides how many folds there are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,23 +91,28 @@ def prepare(
     schema = learn_schema(dataset.frame, profile, dataset.decoded)
     schema = replace(schema, decimal=dataset.decimal)
     raw = _encoded(dataset, schema)
-    groups, times = _groups(dataset, options.group_column), _times(dataset, profile, options.time_column)
+    panel = mixture.panel(raw)
+    groups = _groups(dataset, options.group_column)
+    times = _times(dataset, profile, options.time_column) if panel is None else None
     width = (
         mixture.width(raw) + raw.codes.shape[1] + TEXT_WIDTH * len(raw.texts) + sum(map(_width, raw.blocks.values()))
     )
     size = Size(len(y), width, profile.outputs if profile.task != "binary" else 1)
     is_plain = not raw.blocks and not raw.texts  # texts and files seldom repeat, and would be read once more for it
     same_rows = find_same(row_ids(raw), y) if is_plain else None
-    price_s = min(_price_s(name, size, same_rows) for name in YARDSTICKS)
     prior, is_forward = mixture.prior(profile), times is not None
+    price_s = min(_price_s(name, size, same_rows) for name in prior.yardsticks)
     chosen = _bags(len(y), core_s, price_s, is_coursed=prior.is_coursed, is_forward=is_forward)
     asked = fold_plan or suited(chosen, groups, is_forward=is_forward)
-    copies = mixture.copies(dataset, raw, y, options.repeats) if groups is None and times is None else mixture.NO_COPIES
+    if panel is not None and fold_plan is None:
+        asked = mixture.choose_windows(panel, core_s, price_s)
+    is_free = groups is None and times is None and panel is None
+    copies = mixture.copies(dataset, raw, y, options.repeats) if is_free else mixture.NO_COPIES
     each, twins = asked.count // asked.deals, copies.twins
     seeds = [options.seed + ANOTHER_DEAL * deal for deal in range(asked.deals)]
-    folds = dealt_again(
+    folds = mixture.fold_windows(panel, each) if panel is not None else dealt_again(
         [make_folds(y, profile.task, count=each, seed=s, groups=groups, times=times, twins=twins) for s in seeds]
-    )
+    )  # fmt: skip
     told = "; ".join(part for part in (asked.why, _few(folds, asked), folds.why, copies.why) if part)
     asked = replace(asked, goal=folds.count if asked.goal == asked.count else min(asked.goal, folds.count))
     weight = dataset.weight
@@ -140,6 +144,9 @@ def _price_s(name: str, size: Size, same_rows: np.ndarray | None) -> float:
 
 def weigh(dataset: Dataset, profile: Profile, options: Options) -> Dataset:
     """The data with its rows counting as `class_weight` asks, beside what they count by themselves."""
+    if profile.metric in metrics.SCALED and dataset.decoded:
+        blocks = {name: one.block for name, one in dataset.decoded.items()}
+        return replace(dataset, weight=mixture.scaled_weights(blocks, profile.metric, dataset.weight))
     if options.class_weight is None or dataset.target is None:
         return dataset
     of_class = class_weights(options.class_weight, profile.classes, profile.class_counts)
@@ -157,8 +164,10 @@ def read_held(options: Options, dataset: Dataset) -> Dataset | None:
     if test is None:
         return None
     with _of_test_data():
-        asked = replace(options, time_column=None, group_column=None)  # folds alone need these
-        return load_held(test, asked, list(dataset.frame.columns), dataset.claims)
+        time_column = options.time_column if options.is_forecast else None
+        asked = replace(options, time_column=time_column, group_column=None)  # folds alone need these
+        steps = mixture.steps_of(dataset.decoded)
+        return load_held(test, asked, mixture.whole_names(dataset), dataset.claims, steps)
 
 
 def check_held(held: Dataset, profile: Profile, schema: Schema) -> Dataset:
@@ -178,7 +187,11 @@ def check_held(held: Dataset, profile: Profile, schema: Schema) -> Dataset:
         kept[some] = is_read
         if told and not is_read.any():
             raise InputError(f"no row can be read: {told}")
-    return take_held(held, kept, told) if told else held
+    held = take_held(held, kept, told) if told else held
+    if profile.metric not in metrics.SCALED:
+        return held
+    blocks = schema.encode(held.frame).blocks
+    return replace(held, weight=mixture.scaled_weights(blocks, profile.metric, held.weight))
 
 
 def take_held(held: Dataset, kept: np.ndarray, told: str) -> Dataset:
@@ -232,6 +245,9 @@ def fingerprint(raw: Raw, y: np.ndarray, weight: np.ndarray | None, folds: Folds
         for text in texts:
             sum_ = zlib.crc32(text.encode("utf-8", "replace"), sum_)
     for one in raw.blocks.values():
+        if one.store.ndim == 1 and one.store.dtype != object:
+            sum_ = zlib.crc32(np.ascontiguousarray(one.values()).data.cast("B"), sum_)
+            continue
         for row in one.rows:
             sum_ = zlib.crc32(_bytes_of(one.store[row]), sum_)
         if one.encoder is not None:
@@ -266,7 +282,7 @@ def alike(dataset: Dataset, profile: Profile, options: Options) -> np.ndarray | 
     """A number per row of other data, equal for those that err alike: of one group, or of one stretch of time."""
     if options.group_column in dataset.frame:
         return _groups(dataset, options.group_column)
-    if options.time_column not in dataset.frame:
+    if options.time_column not in dataset.frame or options.is_forecast or options.time_column in dataset.claims:
         return None
     times = _times(dataset, profile, options.time_column)
     return None if times is None else stretches(times)
@@ -283,8 +299,8 @@ def _groups(dataset: Dataset, column: str | None) -> np.ndarray | None:
 
 
 def _times(dataset: Dataset, profile: Profile, column: str | None) -> np.ndarray | None:
-    """A sortable number per row; rows without a time come first."""
-    if column is None:
+    """A sortable number per row; rows without a time come first. None where rows are no moments."""
+    if column is None or column in dataset.claims:
         return None
     known = next(c for c in profile.columns if c.name == column)
     series = dataset.frame[column]

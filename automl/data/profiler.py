@@ -45,7 +45,7 @@ def outline(dataset: Dataset, options: Options) -> Profile:
             class_counts=answers.counts,
             positive=answers.positive,
             levels=options.quantiles,
-            facts=_facts(dataset, columns, answers),
+            facts={**_facts(dataset, columns, answers), **mixture.block_facts(dataset.decoded)},
         )
 
 
@@ -54,21 +54,27 @@ def examine(dataset: Dataset, options: Options) -> tuple[Profile, Audit]:
     profile = outline(dataset, options)
     with np.errstate(all="ignore"):
         y = encode_target(_target(dataset), profile)
-        duplicates, findings = mixture.audit(dataset, profile, y, options)
-        return replace(profile, duplicates=duplicates), Audit(findings)
+        duplicates, audit = mixture.audit(dataset, profile, y, options)
+        return replace(profile, duplicates=duplicates), audit
 
 
 def decide(dataset: Dataset, options: Options) -> tuple[TargetFacts, str, str]:
     """What the answers are, the metric that scores them, and why this one."""
-    task = "regression" if options.quantiles else options.task
+    task = "regression" if options.quantiles or options.is_forecast else options.task
     answers = infer(_target(dataset), dataset.target_name, task, options.positive)
     if options.quantiles:
         shown = ", ".join(f"{level:g}" for level in options.quantiles)
         rule = f"quantiles={shown} were given; {answers.rule.partition('; ')[2]}"
         answers = replace(answers, task="quantile", rule=rule)
+    if options.is_forecast:
+        asked = "task='forecast'" if options.horizon is None else f"horizon={options.horizon}"
+        answers = replace(answers, rule=f"{asked} was given: the next values; {answers.rule.partition('; ')[2]}")
     if options.class_weight is not None:
         class_weights(options.class_weight, answers.classes, answers.counts)  # refused before any work
-    metric, why = _metric(answers.task, options.metric)
+    usual = metrics.OF_SERIES if options.is_forecast and not options.quantiles else metrics.default(answers.task)
+    is_forecast = options.is_forecast and answers.task == "regression"
+    known = list(metrics.FORECASTS) if is_forecast else metrics.names(answers.task)
+    metric, why = _metric(answers.task, options.metric, usual, known)
     if metric in metrics.OF_POSITIVE:
         why = f"{why}, of the class {answers.classes[answers.positive]!r}; override with positive="
     return answers, metric, why
@@ -98,7 +104,7 @@ def _check_time(dataset: Dataset, columns: tuple[Column, ...], options: Options)
         name = getattr(options, option)
         if name is not None and name not in names:
             raise OptionError(f"{option}={name!r} is not a column of the data.{near(name, names)}")
-    if options.time_column is None:
+    if options.time_column is None or options.time_column in dataset.decoded:
         return
     column = next(column for column in columns if column.name == options.time_column)
     if column.kind not in (Kind.DATE, Kind.NUMBER) and not is_numeric(dataset.frame[column.name]):
@@ -108,14 +114,14 @@ def _check_time(dataset: Dataset, columns: tuple[Column, ...], options: Options)
         )
 
 
-def _metric(task: Task, given: str | Callable[..., Any] | None) -> tuple[str, str]:
+def _metric(
+    task: Task, given: str | Callable[..., Any] | None, usual: tuple[str, str], known: list[str]
+) -> tuple[str, str]:
     if callable(given):
         facts = own_metric.read(given, task not in OF_NUMBERS)
         return facts.name, own_metric.rule(facts)
     if given is None:
-        name, why = metrics.default(task)
-        return name, why
-    known = metrics.names(task)
+        return usual
     if given not in known:
         raise OptionError(
             f"metric={given!r} does not score {task}.{near(given, known)} Choose from {', '.join(known)}."

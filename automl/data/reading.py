@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
-from automl.data.source import NAMELESS, NESTED, Source, as_column, named, open_source, spelled
+from automl.data.folded import cases, folded
+from automl.data.names import NAMELESS, spelled
+from automl.data.source import NESTED, Source, named, open_source
+from automl.data.weights import given_weights, weights_of
 from automl.errors import InputError, OptionError, SchemaError
 from automl.messages import near, shown
 from automl.modalities import mixture
@@ -25,7 +28,8 @@ from automl.records import Dataset, Decoded
 if TYPE_CHECKING:
     import pandas as pd
 
-Decode = Callable[["pd.DataFrame", Mapping[str, str], "pd.Series"], mixture.TakenColumns]  # claimed columns, answers
+# claimed columns by name, the answers
+Decode = Callable[["pd.DataFrame", Mapping[str, str], "pd.Series", Options], mixture.TakenColumns]
 MIN_ROWS = 10  # below it no fold could hold both something to learn from and something to check on
 
 
@@ -35,15 +39,16 @@ def load(
     min_rows: int = MIN_ROWS,
     decode: Decode | None = None,
     claims: Mapping[str, str] | None = None,
+    steps: mixture.LongTable | None = None,
 ) -> Dataset:
     """Read data to learn from: a table with a target column, or an (X, y) pair. Rows without a target are left out.
 
     `decode`: how columns are decoded that have to be; without it they stay files.
-    `claims`: the columns that have to be, where training has decided on them.
+    `claims`: the columns that have to be, where training has decided on them; `steps`: of a long table, likewise.
     """
     if isinstance(options.target, tuple):
         raise OptionError(f"this looks at one target, got {list(options.target)!r}. Name one of them.")
-    source = open_source(data, () if options.target is None else (options.target,))
+    source = folded(open_source(data, () if options.target is None else (options.target,)), options, steps)
     frame, notes = named(source.table)
     if source.left_out:
         notes.append(f"{', '.join(map(shown, source.left_out))} left out: other targets, not known when you predict")
@@ -56,44 +61,70 @@ def load(
     name = roles["target"]
     target = frame[name] if source.labels is None else source.labels
     kept = _labelled(target, name, min_rows)
-    given = _given_weights(options, len(frame))
+    places = np.flatnonzero(kept)
+    given = given_weights(options, len(frame))
     if not kept.all():
         frame, target = frame[kept], target[kept]
         notes.append(f"{(~kept).sum()} of {len(kept)} rows have no {shown(name)} and were left out")
-    weight = None if given is None else _weights(given[kept], "weight")
+    weight = None if given is None else weights_of(given[kept], "weight")
     if "weight" in roles:
-        weight = _weights(frame[roles["weight"]], f"weight {shown(roles['weight'])}")
+        weight = weights_of(frame[roles["weight"]], f"weight {shown(roles['weight'])}")
     taken = {roles.get("weight"), None if source.labels is not None else name}
     frame = frame[[column for column in frame.columns if column not in taken]]
     if not frame.shape[1]:
         raise InputError(f"no column is left to learn from beside {shown(name)}. Give at least one feature.")
     if source.table.decimal:
-        target, mended = _labels_from_text(target, source.table.decimal)
+        target, mended = labels_from_text(target, source.table.decimal)
         notes += mended
     target = target.reset_index(drop=True).rename(name)
     if claims is None:
-        claims, told = _claims(frame, source, roles)
+        claims, told = _claims(frame, source, roles, options)
     else:
-        frame, told = frame.rename(columns=_as_claimed(source.claims, claims)), []
+        frame, told = frame.rename(columns=as_claimed(source.claims, claims)), []
         claims = {column: kind for column, kind in claims.items() if column in frame.columns}
     frame = mixture.place(frame.reset_index(drop=True), claims, source.base)
     frame, mended = _mended(frame, claims)
     notes += [*mended, *told]
     decoded: Mapping[str, Decoded] = {}
     if claims and decode is not None:
-        taken_in = decode(frame, claims, target)
-        decoded, kept = taken_in.decoded, taken_in.kept
+        taken_in = decode(frame, claims, target, options)
+        decoded, kept = mixture.with_steps(taken_in.decoded, source.steps), taken_in.kept
+        frame, notes = taken_in.table(frame), [*notes, *taken_in.notes]
         frame, target = frame[kept].reset_index(drop=True), target[kept].reset_index(drop=True)
-        weight = None if weight is None else weight[kept]
+        weight, places = None if weight is None else weight[kept], places[kept]
         _labelled(target, name, min_rows)
     return Dataset(
         name=source.name, frame=frame, target=target, target_name=name, weight=weight, claims=claims, decoded=decoded,
         notes=tuple(notes), left_out=source.left_out, test=source.test, weight_name=roles.get("weight"),
-        decimal=source.table.decimal or ".",
+        decimal=source.table.decimal or ".", places=None if len(places) == places[-1] + 1 else places,
     )  # fmt: skip
 
 
-def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFrame:
+class LearnedColumns(Protocol):
+    """What a model knows of the columns that it learned from, wherever it is."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """All of them, in order."""
+
+    @property
+    def claims(self) -> Mapping[str, str]:
+        """Those that have to be decoded, and as what."""
+
+    @property
+    def verbatim(self) -> Sequence[str]:
+        """Those that a reader must not take for numbers."""
+
+    @property
+    def decimal(self) -> str:
+        """The mark of the numbers in the file that was learned from."""
+
+    @property
+    def steps(self) -> mixture.LongTable | None:
+        """Of a long table, what makes its rows a case."""
+
+
+def load_features(data: Any, schema: LearnedColumns | None = None) -> pd.DataFrame:
     """Read rows to predict, any number of them; with `schema` as a model that was trained by it knows their columns.
 
     A DataFrame keeps its index and its cells.
@@ -115,13 +146,18 @@ def load_features(data: Any, schema: mixture.Schema | None = None) -> pd.DataFra
     frame, _ = named(source.table)
     claims = source.claims
     if schema is not None:
-        frame = frame.rename(columns=_as_claimed(claims, schema.claims))
+        frame = cases(frame, schema.steps)
+        frame = frame.rename(columns=as_claimed(claims, schema.claims))
         frame.columns = as_learned(list(frame.columns), schema.names, has_names=source.has_names)
         claims = schema.claims
     frame = mixture.place(frame, claims, source.base)
     if is_frame and schema is not None:
-        return frame.set_axis(data.index)
+        return frame if _is_folded(frame, schema) else frame.set_axis(data.index)
     return _mended(frame, claims)[0]
+
+
+def _is_folded(frame: pd.DataFrame, schema: LearnedColumns) -> bool:
+    return schema.steps is not None and frame.index.name == schema.steps.case
 
 
 def _are_cells(data: Any) -> bool:
@@ -133,14 +169,20 @@ def _are_cells(data: Any) -> bool:
     )
 
 
-def load_held(data: Any, options: Options, names: Sequence[str], claims: Mapping[str, str] | None = None) -> Dataset:
+def load_held(
+    data: Any,
+    options: Options,
+    names: Sequence[str],
+    claims: Mapping[str, str] | None = None,
+    steps: mixture.LongTable | None = None,
+) -> Dataset:
     """Read any number of rows with answers, to score a model on that learned from columns of these names.
 
-    `claims`: those among them that had to be decoded.
+    `claims`: those among them that had to be decoded; `steps`: of a long table, what makes its rows a case.
     """
     source = open_source(data, () if options.target is None else (str(options.target),))
     asked = replace(options, weight=options.weight_column)  # weights as values are of other rows
-    held = load(source, asked, min_rows=1, claims=claims)
+    held = load(source, asked, min_rows=1, claims=claims, steps=steps)
     known = as_learned(list(held.frame.columns), names, has_names=source.has_names)
     return replace(held, frame=held.frame.set_axis(known, axis=1))
 
@@ -161,7 +203,7 @@ def as_learned(names: Sequence[str], known: Sequence[str], *, has_names: bool) -
     return [next(own) if name.startswith(NAMELESS) else name for name in names]
 
 
-def _as_claimed(found: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, str]:
+def as_claimed(found: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, str]:
     """The one column of files that was brought, as training called its only one of that kind."""
     (name, kind), *more = found.items() if found else [("", "")]
     known = [column for column, own in claims.items() if own == kind]
@@ -191,6 +233,8 @@ def _find_roles(source: Source, names: Sequence[str], options: Options) -> dict[
         if spelled(list(source.table.frame.columns)).count(name) > 1:
             raise InputError(f"{role} {shown(name)} is the name of several columns. Rename or remove all but one.")
         roles[role] = name
+    if options.is_forecast and "time_column" not in roles:
+        roles["time_column"] = mixture.time_column(options, names)
     for role in ("weight", "time_column", "group_column"):
         for other in ("target", "weight"):
             if role != other and role in roles and roles[role] == roles.get(other):
@@ -261,7 +305,7 @@ def _infinite(column: pd.Series) -> np.ndarray:
     return infinite
 
 
-def _labels_from_text(text: pd.Series, decimal: str) -> tuple[pd.Series, list[str]]:
+def labels_from_text(text: pd.Series, decimal: str) -> tuple[pd.Series, list[str]]:
     """Labels of a delimited file as numbers or booleans where nothing of their spelling is lost (007 stays text)."""
     import pandas as pd
 
@@ -282,39 +326,21 @@ def _labels_from_text(text: pd.Series, decimal: str) -> tuple[pd.Series, list[st
     return text, []
 
 
-def _given_weights(options: Options, rows: int) -> pd.Series | None:
-    """Weights that came as values, in the order of the rows."""
-    if options.weight is None or options.weight_column is not None:
-        return None
-    column, _ = as_column(options.weight, "weight")
-    if len(column) != rows:
-        raise InputError(f"weight has {len(column)} values, but the data has {rows} rows. Give one for each row.")
-    return column
+def _claims(
+    frame: pd.DataFrame, source: Source, roles: Mapping[str, str], options: Options
+) -> tuple[dict[str, str], list[str]]:
+    """The columns that have to be decoded, and notes on those that only look like it; none of them has a role.
 
-
-def _weights(column: pd.Series, what: str) -> np.ndarray:
-    """One positive finite number per row, or a refusal that shows the first value that is none."""
-    import pandas as pd
-
-    if column.dtype.kind in "Mmcb":
-        raise InputError(f"{what} holds {column.dtype}, not numbers. Give a number above 0 per row.")
-    weight = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64)
-    bad = ~(np.isfinite(weight) & (weight > 0))
-    if bad.any():
-        first = int(bad.argmax())
-        raise InputError(
-            f"{what} must be a number above 0 in every row, got {shown(str(column.iloc[first]))} "
-            f"in row {column.index[first] + 1} ({bad.sum()} such rows). Mend or remove them."
-        )
-    return weight
-
-
-def _claims(frame: pd.DataFrame, source: Source, roles: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The columns that have to be decoded, and notes on those that only look like it; none of them has a role."""
+    Where the next steps of series are asked for, their times are such a column.
+    """
     known = {name: kind for name, kind in source.claims.items() if name in frame.columns}
     others = [name for name in frame.columns if name not in known and name not in roles.values()]
     found, told = mixture.claims(frame, others, source.base)
-    return {**known, **found}, told
+    series = {roles["time_column"]: "panel"} if options.is_forecast else {}
+    if source.steps is not None:
+        series = {source.steps.step: "series"}
+    found, said = mixture.with_series(frame, others, options, {**known, **found, **series})
+    return found, [*told, *said]
 
 
 def _mended(frame: pd.DataFrame, claims: Collection[str]) -> tuple[pd.DataFrame, list[str]]:

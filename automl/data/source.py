@@ -6,7 +6,6 @@ are for and what their cells hold is decided in reading.py.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.data.names import unlike
 from automl.errors import InputError
-from automl.messages import one_line, shown
+from automl.messages import one_line
 from automl.modalities import mixture
 from automl.modalities.files.read import Table, read_file
 from automl.runtime import remote
@@ -24,7 +24,6 @@ from automl.runtime import remote
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMELESS = "Unnamed: "  # what pandas calls a column without a name, followed by its place
 NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
 
 
@@ -41,6 +40,7 @@ class Source:
     claims: Mapping[str, str] = field(default_factory=dict)  # columns that are known to be decoded, and as what
     base: Path | None = None  # the folder that names of files in its cells are relative to
     test: str | None = None  # a folder beside the one that was read, made to test on
+    steps: mixture.LongTable | None = None  # of a long table that was folded into a row a case
 
     @property
     def names(self) -> list[str]:
@@ -199,40 +199,7 @@ def as_column(y: Any, what: str = "y") -> tuple[pd.Series, Any]:
 
 def named(table: Table) -> tuple[pd.DataFrame, list[str]]:
     """The table with unique text names, as pandas spells them: a, a.1 for repeated ones, Unnamed: 3 for none."""
-    notes = list(table.notes)
-    raw = list(table.frame.columns)
-    names = spelled(raw)
-    unique: list[str] = []
-    taken, copies = set(names), dict.fromkeys(names, 0)
-    for name in names:
-        unlike = name
-        while copies[name] and unlike in taken:
-            unlike = f"{name}.{copies[name]}"
-            copies[name] += 1
-        copies[name] = copies[name] or 1
-        taken.add(unlike)
-        unique.append(unlike)
-    if other := [name for name in raw if not isinstance(name, str | int | np.integer)]:
-        notes.append(f"{len(other)} column names were not text, for instance {shown(other[0])}")
-    if repeated := [(a, b) for a, b in zip(names, unique, strict=True) if a != b]:
-        first, new = repeated[0]
-        notes.append(
-            f"{len(repeated)} repeated column names were numbered, for instance {shown(first)} is {shown(new)}"
-        )
+    unique, notes = unlike(list(table.frame.columns))
     frame = table.frame.copy(deep=False)
     frame.columns = unique
-    return frame, notes
-
-
-def spelled(raw: Sequence[Any]) -> list[str]:
-    """Column names as text without blanks around them; the levels of a tuple are joined."""
-    names = []
-    for at, name in enumerate(raw):
-        parts = [_part(part) for part in (name if isinstance(name, tuple) else (name,))]
-        names.append("_".join(part for part in parts if part) or f"{NAMELESS}{at}")
-    return names
-
-
-def _part(part: Any) -> str:
-    is_nothing = part is None or (isinstance(part, float) and math.isnan(part))
-    return "" if is_nothing else str(part).strip()
+    return frame, [*table.notes, *notes]

@@ -51,12 +51,17 @@ def _with_rows(trials: list[Trial], rows: int) -> Change | None:
 
 def _with_time(trials: list[Trial], known: Mapping[int, float]) -> Change | None:
     """By the best error so far, as long as it was looked for; None of a single trial."""
-    whole = [trial for trial in trials if share_of(trial) == 1 and trial.plan.number in known]
-    trace = [(known[trial.plan.number], trial.folds[FOLD].error) for trial in whole]
-    if len(trace) < 2:
+    found = trace(trials, known)
+    if len(found) < 2:
         return None
-    last = max(at for at, _ in trace)
-    return _change(more_time(trace, last), more_time(trace, TIMES * last))
+    last = max(at for at, _ in found)
+    return _change(more_time(found, last), more_time(found, TIMES * last))
+
+
+def trace(trials: Iterable[Trial], known: Mapping[int, float]) -> list[tuple[float, float]]:
+    """The second and the error of each trial that learned from all rows, on the first fold."""
+    whole = (one for one in trials if one.plan.family != BASELINE and FOLD in one.folds and share_of(one) == 1)
+    return [(known[one.plan.number], one.folds[FOLD].error) for one in whole if one.plan.number in known]
 
 
 def _change(now: Outlook | None, then: Outlook | None) -> Change | None:

@@ -278,7 +278,9 @@ def _with(one: Decoded, encoder: Checkpoint, numbers: np.ndarray | None) -> Deco
 
 
 def _kinds(dataset: Dataset) -> list[MediaKind]:
-    return list(dict.fromkeys(one.codec.kind for one in dataset.decoded.values()))
+    """Of the decoded columns, those kinds that networks were trained on before."""
+    read = {kind for family in search_spaces.all_families() if family.goes_on for kind in family.reads}
+    return [kind for kind in dict.fromkeys(one.codec.kind for one in dataset.decoded.values()) if kind in read]
 
 
 def _called(media: MediaKind) -> str:

@@ -50,7 +50,8 @@ def _limited(options: Options) -> Rule | None:
 def _explained(options: Options, profile: Profile) -> Rule | None:
     if options.explain != "required":
         return None
-    shown = "maps of what was looked at, or the weight of words" if profile.decoded else "what each column is worth"
+    of_columns = "what each column is worth, and how single answers come about"
+    shown = "maps of what was looked at, or the weight of words" if profile.decoded else of_columns
     return Rule("explain", "explain='required' was given", f"time is kept for explanations; the report ships {shown}")
 
 

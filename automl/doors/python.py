@@ -54,7 +54,7 @@ def run(data: Any, options: Options, listener: Watcher, started: float) -> Resul
     many = several.find(data, options)
     if many is not None:
         return several.run(many, options, listener, started)
-    return run_one(data, options, listener, started)
+    return Result(run_one(data, options, listener, started))
 
 
 def resume(
@@ -81,7 +81,7 @@ def go_on(request: ResumeRequest, listener: Watcher, started: float) -> Result |
         for note in folder.notes:
             listener.say(f"note: {note}")
         listener.say(earlier.told())
-        return run_one(source, options, listener, started + folder.waited_s, earlier)
+        return Result(run_one(source, options, listener, started + folder.waited_s, earlier))
 
 
 def profile(data: Any, target: str | None = None, **options: Any) -> Profile:

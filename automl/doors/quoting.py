@@ -12,6 +12,7 @@ import numpy as np
 from automl import several
 from automl.data.profiler import examine
 from automl.data.reading import load
+from automl.data.taken import take
 from automl.decision import transfer
 from automl.decision.landmarks import with_landmarks
 from automl.decision.prior import route
@@ -90,17 +91,5 @@ def _looked(dataset: Dataset, options: Options) -> tuple[transfer.Transfer, floa
         return transfer.NO_WEIGHTS, 0.0
     rows = np.linspace(0, len(dataset) - 1, min(len(dataset), LOOKED_AT)).round().astype(np.int64)
     left_s = Clock(options.budget).search_left * len(rows) / len(dataset)
-    _, taken_over = transfer.take_over(_some(dataset, rows), found, options, left_s)
+    _, taken_over = transfer.take_over(take(dataset, rows), found, options, left_s)
     return taken_over, taken_over.row_s / transfer.EXACT_COST * len(dataset)
-
-
-def _some(dataset: Dataset, rows: np.ndarray) -> Dataset:
-    """The given rows."""
-    target = None if dataset.target is None else dataset.target.iloc[rows].reset_index(drop=True)
-    return replace(
-        dataset,
-        frame=dataset.frame.iloc[rows].reset_index(drop=True),
-        target=target,
-        weight=None if dataset.weight is None else dataset.weight[rows],
-        decoded={name: one.take(rows) for name, one in dataset.decoded.items()},
-    )

@@ -130,6 +130,12 @@ class AutoMLClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]  # sc
         told = self.result_.predict_proba(self._rows(X, is_new=False))
         return np.asarray(told)[:, np.argsort([self._places()[label] for label in told.columns])]
 
+    def predict_set(self, X: Any, level: float = 0.9) -> np.ndarray:
+        """Which labels together hold the true one in that share of new rows: bool, a column per entry of `classes_`."""
+        check_is_fitted(self, "result_")
+        told = self.result_.predict_set(self._rows(X, is_new=False), level)
+        return np.asarray(told)[:, np.argsort([self._places()[label] for label in told.columns])]
+
     def _places(self) -> dict[Any, int]:
         """Where each label of the engine, which sorts numbers by size also where they are text, is in `classes_`."""
         return {label: place for place, label in enumerate(self.classes_.tolist())}
@@ -154,6 +160,11 @@ class AutoMLRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]  # scik
         """Numbers, one per row; of quantiles a column per level."""
         check_is_fitted(self, "result_")
         return np.asarray(self.result_.predict(self._rows(X, is_new=False)))
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> np.ndarray:
+        """Two columns: the ends between which the number of a row lies in that share of all new rows."""
+        check_is_fitted(self, "result_")
+        return np.asarray(self.result_.predict_interval(self._rows(X, is_new=False), level))
 
 
 def _has_columns(X: Any) -> bool:

@@ -98,6 +98,17 @@ def tune(
     return replace(kept, label_weights=rule, label_gain=gain), told
 
 
+def calibrated_apart(
+    y: np.ndarray, raw: np.ndarray, parts: Sequence[BlendPart], weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Mixed probabilities, those of each part calibrated by what the other parts teach."""
+    told = np.array(raw, dtype=np.float64)
+    for part in parts:
+        some = _sample(y, raw, np.delete(np.arange(len(y)), part.held), weight)
+        told[part.held] = calibrated(raw[part.held], _learn(y[some.rows], raw[some.rows], some.weight))
+    return told
+
+
 def tuned_error(metric: Metric, y: np.ndarray, p: np.ndarray, weight: np.ndarray | None = None) -> float:
     """The error with the rule for labels that these rows teach, each row told by a rule learned on others.
 

@@ -161,17 +161,29 @@ def _is_far_ahead(trial: Trial, inside: Sequence[Trial], folds: Sequence[int]) -
 def candidates(comparison: HeldOutComparison, limits: Limits, until: float) -> list[Candidate]:
     """The baseline, the best single trials and blends of them, each with its score and its costs."""
     baselines = [trial for trial in comparison.trials if trial.plan.family == BASELINE]
-    made = [
-        _candidate(BASELINE, {t.plan.number: 1.0}, comparison, *_read(comparison, _alone(comparison, t), until))
-        for t in baselines
-    ]
+    made = [_candidate(BASELINE, {t.plan.number: 1.0}, comparison, *alone(comparison, t, until)) for t in baselines]
     rivals = comparison.rivals
     return made + _singles(comparison, rivals, until) + _ladder(comparison, rivals, limits, until)
 
 
+def given(
+    comparison: HeldOutComparison, name: str, weights: Mapping[int, float], readout: Calibration, until: float
+) -> list[Candidate]:
+    """The baseline and one blend whose weights and readout were chosen before: nothing of it flatters."""
+    baselines = [trial for trial in comparison.trials if trial.plan.family == BASELINE]
+    made = [
+        _candidate(BASELINE, {t.plan.number: 1.0}, comparison, *_read(comparison, _alone(comparison, t), until))
+        for t in baselines
+    ]
+    mixed = np.asarray(sum(w * comparison.predictions[number] for number, w in weights.items()))
+    told = decided(calibrated(mixed, readout), readout)
+    error = comparison.metric.error(comparison.y, told, comparison.weight)
+    return [*made, _candidate(name, weights, comparison, readout, _score(comparison, told, error, 0.0, until))]
+
+
 def _singles(comparison: HeldOutComparison, rivals: Sequence[Trial], until: float) -> list[Candidate]:
     """The best single trials, each scored as choosing the one with its rank on some rows shows it on the others."""
-    listed = _listed(rivals)
+    listed = _listed(rivals, is_timed=math.isfinite(until))
     if not listed:
         return []
     predictions = [comparison.predictions[t.plan.number] for t in rivals]
@@ -196,15 +208,23 @@ def _singles(comparison: HeldOutComparison, rivals: Sequence[Trial], until: floa
     return made
 
 
-def _listed(rivals: Sequence[Trial]) -> list[Trial]:
-    """The best, and after them those that are faster than every better one: they are on the frontier too."""
-    listed = list(rivals[:LISTED])
-    fastest = min((_cost(t)[0] for t in listed), default=math.inf)
+def _listed(rivals: Sequence[Trial], *, is_timed: bool) -> list[Trial]:
+    """The best, and after them those that are faster than every better one: they are on the frontier too.
+
+    Where trials are counted those that are smaller, since runs repeat.
+    """
+    listed, axis = list(rivals[:LISTED]), 0 if is_timed else 1
+    least = min((_cost(t)[axis] for t in listed), default=math.inf)
     for trial in rivals[LISTED:]:
-        if _cost(trial)[0] < fastest and len(listed) < 2 * LISTED:
-            fastest = _cost(trial)[0]
+        if _cost(trial)[axis] < least and len(listed) < 2 * LISTED:
+            least = _cost(trial)[axis]
             listed.append(trial)
     return listed
+
+
+def alone(comparison: HeldOutComparison, trial: Trial, until: float) -> tuple[Calibration, Score]:
+    """The readout and the score of a trial that was not chosen by looking at the rows."""
+    return _read(comparison, _alone(comparison, trial), until)
 
 
 def _alone(comparison: HeldOutComparison, trial: Trial) -> Chosen:
@@ -319,7 +339,8 @@ def _candidate(
     )  # fmt: skip
 
 
-def mixture(candidate: Candidate, comparison: HeldOutComparison) -> np.ndarray:
-    """A candidate's held-out predictions on the arena's rows, as they are scored."""
-    mixed = np.asarray(sum(w * comparison.predictions[number] for number, w in candidate.weights.items()))
+def mixture(candidate: Candidate, comparison: HeldOutComparison, rows: np.ndarray | None = None) -> np.ndarray:
+    """A candidate's held-out predictions on the arena's rows, or on some of them, as they are scored."""
+    some = slice(None) if rows is None else rows
+    mixed = np.asarray(sum(w * comparison.predictions[number][some] for number, w in candidate.weights.items()))
     return decided(calibrated(mixed, candidate.readout), candidate.readout)

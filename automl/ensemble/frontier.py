@@ -14,7 +14,12 @@ from automl.records import Candidate, Fold, Score
 
 Tied = Callable[[Candidate, Candidate], bool]  # cannot be told apart on the same rows: their paired interval holds zero
 
-FAST_LOSS = 0.05  # of the gain over the baseline that the "fastest" pick may give up
+GIVE_UP = 0.05  # of the gain over the baseline that the fastest and the smallest pick may give up
+LOSS = 0.01  # of the error, that the default may be expected to give up for a cheaper model
+FAR = 0.5  # more error than the best: so much is not given up for everyday limits that nobody asked for
+HARDLY = 1.5  # a model that costs not so many times what another one does is hardly dearer
+PREFERENCES = ("cheap", "balanced", "accurate", "fastest", "smallest")
+PICKS = {"best": "accurate", "cheapest tied": "cheap", "fastest": "fastest", "smallest": "smallest"}  # named: preferred
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,39 @@ EVERYDAY = Limits(20.0, 100.0)  # what any service can live with: what "balanced
 FEW_FOLDS = 2  # kept of each member cost one or two percent of the error; a single one five and more
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bargain:
+    """What is weighed against what, where not the least error alone decides."""
+
+    everyday: Limits = EVERYDAY  # what a service can live with
+    baseline: Score | None = None  # a model's gain is over it
+    perfect: float | None = None  # the score of no error; None: what it is by the way scores go
+    give_up: float = GIVE_UP  # the share of the gain
+    is_timed: bool = True  # else runs repeat: what a clock measured decides nothing, sizes do
+
+    def cost(self, one: Candidate) -> float:
+        """To run: milliseconds for a row, or megabytes where these must not decide."""
+        cost = one.row_ms if self.is_timed else one.size_mb
+        return cost if math.isfinite(cost) else math.inf
+
+    def least(self, one: Candidate) -> float:
+        """The same, with one fold of each member kept."""
+        return one.lean_ms if self.is_timed else one.lean_mb
+
+    def loss(self, one: Candidate, best: Candidate) -> float:
+        """By which share of the error this one is expected to be worse."""
+        perfect = self.perfect if self.perfect is not None else float(best.score.higher_is_better)
+        least, more = abs(best.score.value - perfect), error(one.score) - error(best.score)
+        return more / least if least > 0 else math.copysign(math.inf, more) if more else 0.0
+
+    def keeps(self, one: Candidate, best: Candidate) -> bool:
+        """Whether all of the best one's gain but what may be given up is left."""
+        if self.baseline is None:
+            return error(one.score) <= error(best.score)
+        gain = max(0.0, error(self.baseline) - error(best.score))
+        return error(one.score) <= error(best.score) + self.give_up * (gain if math.isfinite(gain) else 0.0)
+
+
 @dataclass(frozen=True)
 class Pick:
     """The candidate to return, why in one line, and the limits it was chosen for."""
@@ -61,61 +99,102 @@ def error(score: Score) -> float:
 
 
 def dominates(a: Candidate, b: Candidate) -> bool:
-    """Whether `a` has no more error and costs no more per row than `b`, and less of at least one of the two."""
+    """Whether `a` has no more error and costs no more per row than `b`, and less of at least one of the two.
+
+    A cheaper form of `b` does not: held-out scores are of single folds, and `b` averages several, which is better.
+    """
+    if a.made_from == b.name:
+        return False
     mine, theirs = _axes(a), _axes(b)
     return mine != theirs and mine[0] <= theirs[0] and mine[1] <= theirs[1]
 
 
 def mark(candidates: Sequence[Candidate], tied: Tied, baseline: Score | None = None) -> list[Candidate]:
-    """The candidates in their order, with `on_frontier` and `picks` set.
+    """The candidates in their order, with `on_frontier`, `tied_with_best` and `picks` set.
 
     "best" has the least error. "cheapest tied" is the cheapest per row of those on the frontier that are tied with the
-    best. "fastest" is the cheapest per row that keeps 95 % of the best one's gain over the baseline, if one is given.
+    best. "fastest" is the cheapest per row, and "smallest" the smallest on disk, of those that keep 95 % of the best
+    one's gain over the baseline, if one is given.
     """
     frontier = _frontier(candidates)
     if not frontier:
         return []
-    best = min(frontier, key=_axes)
+    best = min(frontier, key=lambda one: (error(one.score), bool(one.made_from), _cost(one)))
     picks = {"best": best, "cheapest tied": _cheapest(_tied_with(best, frontier, tied))}
-    if baseline is not None:
-        allowed = error(best.score) + FAST_LOSS * max(0.0, error(baseline) - error(best.score))
-        if math.isfinite(allowed):
-            picks["fastest"] = _cheapest([one for one in frontier if error(one.score) <= allowed])
+    if baseline is not None and math.isfinite(error(best.score)):
+        bargain = Bargain(baseline=baseline)
+        picks["fastest"] = _cheapest([one for one in frontier if bargain.keeps(one, best)])
+        picks["smallest"] = _smallest([one for one in candidates if bargain.keeps(one, best)])
     return [
         replace(
             one,
             on_frontier=any(one is member for member in frontier),
             picks=tuple(name for name, picked in picks.items() if picked is one),
+            tied_with_best=one is best or tied(best, one),
         )
         for one in candidates
     ]
 
 
 def choose(
-    candidates: Sequence[Candidate], tied: Tied, limits: Limits, prefer: str = "balanced", everyday: Limits = EVERYDAY
+    candidates: Sequence[Candidate],
+    tied: Tied,
+    limits: Limits,
+    prefer: str = "balanced",
+    bargain: Bargain | None = None,
 ) -> Pick | None:
     """The candidate to return; None where none is within the limits.
 
     The limits come first. A model is within them if it is with two folds of each member kept; where none is, with one
-    (`trim`). Of those left, "accurate" takes the least error, "cheap" the cheapest per row that is tied with it, and
-    "balanced" the least error that a service can live with: 20 ms a row and 100 MB. A blend made for a tighter limit
-    is left to the one who asks for it: what was chosen from fewer models scores better by luck alone.
+    (`trim`). Of those left, "accurate" takes the least error, "cheap" the cheapest to run that is tied with it,
+    "fastest" and "smallest" the cheapest and the smallest that keep 95 % of its gain. "balanced" looks at what a
+    service can live with, 20 ms a row and 100 MB: there it takes the cheapest of those that are tied with the best and
+    expected to lose at most 1 % of its error, but a better one that is hardly dearer; where all that is there errs half
+    as much again as the best, it looks further. A blend made for a tighter limit is never the best: what was chosen
+    from fewer models scores better by luck alone.
     """
-    if prefer not in ("cheap", "balanced", "accurate"):
-        raise ValueError(f"prefer must be cheap, balanced or accurate, got {prefer!r}.")
+    if prefer not in PREFERENCES:
+        raise ValueError(f"prefer must be {', '.join(PREFERENCES[:-1])} or {PREFERENCES[-1]}, got {prefer!r}.")
+    bargain = bargain or Bargain()
     allowed = _within(limits, candidates)
+    if not bargain.is_timed:  # which models a blend for fewer milliseconds has, the clock decided
+        allowed = [one for one in allowed if len(one.weights) == 1 or math.isinf(one.within_ms)] or allowed
     if not allowed:
         return None
     best = _best(_loosest(allowed))
     chosen = best
     if prefer == "balanced":
-        limits = limits.tightened(everyday)
-        chosen = _best(_loosest(_within(limits, allowed)) or [min(allowed, key=lambda one: one.lean_ms)])
+        tight = limits.tightened(bargain.everyday)
+        able = _within(tight, allowed)
+        if able and bargain.loss(_best(_loosest(able)), best) > FAR:
+            able = allowed
+        else:
+            limits = tight
+        chosen = _bargain(able, tied, limits, bargain) if able else min(allowed, key=bargain.least)
     elif prefer == "cheap":
-        chosen = _cheapest(_tied_with(best, allowed, tied))
+        chosen = _cheapest(_tied_with(best, allowed, tied), bargain)
+    elif prefer in ("fastest", "smallest"):
+        able = [one for one in allowed if one is best or bargain.keeps(one, best)]
+        chosen = _smallest(able) if prefer == "smallest" else _cheapest(able, bargain)
     is_aside = error(_best(allowed).score) < error(best.score)
     told = _because(chosen, best, tied(best, chosen), (len(allowed), len(candidates)), is_aside)
     return Pick(chosen, told, limits)
+
+
+def _bargain(able: Sequence[Candidate], tied: Tied, limits: Limits, bargain: Bargain) -> Candidate:
+    """The cheapest of those about as good as the best, or a better one that is hardly dearer."""
+    best = _best(_loosest(able))
+    names = {one.name for one in able}  # what a cheaper form of one of them loses is more than scores can tell
+    able = [one for one in able if one.made_from not in names]
+    near = [one for one in _tied_with(best, able, tied) if one is best or bargain.loss(one, best) <= LOSS]
+
+    def cost(one: Candidate) -> float:  # folds that break the limits are left out
+        return min(bargain.cost(one), limits.row_ms if bargain.is_timed else limits.size_mb)
+
+    least = min(cost(one) for one in near)
+    if cost(best) < HARDLY * least:
+        return best
+    return _best([one for one in near if cost(one) <= HARDLY * least])
 
 
 def cheapest_to_train(found: Pick, candidates: Sequence[Candidate], tied: Tied) -> Pick:
@@ -141,7 +220,9 @@ def _within(limits: Limits, candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _loosest(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Without the blends that were made for a tighter limit than another one here."""
+    """Without blends made for a tighter limit than another one here, and without cheaper forms of what is here."""
+    names = {one.name for one in candidates}
+    candidates = [one for one in candidates if one.made_from not in names]
     widest = max((one.within_ms for one in candidates if len(one.weights) > 1), default=math.inf)
     return [one for one in candidates if len(one.weights) == 1 or one.within_ms == widest]
 
@@ -198,11 +279,15 @@ def _frontier(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
     """Of equal scores the smallest, not the fastest: sizes are the same in every run of the same plan."""
-    return min(candidates, key=lambda one: (error(one.score), one.size_mb, _cost(one)))
+    return min(candidates, key=lambda one: (error(one.score), one.size_mb))
 
 
-def _cheapest(candidates: Sequence[Candidate]) -> Candidate:
-    return min(candidates, key=lambda one: (_cost(one), error(one.score)))
+def _cheapest(candidates: Sequence[Candidate], bargain: Bargain | None = None) -> Candidate:
+    return min(candidates, key=lambda one: ((bargain or Bargain()).cost(one), error(one.score)))
+
+
+def _smallest(candidates: Sequence[Candidate]) -> Candidate:
+    return min(candidates, key=lambda one: (one.size_mb if math.isfinite(one.size_mb) else math.inf, error(one.score)))
 
 
 def _tied_with(best: Candidate, frontier: Sequence[Candidate], tied: Tied) -> list[Candidate]:

@@ -1,8 +1,9 @@
-"""How much worse a model gets when the cells of one column are shuffled among the rows, with the interval of chance.
+"""How much worse a model gets when the cells of a column are shuffled among the rows, with the interval of chance.
 
 Asked are the fitted folds of a run, each about the rows that it held out: nothing is measured on rows that a model has
 learned from. A column is shuffled as the user sees it: all that is made of a cell (the parts of a date, the words of a
-text, the code of a category) moves along with it. Runs in a worker, where libraries are warm.
+text, the code of a category) moves along with it. Columns that say the same are shuffled together as well. Runs in a
+worker, where libraries are warm.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 
@@ -19,8 +20,10 @@ import numpy as np
 
 import search_spaces
 from automl.data.prepare import Shared
-from automl.modalities.mixture import FoldFeatures, Raw, Schema, load_features
-from automl.records import Calibration, Kind
+from automl.explain.alike import Group
+from automl.explain.cells import Place, shuffled
+from automl.modalities.mixture import FoldFeatures, Raw, load_features
+from automl.records import Calibration
 from automl.runtime.folder import RunFolder
 from automl.scoring import metrics
 from automl.scoring.metrics import Metric, sample_rows
@@ -48,17 +51,6 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a column of the user's table lies among the encoded ones."""
-
-    name: str
-    numbers: tuple[int, ...] = ()
-    code: int | None = None
-    text: int | None = None
-    is_block: bool = False  # decoded: its block and the numbers that describe it
-
-
-@dataclass(frozen=True)
 class AskedTrial:
     """A trial whose fitted folds are asked, and its weight."""
 
@@ -81,6 +73,7 @@ class ImportanceRequest:
     places: tuple[Place, ...]
     repeats: int
     positive: int = 1  # of two classes, the one to be found
+    groups: tuple[Group, ...] = ()  # of places that are shuffled together as well
 
 
 @dataclass(frozen=True)
@@ -94,12 +87,22 @@ class Weighed:
 
 
 @dataclass(frozen=True)
+class WeighedGroup:
+    """Columns that say the same, and by how much the metric gets worse without all of them."""
+
+    columns: tuple[str, ...]
+    alike: float
+    together: Weighed
+
+
+@dataclass(frozen=True)
 class Measured:
     """The columns that there was time for, and on how much they were measured."""
 
     columns: tuple[Weighed, ...]
     rows: int
     repeats: int
+    groups: tuple[WeighedGroup, ...] = ()  # that there was time for
 
 
 @dataclass(frozen=True)
@@ -122,49 +125,6 @@ class Ground:
         return np.ones(len(self.y)) if self.weight is None else self.weight
 
 
-def places(schema: Schema) -> tuple[Place, ...]:
-    """The columns that can be shuffled, in the order of the table, then the decoded ones; a lone one tells nothing."""
-    found, numbers, codes, texts = [], 0, 0, 0
-    for coding in schema.codings:
-        name, kind = coding.column.name, coding.column.kind
-        if kind == Kind.CATEGORY:
-            found.append(Place(name, code=codes))
-            codes += 1
-        elif kind == Kind.STRING:
-            found.append(Place(name, text=texts))
-            texts += 1
-        else:
-            width = len(coding.names)
-            found.append(Place(name, numbers=tuple(range(numbers, numbers + width))))
-            numbers += width
-    found += [Place(one.column.name, is_block=True) for one in schema.decoders]
-    return () if len(found) == 1 and schema.decoders else tuple(found)
-
-
-def shuffled(raw: Raw, place: Place, order: np.ndarray) -> Raw:
-    """The rows with one column's cells in another order: as if the frame's had been shuffled before encoding."""
-    if place.is_block:
-        blocks = {**raw.blocks, place.name: raw.blocks[place.name].take(order)}
-        return replace(raw, numbers=_reordered(raw, raw.describing(place.name), order), blocks=blocks)
-    if place.numbers:
-        return replace(raw, numbers=_reordered(raw, place.numbers, order))
-    if place.text is not None:
-        texts = list(raw.texts)
-        texts[place.text] = texts[place.text][order]
-        return replace(raw, texts=tuple(texts))
-    codes = raw.codes.copy()
-    codes[:, place.code] = codes[order, place.code]
-    unseen = tuple(u.take(order, len(raw)) if u.column == place.code else u for u in raw.unseen)
-    return replace(raw, codes=codes, unseen=tuple(u for u in unseen if len(u.rows)))
-
-
-def _reordered(raw: Raw, columns: Sequence[int], order: np.ndarray) -> np.ndarray:
-    """The numbers with some columns' cells in another order."""
-    numbers, among = raw.numbers.copy(), np.array(columns, dtype=np.int64)
-    numbers[:, among] = raw.numbers[np.ix_(order, among)]
-    return numbers
-
-
 def of_run(grant: Grant, ask: ImportanceRequest, shared: Shared, parts: Parts | None = None) -> Measured:
     """Measured on rows of the data that all workers see, as far as the grant's time goes.
 
@@ -176,16 +136,20 @@ def of_run(grant: Grant, ask: ImportanceRequest, shared: Shared, parts: Parts | 
 
 def parts_of(ask: ImportanceRequest, folder: RunFolder) -> Parts:
     """The files of all fitted folds that will be asked, to travel to a worker that does not see the run's folder."""
-    folds = np.unique(ask.fold).tolist()
+    return fold_parts(ask.members, np.unique(ask.fold).tolist(), folder)
+
+
+def fold_parts(members: Sequence[AskedTrial], folds: Sequence[int], folder: RunFolder) -> Parts:
+    """The files of these folds of these trials."""
     return {
         (member.number, fold, group): folder.read_parts(member.number, fold, group)
-        for member in ask.members for fold in folds for group in GROUPS
+        for member in members for fold in folds for group in GROUPS
     }  # fmt: skip
 
 
 def weigh(ask: ImportanceRequest, ground: Ground, grant: Grant, parts: Parts | None = None) -> Measured:
     """Every column in turn; where time is short with fewer repeats, then fewer rows, then not all columns."""
-    panel = Panel(ask, grant.threads, parts_of(ask, RunFolder(Path(ask.path))) if parts is None else parts)
+    panel = PermutationPanel(ask, grant.threads, parts_of(ask, RunFolder(Path(ask.path))) if parts is None else parts)
     metric = metrics.get(ask.metric, ask.levels, ask.positive)
     started = time.monotonic()
     told = panel.predict(ground.raw, ground.fold)
@@ -193,7 +157,7 @@ def weigh(ask: ImportanceRequest, ground: Ground, grant: Grant, parts: Parts | N
     errors, started = metric.errors(ground.y, told), time.monotonic()
     errors(ground.weights)
     error_s = ROUNDS * (time.monotonic() - started)
-    cost = _Cost(len(ask.places), predict_s, error_s)
+    cost = _Cost(len(ask.places) + len(ask.groups), predict_s, error_s)
     left_s = SAFE * (grant.until - time.monotonic())
     repeats = next((r for r in range(ask.repeats, 1, -1) if cost.of(r) <= left_s), 1)
     share = 1.0 if math.isinf(left_s) else max(0.0, left_s) / max(cost.of(repeats), 1e-9)
@@ -201,21 +165,28 @@ def weigh(ask: ImportanceRequest, ground: Ground, grant: Grant, parts: Parts | N
         some = sample_rows(ground.y, max(LEAST_ROWS, int(share * len(ground.y))))
         ground, told = ground.take(some), told[some]
     judge = ErrorJudge(metric, ground, told, repeats)
-    column_s, found = cost.of(repeats) * min(1.0, share) / max(1, len(ask.places)), []
-    for at, place in enumerate(ask.places):
+    column_s, found, grouped = cost.of(repeats) * min(1.0, share) / max(1, cost.columns), [], []
+    for at, own in enumerate([*((at,) for at in range(len(ask.places))), *(group.members for group in ask.groups)]):
         if time.monotonic() + column_s > grant.until:
             break
         started, random = time.monotonic(), np.random.default_rng((1, at))
-        found.append(judge.weighed(place.name, _repeated(panel, ground, place, repeats, random), random))
+        among = [ask.places[member] for member in own]
+        name = among[0].name if at < len(ask.places) else ""
+        weighed = judge.weighed(name, _repeated(panel, ground, among, repeats, random), random)
+        if at < len(ask.places):
+            found.append(weighed)
+        else:
+            alike = ask.groups[at - len(ask.places)].alike
+            grouped.append(WeighedGroup(tuple(place.name for place in among), alike, weighed))
         column_s = max(column_s, time.monotonic() - started)
-    return Measured(tuple(found), len(ground.y), repeats)
+    return Measured(tuple(found), len(ground.y), repeats, tuple(grouped))
 
 
 @dataclass(frozen=True)
 class _Cost:
     """Seconds that all columns take."""
 
-    columns: int
+    columns: int  # and groups of them
     predict_s: float  # all rows once
     error_s: float  # the rounds of one repeat
 
@@ -223,7 +194,7 @@ class _Cost:
         return self.columns * repeats * (self.predict_s + self.error_s)
 
 
-class Panel:
+class PermutationPanel:
     """The fitted folds of a run's trials: together a model that no row has taught that it is asked about."""
 
     def __init__(self, ask: ImportanceRequest, threads: int, parts: Parts) -> None:
@@ -259,9 +230,9 @@ class Panel:
 
 
 def _repeated(
-    panel: Panel, ground: Ground, place: Place, repeats: int, random: np.random.Generator
+    panel: PermutationPanel, ground: Ground, places: Sequence[Place], repeats: int, random: np.random.Generator
 ) -> list[np.ndarray]:
-    """What is said when the column is shuffled, as often as asked; several at once, since each call has its price."""
+    """What is said when these are shuffled alike, as often as asked; several at once, since each call has its price."""
     rows = len(ground.y)
     at_once = max(1, min(repeats, STACKED_CELLS // max(1, rows * ground.raw.numbers.shape[1])))
     said: list[np.ndarray] = []
@@ -269,7 +240,9 @@ def _repeated(
         count = min(at_once, repeats - len(said))
         order = np.concatenate([k * rows + random.permutation(rows) for k in range(count)])
         stacked = ground.raw.take(np.tile(np.arange(rows), count))
-        told = panel.predict(shuffled(stacked, place, order), np.tile(ground.fold, count))
+        for place in places:
+            stacked = shuffled(stacked, place, order)
+        told = panel.predict(stacked, np.tile(ground.fold, count))
         said += np.split(told, count)
     return said
 

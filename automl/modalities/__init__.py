@@ -15,6 +15,8 @@ _MODALITIES = {  # the last takes the columns that nobody else claimed
     "image": "automl.modalities.image.modality",
     "audio": "automl.modalities.audio.modality",
     "text": "automl.modalities.text.modality",
+    "series": "automl.modalities.series.modality",
+    "panel": "automl.modalities.panel.modality",
     "table": "automl.modalities.table.modality",
 }
 

@@ -21,6 +21,7 @@ from automl.modalities.table import recipes
 from automl.modalities.table.cells import answer_columns
 from automl.modalities.table.features import Arrays, Features
 from automl.modalities.table.recipes import PLAIN, RECIPES, REDUCED
+from automl.modalities.table.sources import Source, Sources, of_features
 from search_spaces import checked
 from search_spaces.spec import Matrix
 
@@ -64,6 +65,17 @@ class FoldFeatures:
             numbers = learned.transform(raw.blocks[name])
             said.append((name, self.condensed[column].transform(numbers) if column in self.condensed else numbers))
         return said
+
+    def sources(self, raw: Raw) -> Sources:
+        """What each column of the matrix of such rows was made of: its numbers', then its codes'."""
+        rest = without(raw, self.reduced)
+        numbers, codes = of_features(self.table, rest)
+        blocks: dict[Source, Source] = {
+            ("number", place): ("block", column) for column in rest.described for place in rest.describing(column)
+        }
+        said = [(("block", column),) for column, told in self._said(raw) for _ in range(told.shape[1])]
+        of_blocks = [tuple(dict.fromkeys(blocks.get(one, one) for one in own)) for own in (*numbers, *said, *codes)]
+        return tuple(of_blocks)
 
     def dump(self) -> dict[str, bytes]:
         """State as bytes that run no code when read."""

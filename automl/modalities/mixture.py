@@ -7,7 +7,7 @@ are joined; the prior weighs the table's own columns and the decoded ones; every
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from automl import modalities
-from automl.errors import InputError
+from automl.errors import InputError, OptionError
 from automl.messages import shown
 from automl.modalities.features import (
     FoldFeatures,
@@ -30,30 +30,44 @@ from automl.modalities.features import (
 from automl.modalities.files.cells import carried, kind_of_cells, placed, plain, weight_mb
 from automl.modalities.files.folder import read_folder
 from automl.modalities.files.texts import read_texts
-from automl.modalities.protocol import Claim, FoldTraining, Pass, Prior, Raw, Reading, Report, Shown
-from automl.modalities.schema import WORDED, Schema, claims_of, learn_schema, schema_from_json
+from automl.modalities.panel.codec import PanelCodec
+from automl.modalities.panel.roles import time_column
+from automl.modalities.panel.scales import units as units_of
+from automl.modalities.panel.scales import weights_by_scale
+from automl.modalities.panel.told import NamedPanel, named
+from automl.modalities.panel.windows import choose_windows, fold_windows, newest_share
+from automl.modalities.protocol import Claim, FoldTraining, Gathered, Pass, Prior, Raw, Reading, Report, Shown, Taken
+from automl.modalities.schema import WORDED, Schema, all_names, claims_of, learn_schema, schema_from_json, steps_in
+from automl.modalities.series.claims import with_series
+from automl.modalities.series.steps import LongTable
+from automl.modalities.series.steps import steps_of as find_steps
 from automl.modalities.table import audit as table
 from automl.modalities.table.facts import facts
 from automl.modalities.table.kinds import describe
 from automl.modalities.table.recipes import PLAIN
 from automl.modalities.table.repeats import Repeats, Way, judge
+from automl.modalities.table.sources import Source, Sources
 from automl.modalities.text.claims import claim_alone
 from automl.options import Options
-from automl.records import Codec, Column, Dataset, Decoded, Finding, Profile
+from automl.records import Audit, Codec, Column, Dataset, Decoded, Finding, Profile
 from automl.records.choice import Rule
-from search_spaces.spec import Media
+from automl.scoring.metrics import SCALED
+from search_spaces.spec import Media, Panel
 from search_spaces.text.terms import MOST_CHARACTERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from automl.modalities.protocol import Drawing
+    from automl.modalities.protocol import Decoding, Drawing, Gathering
 
 __all__ = [
-    "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "Prior", "Raw", "Report", "Schema", "Shown", "audit",
-    "bend_of", "claims", "claims_of", "columns", "contents", "copies", "drawn", "facts", "findings", "kind_of",
-    "learn_features", "learn_schema", "load_features", "made_by", "place", "portions", "prior", "read", "read_folder",
-    "schema_from_json", "show", "unexplained", "useful", "width", "without", "worded",
+    "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "LongTable", "NamedPanel", "Prior", "Raw", "Report",
+    "Schema", "Shown", "Source", "Sources", "audit", "bare", "bend_of", "block_facts", "choose_windows", "claims",
+    "claims_of", "columns", "contents", "copies", "drawn", "facts", "find_steps", "findings", "fold_windows",
+    "kind_of", "learn_features", "learn_schema", "load_features", "made_by", "measures", "named_panel",
+    "newest_share", "panel", "place", "portions", "prior", "read", "read_folder", "scaled_weights",
+    "schema_from_json", "show", "steps_in", "steps_of", "time_column", "unexplained", "units", "useful",
+    "whole_names", "width", "with_series", "with_steps", "without", "worded",
 ]  # fmt: skip
 
 
@@ -139,24 +153,61 @@ def kind_of(data: Any) -> str | None:
     return found.get("data")
 
 
+def with_steps(decoded: Mapping[str, Decoded], steps: LongTable | None) -> Mapping[str, Decoded]:
+    """The decoded columns of a long table, which know how its rows were folded."""
+    if steps is None:
+        return decoded
+    own = decoded[steps.step]
+    return {**decoded, steps.step: replace(own, codec=replace(own.codec, steps=steps))}  # type: ignore[type-var]
+
+
+def steps_of(decoded: Mapping[str, Decoded]) -> LongTable | None:
+    """Of a long table, what made its rows a case."""
+    return next((steps for one in decoded.values() if (steps := getattr(one.codec, "steps", None)) is not None), None)
+
+
+def whole_names(dataset: Dataset) -> tuple[str, ...]:
+    """The columns that the data came with, those that are in decoded ones now among them."""
+    return all_names(dataset.frame.columns, {name: one.codec for name, one in dataset.decoded.items()})
+
+
 @dataclass(frozen=True)
 class TakenColumns:
     """The decoded columns, and the rows in which all of them could be decoded."""
 
     decoded: Mapping[str, Decoded]
     kept: np.ndarray  # bool per row
+    absorbed: tuple[str, ...] = ()  # columns of the table that are in decoded ones now
+    notes: tuple[str, ...] = ()
+    cells: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # that take the place of what stood in columns
+
+    def table(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """What is left of the table: without what is in decoded columns now."""
+        import pandas as pd
+
+        frame = frame.drop(columns=list(self.absorbed))
+        for name, own in self.cells.items():
+            placed = np.empty(len(own), dtype=object)
+            placed[:] = own
+            frame[name] = pd.Series(placed, index=frame.index, dtype=object)
+        return frame
 
 
 def read(
-    frame: pd.DataFrame, claimed: Mapping[str, str], answers: pd.Series, report: Report | None = None
-) -> TakenColumns:
+    frame: pd.DataFrame, claimed: Mapping[str, str], answers: pd.Series, options: Options | None = None,
+    report: Report | None = None,
+) -> TakenColumns:  # fmt: skip
     """Decode every claimed column once."""
-    labels, rows = answers.to_numpy(), len(frame)
+    rows = len(frame)
     kept = np.ones(rows, dtype=bool)
-    taken = {}
+    taken: dict[str, Taken] = {}
+    made: list[Gathered] = []
     for name, kind in claimed.items():
-        own = modalities.decoding(kind).read(Reading(name, frame[name].tolist(), labels, report))
-        taken[name] = own
+        decoding = modalities.decoding(kind)
+        own_cells = _gathered(decoding, frame, name, answers, options)
+        reading = Reading(name, own_cells.cells, answers.to_numpy(), report, options, own_cells.about)
+        taken[name] = own = decoding.read(reading)
+        made.append(own_cells)
         kept &= own.kept
     if kept.mean() < LEAST_KEPT:
         raise InputError(
@@ -164,7 +215,16 @@ def read(
             "Mend the files, or leave out the column that most rows lack."
         )
     decoded = {name: own.decoded.take(np.flatnonzero(kept[own.kept])) for name, own in taken.items()}
-    return TakenColumns(decoded, kept)
+    absorbed = tuple(name for one in made for name in one.absorbed)
+    cells = {name: one.cells for name, one in zip(claimed, made, strict=True) if one.stands}
+    return TakenColumns(decoded, kept, absorbed, tuple(note for one in made for note in one.notes), cells)
+
+
+def _gathered(kind: Decoding, frame: pd.DataFrame, name: str, answers: pd.Series, options: Options | None) -> Gathered:
+    """The cells of a column; of some kinds they are made of others as well."""
+    if options is not None and hasattr(kind, "gather"):
+        return cast("Gathering", kind).gather(frame, name, answers, options)
+    return Gathered(frame[name].tolist(), ())
 
 
 # --- what is said of it ----------------------------------------------------------------------------------------------
@@ -193,7 +253,7 @@ def findings(dataset: Dataset) -> list[Finding]:
     ]
 
 
-def audit(dataset: Dataset, profile: Profile, y: np.ndarray, options: Options) -> tuple[int, tuple[Finding, ...]]:
+def audit(dataset: Dataset, profile: Profile, y: np.ndarray, options: Options) -> tuple[int, Audit]:
     """Rows that repeat an earlier one, and everything odd, the gravest first."""
     ids = None
     if dataset.decoded:
@@ -202,7 +262,15 @@ def audit(dataset: Dataset, profile: Profile, y: np.ndarray, options: Options) -
     found = table.survey(dataset.frame, profile.columns, y, profile.task, ids)
     duplicates = table.repeats(found.rows)
     told = table.inspect(dataset, replace(profile, duplicates=duplicates), y, found, options)
-    return duplicates, table.ordered([*findings(dataset), *told])
+    kept = [finding for finding in told if not _is_moot(finding, dataset)]
+    alone = {n: told for n, told in found.scores.items() if not _is_moot(Finding("leak", "danger", "", n), dataset)}
+    return duplicates, Audit(table.ordered([*findings(dataset), *kept]), alone, found.metric)
+
+
+def _is_moot(finding: Finding, dataset: Dataset) -> bool:
+    """Whether a finding about a table means nothing beside what was decoded."""
+    judges = [(getattr(modalities.get(one.codec.kind), "is_moot", None), one.codec) for one in dataset.decoded.values()]
+    return any(judge is not None and judge(finding, codec) for judge, codec in judges)
 
 
 def prior(profile: Profile, gpus: int = 0) -> Prior:
@@ -214,7 +282,7 @@ def prior(profile: Profile, gpus: int = 0) -> Prior:
         return of_table
     of_blocks = next((one for one in found if one.is_coursed), found[0])
     seen = sum(column.kind in told and told[column.kind] is not None for column in profile.columns)
-    own = len(profile.used) - seen
+    own = 0 if of_blocks.is_alone else len(profile.used) - seen
     return _weighed(of_table, of_blocks, (own, seen), profile.modality) if own else of_blocks
 
 
@@ -276,6 +344,53 @@ def unexplained(kinds: Sequence[str]) -> list[str]:
 def show(codec: Codec, block: Media) -> list[Shown]:
     """Rows of a block as a report draws them; none where there is nothing to look at."""
     return [] if codec.drawn is None else cast("Drawing", modalities.get(codec.kind)).show(codec.drawn, block)
+
+
+def measures(kind: str, block: Media) -> dict[str, np.ndarray]:
+    """What people would say of its rows in a number each, by name: how long, how bright; nothing of some kinds."""
+    own = getattr(modalities.get(kind), "measures", None)
+    return {} if own is None else own(block)
+
+
+def panel(raw: Raw) -> Panel | None:
+    """The series over time among the blocks, where there are some."""
+    return next((block for block in raw.blocks.values() if isinstance(block, Panel)), None)
+
+
+def bare(raw: Raw) -> Raw:
+    """The rows with nothing to tell them by, save what came before steps of series: what a yardstick may look at."""
+    past = {name: block for name, block in raw.blocks.items() if isinstance(block, Panel)}
+    return replace(raw, numbers=np.empty((len(raw), 0), dtype=np.float32), blocks=past, described={})
+
+
+def named_panel(raw: Raw, decoded: Mapping[str, Decoded]) -> NamedPanel | None:
+    """The same with the names of its series and the times of its steps."""
+    block = panel(raw)
+    codec = next((one.codec for one in decoded.values() if isinstance(one.codec, PanelCodec)), None)
+    return None if block is None or codec is None else named(block, codec)
+
+
+def units(raw: Raw) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of steps of series what theirs usually change, and how far ahead each is foretold; None of other rows."""
+    block = panel(raw)
+    return None if block is None else units_of(block)
+
+
+def scaled_weights(blocks: Mapping[str, Media], metric: str, weight: np.ndarray | None) -> np.ndarray:
+    """Of each row one over what its series usually changes in a season, as the metric takes it."""
+    block = next((one for one in blocks.values() if isinstance(one, Panel)), None)
+    if block is None:
+        raise OptionError(f"metric={metric!r} is of series over time. Give horizon=, or another metric.")
+    return weights_by_scale(block, SCALED[metric], weight)
+
+
+def block_facts(decoded: Mapping[str, Decoded]) -> dict[str, float]:
+    """Plain numbers for the decision, of the decoded columns whose kind tells some."""
+    told: dict[str, float] = {}
+    for one in decoded.values():
+        own = getattr(modalities.get(one.codec.kind), "facts", None)
+        told |= {} if own is None else own(one.block)
+    return told
 
 
 def described_by(decoded: Decoded, encoder: Any) -> Decoded:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from automl.records import Codec, Column, Decoded, Drawn, Profile
+from automl.records import Codec, Column, Decoded, Drawn, Finding, Profile
 from automl.records.choice import Rule
 from search_spaces.spec import Media
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from automl.options import Options
 
 Report = Callable[[int, int], None]  # how many are done, of how many
 
@@ -128,6 +130,19 @@ class Reading:
     cells: Sequence[Any]
     answers: np.ndarray
     report: Report | None = None
+    options: Options | None = None  # of the run
+    about: Any = None  # of the columns that the cells were gathered from
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Cells that a kind made of several columns of a table, for one of them."""
+
+    cells: Sequence[Any]
+    absorbed: tuple[str, ...]  # columns that are in the cells now, and leave the table
+    about: Any = None  # what the kind knows of these columns
+    notes: tuple[str, ...] = ()
+    stands: bool = False  # the cells take the place of what stood in the column
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,8 @@ class Prior:
     rules: tuple[Rule, ...]
     is_coursed: bool = False  # networks on it take as long as they are given: folds are planned for that
     asked_for: tuple[str, ...] = ()  # families that take part only where they are named
+    is_alone: bool = False  # its families read the table's own columns as well, and nothing else takes part
+    yardsticks: tuple[str, ...] = ("lightgbm", "mlp")  # fits of the cheaper one that time allows decide the folds
     asked_rows: int = 2_000  # about so many the importance of columns is asked: networks see blocks again for each
 
 
@@ -205,6 +222,20 @@ class Decoding(Modality, Protocol):
 
     def codec(self, plain: Mapping[str, Any], weights: bytes | None) -> Codec:
         """Read back what `Codec.as_json` gave; `weights`: of its encoder, without which it cannot describe."""
+
+
+class Gathering(Decoding, Protocol):
+    """A kind whose cells are made of several columns; its codecs have `gather(frame)` and name these in `beside`."""
+
+    def gather(self, frame: pd.DataFrame, column: str, answers: pd.Series, options: Options) -> Gathered:
+        """The cells of a column, to learn from."""
+
+
+class Overruling(Decoding, Protocol):
+    """A kind beside which some findings about tables mean nothing."""
+
+    def is_moot(self, finding: Finding, codec: Codec) -> bool:
+        """Whether this one does."""
 
 
 class Drawing(Decoding, Protocol):

@@ -5,7 +5,7 @@ Plain columns become one block of numbers, codes and texts; each decoded one a b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from automl.errors import InputError, SchemaError
 from automl.messages import near, shown
 from automl.modalities.encoders import kept
 from automl.modalities.protocol import Raw
+from automl.modalities.series.steps import LongTable
 from automl.modalities.table import encode
 from automl.modalities.table.encode import Coding, coding_as_json, coding_from_json, column_from_json, learn_coding
 from automl.plain import as_json
@@ -41,6 +42,31 @@ class Decoder:
     def names(self) -> tuple[str, ...]:
         """Names of the numbers that describe it."""
         return tuple(f"{self.column.name}.{name}" for name in self.codec.names)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Further columns that its cells are made of."""
+        return tuple(getattr(self.codec, "beside", ()))
+
+    def missing(self, present: Collection[str]) -> list[str]:
+        """Columns that it needs and that are not there; cells that were gathered before need none beside them."""
+        if self.column.name not in present:
+            return [self.column.name]
+        lost = [name for name in self.beside if name not in present]
+        return [] if self.is_of_numbers and len(lost) == len(self.beside) else lost
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether its cells are made of plain numbers in many columns, and may stand in the first of these."""
+        return bool(getattr(self.codec, "columns", ()))
+
+    def cells(self, frame: pd.DataFrame) -> Sequence[Any]:
+        """Its cells in a table."""
+        gather = getattr(self.codec, "gather", None)
+        if hasattr(self.codec, "columns") and (not self.is_of_numbers or self.beside[0] not in frame.columns):
+            gather = None
+        cells: Sequence[Any] = frame[self.column.name].tolist() if gather is None else gather(frame)
+        return cells
 
 
 @dataclass(frozen=True)
@@ -84,7 +110,7 @@ class Schema:
         """Columns that a reader must not take for numbers: one row may look like it, the training data did not."""
         kinds = (Kind.CATEGORY, Kind.STRING, Kind.DATE)
         plain = tuple(coding.column.name for coding in self.codings if coding.column.kind in kinds)
-        return (*plain, *self.claims)
+        return (*plain, *(one.column.name for one in self.decoders if not one.is_of_numbers))
 
     @property
     def labels(self) -> tuple[tuple[str, ...], ...]:
@@ -92,9 +118,34 @@ class Schema:
         return tuple(coding.labels for coding in self.codings if coding.column.kind == Kind.CATEGORY)
 
     @property
+    def asked(self) -> tuple[Column, ...]:
+        """The columns that rows bring: those that models see, of a series in many columns each of these numbers."""
+        codecs = {one.column.name: one.codec for one in self.decoders if one.is_of_numbers}
+        return tuple(
+            column if name == column.name and column.name not in codecs
+            else replace(column, name=name, kind=Kind.NUMBER)
+            for column in self.columns for name in all_names([column.name], codecs)
+        )  # fmt: skip
+
+    def gathered(self, cells: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+        """Cells by column as `decode` takes them, of cells by the columns that are needed."""
+        made = {one.column.name: one.codec.of_cells(cells) for one in self.decoders if one.is_of_numbers}  # type: ignore[attr-defined]
+        return {**cells, **made}
+
+    @property
+    def steps(self) -> LongTable | None:
+        """Of a long table, what makes its rows a case."""
+        return next((own for one in self.decoders if (own := getattr(one.codec, "steps", None)) is not None), None)
+
+    @property
     def drawn(self) -> dict[str, Drawn]:
         """How the rows of decoded columns are drawn, of those that can be looked at."""
         return {one.column.name: one.codec.drawn for one in self.decoders if one.codec.drawn is not None}
+
+    @property
+    def is_of_steps(self) -> bool:
+        """Whether rows are steps of series: then none may come twice."""
+        return any(hasattr(one.codec, "gather") for one in self.decoders)
 
     @property
     def worded(self) -> tuple[str, ...]:
@@ -114,13 +165,26 @@ class Schema:
         `blocks`: columns that are decoded already; `numbers`: what describes them, where that is known. Blocks are
         described only if that is wanted.
         """
-        self._check(frame)
-        raw, known = encode.encode(frame, self.codings), {} if blocks is None else blocks
+        self.require(frame.columns)
+        cells = {one.column.name: one.cells(frame) for one in self.decoders if one.column.name not in (blocks or {})}
+        return self.decode(encode.encode(frame, self.codings), cells, blocks, numbers, is_described=is_described)
+
+    def decode(
+        self,
+        raw: Raw,
+        cells: Mapping[str, Sequence[Any]],
+        blocks: Mapping[str, Media] | None = None,
+        numbers: Mapping[str, np.ndarray] | None = None,
+        *,
+        is_described: bool = True,
+    ) -> Raw:
+        """Rows whose plain columns are encoded, with the columns that have to be decoded: their cells by column."""
+        known = {} if blocks is None else blocks
         decoded: dict[str, Media] = {}
         told: list[np.ndarray] = []
         for one in self.decoders:
             name = one.column.name
-            decoded[name] = known[name] if name in known else one.codec.encode(frame[name].tolist())
+            decoded[name] = known[name] if name in known else one.codec.encode(cells[name])
             if numbers is not None and name in numbers:
                 told.append(numbers[name])
             elif is_described:
@@ -132,25 +196,27 @@ class Schema:
 
     def check(self, frame: pd.DataFrame) -> None:
         """Refuse what `encode` would refuse, but blocks: these are decoded for it."""
-        self._check(frame)
+        self.require(frame.columns)
         encode.check(frame, self.codings)
 
     def readable(self, frame: pd.DataFrame) -> tuple[np.ndarray, str]:
         """The rows all of whose cells can be decoded, as truths, and what is wrong with others, the first by name."""
         is_read, told = np.ones(len(frame), dtype=bool), ""
         for one in self.decoders:
-            cells = frame[one.column.name].tolist()
+            cells = one.cells(frame)
             lost = _lost(one.codec, cells)
             is_read[lost] = False
             if lost and not told:
                 told = f"column {shown(one.column.name)}: {_trouble(one.codec, [cells[at] for at in lost])}"
         return is_read, told
 
-    def _check(self, frame: pd.DataFrame) -> None:
-        present = set(frame.columns)
-        missing = [column.name for column in self.columns if column.name not in present]
+    def require(self, names: Iterable[Any]) -> None:
+        """Refuse rows with these columns where one that models see is not among them."""
+        known = list(map(str, names))
+        present = set(known)
+        needed = [coding.column.name for coding in self.codings if coding.column.name not in present]
+        missing = list(dict.fromkeys(needed + [name for one in self.decoders for name in one.missing(present)]))
         if missing:
-            known = [str(name) for name in frame.columns]
             raise SchemaError(
                 f"{len(missing)} column{'s' if len(missing) > 1 else ''} of the training data not found: "
                 f"{', '.join(map(repr, missing[:5]))}.{near(missing[0], known)} "
@@ -208,6 +274,12 @@ def claims_of(plain: Mapping[str, Any]) -> dict[str, str]:
     return {entry["column"]["name"]: entry["codec"]["kind"] for entry in plain.get("decoders", old)}
 
 
+def steps_in(plain: Mapping[str, Any]) -> LongTable | None:
+    """`Schema.steps` of what `Schema.as_json` wrote."""
+    found = next((told for entry in plain.get("decoders", ()) if (told := entry["codec"].get("steps"))), None)
+    return None if found is None else LongTable.read(found)
+
+
 def _decoder(entry: Mapping[str, Any], weights: Mapping[MediaKind, bytes] | None) -> Decoder:
     kind = entry["codec"]["kind"]
     codec = modalities.decoding(kind).codec(entry["codec"], kept.of_kind(weights, kind))
@@ -222,5 +294,10 @@ def learn_schema(frame: pd.DataFrame, profile: Profile, decoded: Mapping[str, De
         tuple(learn_coding(frame[column.name], column) for column in seen if column.name not in known),
         tuple(Decoder(column, known[column.name].codec) for column in seen if column.name in known),
         tuple(column.name for column in profile.columns if column.name not in used),
-        tuple(map(str, frame.columns)),
+        all_names(frame.columns, {name: one.codec for name, one in known.items()}),
     )
+
+
+def all_names(names: Iterable[Any], codecs: Mapping[str, Codec]) -> tuple[str, ...]:
+    """These columns, each followed by those that its cells took in."""
+    return tuple(each for name in map(str, names) for each in (getattr(codecs.get(name), "columns", ()) or (name,)))

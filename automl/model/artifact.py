@@ -11,16 +11,18 @@ import importlib.metadata
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import search_spaces
 from automl.data.target import COMMA_FACT
 from automl.errors import ArtifactError
-from automl.modalities import encoders
+from automl.explain import background
+from automl.modalities import contents, encoders
 from automl.modalities.encoders import kept
 from automl.modalities.mixture import Schema, load_features, schema_from_json
-from automl.model import manifest
+from automl.model import conformity, manifest, reference
 from automl.model.lean import leave_out, restored, strip
 from automl.model.predictor import FittedPart, Model
 from automl.places import inside
@@ -76,12 +78,20 @@ def save(target: Path, members: Sequence[Member], folder: RunFolder, facts: Mapp
     if _is_described(members):
         for media, weights in kept.weights(folder.path).items():
             files |= _write(target, f"{kept.FOLDER}/{media}" if media else kept.OLD_FOLDER, {kept.WEIGHTS: weights})
+    for name, content in contents.read(folder.path).items():
+        place, _, file = name.rpartition("/")
+        files |= _write(target, place, {file: content})
+    if background.is_shipped(usual := background.kept(folder.path)):
+        files |= _write(target, background.FOLDER, usual)
+    if (known := conformity.of(folder.path, str(facts.get("name")))) is not None:
+        files |= _write(target, conformity.FOLDER, {conformity.NAME: known})
     told = {"format": manifest.FORMAT, **facts, "members": entries, "versions": versions(), "files": files}
-    write_whole(
-        target / manifest.NAME,
-        json.dumps(as_json(told), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace"),
-    )
+    write_whole(target / manifest.NAME, _as_text(told))
     return target
+
+
+def _as_text(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(as_json(told), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def describe(profile: Profile, schema: Schema, dataset: Dataset) -> dict[str, Any]:
@@ -102,28 +112,39 @@ def describe(profile: Profile, schema: Schema, dataset: Dataset) -> dict[str, An
 
 def load(path: str | Path) -> Model:
     """Read a saved model: a model folder, or a run folder that holds one."""
-    folder = Path(path)
+    folder, run = Path(path), None
     if not (folder / "manifest.json").is_file() and (folder / "model" / "manifest.json").is_file():
-        folder = folder / "model"
+        folder, run = folder / "model", folder
     told = manifest.read(folder)
     with manifest.one_line_of(f"the saved model in {str(folder)!r}"):
-        return _loaded(told, _checked_files(folder, told["files"]))
+        model = _loaded(told, _checked_files(folder, told["files"]))
+        return model if run is None else with_usual(model, run)
+
+
+def with_usual(model: Model, run: Path) -> Model:
+    """With the usual rows that its run keeps, where it brings none along."""
+    if model.usual is not None:
+        return model
+    return replace(model, usual=background.read(background.kept(run), model.schema))
 
 
 def _loaded(told: Mapping[str, Any], content: Mapping[str, bytes]) -> Model:
     """The model of a manifest and the files that it names."""
-    schema = schema_from_json(told["schema"], {**restored(told), **kept.weights_in(content)})
+    schema = schema_from_json(told["schema"], {**restored(told), **kept.weights_in(content), **contents.named(content)})
     _require(schema)
     keys = {part["features"] for member in told["members"] for part in member["parts"]}
     features = {key: load_features(_under(content, f"features/{key}")) for key in keys}
     parts = []
-    for member in told["members"]:
-        family = search_spaces.get(member["family"])
+    for place, member in enumerate(told["members"]):
+        family, weight = search_spaces.get(member["family"]), member["weight"] / len(member["parts"])
         for part in member["parts"]:
             learner = learners.load(family, _under(content, part["learner"]))
             _check_answers(learner, told)
-            parts.append(FittedPart(part["features"], learner, family.reads, member["weight"] / len(member["parts"])))
-    return Model(schema, features, tuple(parts), dict(told))
+            parts.append(FittedPart(part["features"], learner, family.reads, weight, place))
+    usual = background.read(_under(content, background.FOLDER), schema)
+    known = content.get(f"{conformity.FOLDER}/{conformity.NAME}")
+    certain = None if known is None else conformity.read(known, told)
+    return Model(schema, features, tuple(parts), dict(told), usual, certain, content.get(reference.NAME))
 
 
 def _check_answers(learner: Learner, told: Mapping[str, Any]) -> None:
@@ -165,6 +186,15 @@ def copy(source: Path, target: Path, *, is_lean: bool = False) -> Path:
     if is_lean:
         strip(target)
     return target
+
+
+def attach(folder: Path, more: Mapping[str, bytes]) -> None:
+    """Add small files to a saved model, named in its manifest like all others; of the same names they are replaced."""
+    told = manifest.read(folder)
+    for name, content in more.items():
+        write_whole(inside(folder, name, ArtifactError), content)
+    told["files"] = {**told["files"], **{name: _digest(content) for name, content in more.items()}}
+    write_whole(folder / manifest.NAME, _as_text(told))
 
 
 def check_lean(source: Path) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from automl.model.evaluate import Evaluation
+    from automl.model.explaining import Explanations
     from automl.model.predictor import Model
 
 FORMAT = 1
@@ -60,6 +61,35 @@ class Bundle:
                 raise InputError(f"predict_proba needs classes, but target {name!r} is a number. Use predict.")
         rows = self.rows(data)
         return pd.concat([model.predict_proba(rows).add_prefix(f"{n}_") for n, model in self.models.items()], axis=1)
+
+    def predict_interval(self, data: Any, level: float = 0.9) -> pd.DataFrame:
+        """`Model.predict_interval` of each target, in columns like price_low and price_high."""
+        import pandas as pd
+
+        for name, model in self.models.items():
+            if model.classes:
+                raise InputError(
+                    f"predict_interval needs numbers, but target {name!r} has classes. Use models[{name!r}]."
+                )
+        rows = self.rows(data)
+        told = [model.predict_interval(rows, level).add_prefix(f"{name}_") for name, model in self.models.items()]
+        return pd.concat(told, axis=1)
+
+    def predict_set(self, data: Any, level: float = 0.9, *, allow_empty: bool = False) -> pd.DataFrame:
+        """`Model.predict_set` of each target, in columns like churned_yes."""
+        import pandas as pd
+
+        for name, model in self.models.items():
+            if not model.classes:
+                raise InputError(f"predict_set needs classes, but target {name!r} is a number. Use models[{name!r}].")
+        rows = self.rows(data)
+        told = {name: model.predict_set(rows, level, allow_empty=allow_empty) for name, model in self.models.items()}
+        return pd.concat([held.add_prefix(f"{name}_") for name, held in told.items()], axis=1)
+
+    def explain(self, data: Any, label: Any = None, column: str | None = None) -> dict[str, Explanations]:
+        """`Model.explain` of each target's model."""
+        rows = self.rows(data)
+        return {target: model.explain(rows, label, column) for target, model in self.models.items()}
 
     def evaluate(self, data: Any) -> pd.DataFrame:
         """`Model.evaluate` for each target, on rows that hold the answers of all; a first column names the target."""

@@ -14,12 +14,14 @@ import numpy as np
 
 from automl.data.reading import load_held
 from automl.data.target import COMMA_FACT, counted_by_class, encode_target
+from automl.modalities import mixture
 from automl.modalities.mixture import claims_of
 from automl.options import Options
 from automl.records import Calibration, Dataset, Profile, Score
 from automl.scoring import metrics
 from automl.scoring.metrics import Metric
 from automl.scoring.readout import decided
+from search_spaces.spec import Media
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,23 +69,57 @@ class Evaluation:
         return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "higher_is_better", "is_of_run"])
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnsweredRows:
+    """Rows with their answers as numbers, and what each of them counts."""
+
+    dataset: Dataset
+    y: np.ndarray
+    weight: np.ndarray | None
+
+
 def evaluate(model: Predictor, data: Any) -> Evaluation:
     """Score a model on rows with answers, given as anything that `fit` takes."""
-    manifest = model.manifest
-    profile = profile_of(manifest)
+    return score(model, answers_of(model.manifest, data))
+
+
+def answers_of(manifest: Mapping[str, Any], data: Any) -> AnsweredRows:
+    """Rows with answers as a saved model's manifest says they are read."""
     dataset = _read(data, manifest)
     assert dataset.target is not None  # reading refuses rows without answers
-    y = encode_target(dataset.target, profile)
-    weight = counted_by_class(y, dataset.weight, manifest.get("class_weights", ()))
+    y = encode_target(dataset.target, profile_of(manifest))
+    return AnsweredRows(
+        dataset=dataset, y=y, weight=counted_by_class(y, dataset.weight, manifest.get("class_weights", ()))
+    )
+
+
+def score(model: Predictor, answers: AnsweredRows) -> Evaluation:
+    """The scores of a model on rows that were read."""
+    profile, dataset, y = profile_of(model.manifest), answers.dataset, answers.y
     told = model.predict_proba(dataset.frame) if profile.classes else model.predict(dataset.frame)
     predictions = np.asarray(told)
-    known = [metrics.get(name, profile.levels, profile.positive) for name in metrics.names(profile.task)]
+    blocks = _series(model, dataset)
+    names = metrics.names(profile.task, is_of_series=bool(blocks))
+    known = [metrics.get(name, profile.levels, profile.positive) for name in names]
     known.sort(key=lambda metric: metric.name != profile.metric)
     notes = dataset.notes
     if profile.metric not in [metric.name for metric in known]:
         notes += (f"{profile.metric}, the metric of the run, is a function that a saved model does not hold",)
-    scores = tuple(_score(metric, y, predictions, weight, model.readout) for metric in known)
+    weights = {
+        name: mixture.scaled_weights(blocks, name, answers.weight) if name in metrics.SCALED else answers.weight
+        for name in names
+    }
+    scores = tuple(_score(metric, y, predictions, weights[metric.name], model.readout) for metric in known)
     return Evaluation(dataset.target_name, len(y), scores, profile.metric, notes)
+
+
+def _series(model: Predictor, dataset: Dataset) -> Mapping[str, Media]:
+    """The rows as steps of series, where the model is of such; else nothing."""
+    encoded = getattr(model, "encoded", None)
+    if encoded is None or "panel" not in dataset.claims.values():
+        return {}
+    blocks: Mapping[str, Media] = encoded(dataset.frame).blocks
+    return blocks
 
 
 def _read(data: Any, manifest: Mapping[str, Any]) -> Dataset:
@@ -91,8 +127,9 @@ def _read(data: Any, manifest: Mapping[str, Any]) -> Dataset:
     options = Options(target=manifest["target"], weight=manifest.get("weight"))
     schema = manifest.get("schema", {})
     names, claims = schema.get("names", ()), claims_of(schema)
-    dataset = load_held(data, options, names, claims)
-    return dataset if dataset.test is None else load_held(dataset.test, options, names, claims)
+    steps = mixture.steps_in(schema)
+    dataset = load_held(data, options, names, claims, steps)
+    return dataset if dataset.test is None else load_held(dataset.test, options, names, claims, steps)
 
 
 def profile_of(manifest: Mapping[str, Any]) -> Profile:

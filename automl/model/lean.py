@@ -1,4 +1,7 @@
-"""Saved models without the weights that come as packages: they name the package, and refuse to do without."""
+"""Saved models without what a copy need not hold: weights that come as packages, rows of the data to explain by.
+
+Of weights they name the package, and refuse to do without.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import ArtifactError, AutomlError
+from automl.explain import background
 from automl.modalities import encoders
 from automl.modalities.encoders import kept, packages
 from automl.places import inside
@@ -26,6 +30,16 @@ def strip(folder: Path) -> None:
         inside(folder, file, ArtifactError).unlink()
         del manifest["files"][file]
     text = json.dumps({**manifest, ELSEWHERE: elsewhere}, indent=1, ensure_ascii=False)
+    write_whole(folder / "manifest.json", text.encode("utf-8", "backslashreplace"))
+
+
+def leave_rows(folder: Path) -> None:
+    """Take out of a saved model the rows of the data with which answers are compared when they are explained."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for name in [name for name in manifest["files"] if name.startswith(f"{background.FOLDER}/")]:
+        inside(folder, name, ArtifactError).unlink()
+        del manifest["files"][name]
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
     write_whole(folder / "manifest.json", text.encode("utf-8", "backslashreplace"))
 
 

@@ -16,7 +16,7 @@ from automl.errors import OptionError
 from automl.messages import near
 from automl.options.amounts import Budget as Budget
 from automl.options.amounts import span_s
-from automl.options.values import are_values, baseline_of, levels_of, targets, weights_of_classes
+from automl.options.values import are_values, baseline_of, check_kind, levels_of, targets, weights_of_classes
 
 AUTO, NONE = "auto", "none"  # weights that are looked for, and the way to type None
 IN_MEMORY = "(in memory)"  # what options.json says of values that it cannot hold
@@ -47,10 +47,17 @@ class Options:
         None, "of two classes the label that f1 and average_precision look for; the rarer one when not given"
     )
     task: str | None = _knob(
-        None, "kind of problem; inferred when not given", choices=("binary", "multiclass", "regression")
+        None,
+        "kind of problem; inferred when not given. forecast: the next values of series over time, as horizon asks too",
+        choices=("binary", "multiclass", "regression", "forecast"),
     )
     quantiles: tuple[float, ...] = _knob(
         (), "predict these quantiles of a number instead of its mean, for instance 0.1,0.5,0.9"
+    )
+    modality: str = _knob(
+        "auto",
+        "what a row is; series: its columns are the steps of one series, table: they are not; auto: found in them",
+        choices=("auto", "table", "series"),
     )
     route: str = _knob("auto", "which kind of models may take part", choices=("auto", "classical", "neural", "hybrid"))
     weights: str | None = _knob(
@@ -65,6 +72,19 @@ class Options:
     exclude: tuple[str, ...] = _knob((), "all families but these")
     test: Any = _knob(None, "held-out data to score the final model on; never used to choose it")
     time_column: str | None = _knob(None, "column that orders the rows in time; folds then look forward only")
+    series_id: str | tuple[str, ...] | None = _knob(
+        None, "column that tells series apart (a store, a sensor); of several, with commas between, together"
+    )
+    horizon: int | None = _knob(
+        None, "forecast so many steps of series over time; a season of them when only task=forecast is given"
+    )
+    known_future: tuple[str, ...] = _knob(
+        (), "columns of series that are known ahead (prices, holidays); all others are used up to the last known step"
+    )
+    frequency: str | None = _knob(
+        None, "from one step of a series to the next: D, B, W, MS, QS, YS, h, 15min; found in its times when not given"
+    )
+    season: int | None = _knob(None, "steps after which series begin anew; by their frequency when not given")
     group_column: str | None = _knob(None, "column whose equal values must stay in one fold (a patient, a household)")
     repeats: Literal["auto", "together", "apart"] = _knob(
         "auto",
@@ -104,13 +124,22 @@ class Options:
         "often a tie goes to the model that is cheaper to train",
     )
     prefer: str = _knob(
-        "balanced", "which point of the cost frontier to return", choices=("cheap", "balanced", "accurate")
+        "balanced",
+        "which point of the cost frontier to return, within the limits; balanced: of those tied with the best and "
+        "expected to lose at most one percent of its error the cheapest to run, up to 20 ms a row and 100 MB; "
+        "accurate: the least error; cheap: the cheapest tied with it; fastest, smallest: what gives up at most "
+        "give_up_percent",
+        choices=("cheap", "balanced", "accurate", "fastest", "smallest"),
+    )
+    give_up_percent: float = _knob(
+        5.0, "of the best model's gain over none, how much the fastest and the smallest model may give up, in percent"
     )
     search_for: str = _knob(
         "score",
         "what networks on images and sounds are searched for: the best score, or a choice of good and of quick ones",
         choices=("score", "score and latency"),
     )
+    data_licence: str | None = _knob(None, "licence of the data, for the model card; not stated there when not given")
     cluster: str = _knob(
         "auto", "where trials run: local, ray, or a Ray cluster's address; auto: local, unless RAY_ADDRESS is set"
     )
@@ -123,13 +152,21 @@ class Options:
     verbose: int = _knob(1, "0 silent, 1 progress, 2 every trial")
 
     def __post_init__(self) -> None:
+        for spec in fields(self):
+            check_kind(spec.name, str(spec.type), getattr(self, spec.name))
         object.__setattr__(self, "budget", Budget.parse(self.budget))
         object.__setattr__(self, "target", targets(self.target))
-        for name in ("families", "exclude"):
-            value = getattr(self, name)
+        for name in ("families", "exclude", "series_id", "known_future"):
+            value = getattr(self, name) or ()
             if isinstance(value, str):
                 value = tuple(part.strip() for part in value.split(",") if part.strip())
             object.__setattr__(self, name, tuple(value))
+        for name in ("horizon", "season"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"{name} must be 1 step or more, got {value!r}. Leave it out for the usual one.")
+        if self.is_forecast and self.group_column is not None:
+            raise OptionError("group_column is not for forecasts: backtests keep to time. Leave group_column out.")
         object.__setattr__(self, "quantiles", levels_of(self.quantiles))
         object.__setattr__(self, "positive", self.positive.item() if hasattr(self.positive, "item") else self.positive)
         object.__setattr__(self, "class_weight", weights_of_classes(self.class_weight))
@@ -163,6 +200,10 @@ class Options:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise OptionError(f"{name} must be above 0, got {value!r}. Leave it out for no limit.")
+        if not 0 <= self.give_up_percent <= 100:
+            raise OptionError(
+                f"give_up_percent must be from 0 to 100, got {self.give_up_percent!r}. The usual is give_up_percent=5."
+            )
         if self.cluster not in ANYWHERE and not re.fullmatch(r"(ray://)?[^\s/:]+:\d+", self.cluster):
             raise OptionError(
                 f"cluster must be auto, local, ray or the address of a Ray cluster, got {self.cluster!r}. "
@@ -170,6 +211,11 @@ class Options:
             )
         if not isinstance(self.seed, int) or self.seed < 0:
             raise OptionError(f"seed must be a whole number, 0 or above, got {self.seed!r}. Use for instance seed=0.")
+
+    @property
+    def is_forecast(self) -> bool:
+        """Whether the next steps of series are asked for."""
+        return self.horizon is not None or self.task == "forecast"
 
     @property
     def allowed_ms(self) -> float | None:

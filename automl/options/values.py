@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import numbers
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from automl.errors import OptionError
+from automl.messages import shown
+
+KINDS: Mapping[str, tuple[Any, str]] = {  # by how an option is declared: what it may be, and how that is called
+    "float": (numbers.Real, "a number"),
+    "int": (numbers.Integral, "a whole number"),
+    "str": (str, "a text"),
+    "str | Path": ((str, Path), "a path"),
+    "tuple[str, ...]": ((str, list, tuple, set, frozenset), "a text, or several"),
+}
+LOOSE = ("weights", "retrain_every")  # that are made texts of whatever is given
+
+
+def check_kind(name: str, declared: str, value: Any) -> None:
+    """Refuse a value of another kind than its option is declared with."""
+    kind, _, rest = declared.partition(" | None")
+    if rest or kind not in KINDS or name in LOOSE or (value is None and declared != kind):
+        return
+    allowed, called = KINDS[kind]
+    is_plain = not isinstance(value, bool) and isinstance(value, allowed)
+    if not is_plain or (kind == "tuple[str, ...]" and not all(isinstance(part, str) for part in value)):
+        raise OptionError(f"{name} must be {called}, got {shown(value)}.")
 
 
 def targets(given: Any) -> str | tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automl.records.costs import Latency, Million, Training
 from search_spaces.spec import Media, MediaKind, Task
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Dataset:
     weight_name: str | None = None  # the column that `weight` was
     class_weights: tuple[float, ...] = ()  # what a row of each class counts, in `weight` already; in code order
     decimal: str = "."  # mark of the numbers in the file it came from
+    places: np.ndarray | None = None  # of its rows among those that were brought, where some were left out
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -201,6 +203,8 @@ class Audit:
     """Everything odd about the data."""
 
     findings: tuple[Finding, ...] = ()
+    alone: Mapping[str, float] = field(default_factory=dict)  # how well a column alone foretells the answers; 1: always
+    alone_metric: str = ""  # of these scores
 
     def of(self, code: str) -> list[Finding]:
         """The findings of one code."""
@@ -247,6 +251,7 @@ class Plan:
     is_long: bool = False  # a network's course for the model; others are shorter, and made to choose by
     parent: int | None = None  # the trial that this one tries again on less, since memory ran out
     granted_s: float = 0.0  # seconds for each fold of a network on a table; nought: as long as it takes
+    teacher: str = ""  # the candidate whose answers it learned from, of a student made at the end of a run
 
     @property
     def is_fair(self) -> bool:
@@ -362,6 +367,14 @@ class Candidate:
     within_ms: float = math.inf  # of a blend: what its members' folds together may take for a row
     kept: Mapping[int, int] = field(default_factory=dict)  # trial number -> its first folds that take part; else all
     readout: Calibration = Calibration()
+    train: Training | None = None
+    million: Million | None = None
+    latency: Latency | None = None
+    memory_mb: float | None = None  # that the model and a batch add to a process which has its libraries
+    p_best: float | None = None  # how likely it has the least error of all, by redrawn rows
+    p_frontier: float | None = None  # how likely no other one is both better and faster
+    tied_with_best: bool = False
+    made_from: str = ""  # the candidate that this is a cheaper form of: one fit of each member, or a student of it
 
 
 @dataclass(frozen=True)

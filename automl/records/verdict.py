@@ -146,6 +146,9 @@ class Goal:
     asked: float
     promised: float
     is_met: bool
+    low: float | None = None
+    high: float | None = None  # of the promised interval
+    higher_is_better: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,13 @@ travel with the question, through the pool's own store; where workers read the d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl.modalities import mixture
 from automl.model import artifact
@@ -28,25 +31,49 @@ Packed = Mapping[str, bytes]  # the files of a saved model, by their place in it
 
 def ask(job: Job, context: RunContext) -> Outcome:
     """How a job ended; what else ends meanwhile no one asks for any more. Lost, where no machine is left to do it."""
-    pool = context.pool
-    pool.submit(job)
-    while True:
-        for outcome in pool.wait(TICK_S):
-            if outcome.job_id == job.id:
-                return outcome
+    return ask_each((job,), context)[0]
+
+
+def ask_each(jobs: Sequence[Job], context: RunContext, until: float = math.inf) -> list[Outcome]:
+    """How jobs ended that run side by side, in their order; those that are not done by `until` are late."""
+    pool, ended = context.pool, dict[str, Outcome]()
+    for job in jobs:
+        pool.submit(job)
+    open_ids = {job.id for job in jobs}
+    while open_ids:
+        for outcome in pool.wait(min(TICK_S, max(0.0, until - time.monotonic()))):
+            if outcome.job_id in open_ids:
+                ended[outcome.job_id] = outcome
+                open_ids.discard(outcome.job_id)
         context.look_around()
-        if context.is_deserted:
-            pool.cancel(job.id)
-            return Outcome(job.id, Status.LOST, error=context.deserted)
+        if context.is_deserted or time.monotonic() >= until:
+            status, why = (Status.LOST, context.deserted) if context.is_deserted else (Status.LATE, "")
+            for one in open_ids:
+                pool.cancel(one)
+                ended[one] = Outcome(one, status, error=why)
+            break
+    return [ended[job.id] for job in jobs]
+
+
+def ask_with(parts: Callable[[], Any], job: Job, context: RunContext) -> Outcome:
+    """How a job ended that reads parts of the run's folder: they travel with it where its worker sees none."""
+    with _carried(parts, context.pool) as data:
+        return ask(replace(job, data=(*job.data, *data)), context)
 
 
 @contextmanager
 def reached(model: Path, pool: Pool) -> Iterator[tuple[Ref, ...]]:
     """What a job carries as its data so that `opened` finds the model in its worker; nothing where a path will do."""
+    with _carried(lambda: artifact.pack(model), pool) as data:
+        yield data
+
+
+@contextmanager
+def _carried(pack: Callable[[], Any], pool: Pool) -> Iterator[tuple[Ref, ...]]:
     if pool.shares_disk:
         yield ()
         return
-    ref = pool.put(artifact.pack(model))
+    ref = pool.put(pack())
     try:
         yield (ref,)
     finally:

@@ -21,6 +21,7 @@ from automl.decision.verdict import against_number
 from automl.ensemble.candidates import mixture
 from automl.errors import OptionError
 from automl.messages import one_line
+from automl.modalities import mixture as modalities
 from automl.modalities.mixture import claims_of
 from automl.model.bundle import INDEX, target_folders
 from automl.options import Options
@@ -38,6 +39,7 @@ KEPT_S = 1.5  # of the budget, to load a saved model and score it
 MOST_ROWS = 20_000  # held-out rows that it is asked about
 MOST_FINDINGS = 3
 ON_TEST = "on the test data"
+ON_NEW = "on new rows that neither model learned from"
 ON_HELD = "on the rows that this run held out; it may have learned from them, which would flatter it"
 SEVERITIES = ("danger", "warning")
 
@@ -120,13 +122,15 @@ def _asked(inputs: FinishInputs, end: Selection, options: Options) -> _Asked:
             rows=held.frame, y=encode_target(held.target, inputs.profile), weight=held.weight,
             blocks=alike(held, inputs.profile, options), ours=decided(ours.said, end.chosen.readout), how=ON_TEST,
         )  # fmt: skip
+    if modalities.panel(inputs.ready.shared.raw) is not None:
+        raise _NoScoreError("of held-out steps of series it may know the values: give test=, newer steps with theirs")
     comparison = inputs.comparison
     some = metrics.sample_rows(comparison.y, MOST_ROWS)
     return _Asked(
         rows=inputs.dataset.frame.iloc[comparison.rows[some]].reset_index(drop=True), y=comparison.y[some],
         weight=None if comparison.weight is None else comparison.weight[some],
         blocks=None if comparison.blocks is None else comparison.blocks[some],
-        ours=mixture(end.chosen, comparison)[some], how=ON_HELD,
+        ours=mixture(end.chosen, comparison)[some], how=ON_NEW if inputs.is_renewed else ON_HELD,
     )  # fmt: skip
 
 
@@ -147,7 +151,7 @@ def _compared(name: str, place: Path, inputs: FinishInputs, asked: _Asked, found
     errors = [metric.error(asked.y, one, asked.weight) for one in (theirs, asked.ours)]
     return Existing(
         name=name, score=metric.score(asked.y, theirs, asked.weight), how=asked.how,
-        is_fair=asked.how == ON_TEST, gain=errors[0] - errors[1],
+        is_fair=asked.how != ON_HELD, gain=errors[0] - errors[1],
         gain_low=low, gain_high=high, findings=found,
     )  # fmt: skip
 
@@ -196,7 +200,9 @@ def _answers(place: Path, rows: pd.DataFrame, inputs: FinishInputs) -> Answered:
     with reached(place, context.pool) as model:
         for some in portions(rows, claims_of(manifest["schema"]), context.pool):
             left = context.clock.left(WRITTEN_S + context.clock.explain_s)
-            outcome = ask(Job(f"existing {place}", name, Probe(str(place), some), model, hard_s=left), context)
+            outcome = ask(
+                Job(f"existing {place}", name, Probe(str(place.absolute()), some), model, hard_s=left), context
+            )
             if outcome.status is Status.LATE:
                 raise _NoScoreError("no time was left to score it")
             if outcome.status is not Status.DONE:

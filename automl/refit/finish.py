@@ -16,18 +16,24 @@ from typing import cast
 from automl.data.prepare import Prepared, alike, take_held
 from automl.data.target import encode_target
 from automl.decision.verdict import SHORT_CYCLE_S
-from automl.ensemble.candidates import HeldOutComparison, mixture
-from automl.ensemble.frontier import EVERYDAY, Limits, Pick, cheapest_to_train, choose, mark
+from automl.ensemble import rivalry
+from automl.ensemble.candidates import HeldOutComparison
+from automl.ensemble.frontier import EVERYDAY, Bargain, Limits, Pick, Tied, cheapest_to_train, choose, mark
 from automl.errors import RunError
+from automl.explain import background
+from automl.explain.cells import places
 from automl.model import artifact
 from automl.options import Options
 from automl.records import Candidate, Dataset, Member, Profile, Score, Trial
+from automl.refit import conforming, costs, picks
 from automl.refit.asking import ask, portions, reached
+from automl.refit.conforming import Conforming
 from automl.refit.measure import Answered, Probe, Used, together
-from automl.refit.members import Refitter, as_bags, lean, sum_ms
+from automl.refit.members import Refitter, formed, lean, sum_ms
 from automl.refit.reading import ReadingCost, measure_reading
 from automl.runtime.clock import WRITTEN_S
 from automl.runtime.context import RunContext
+from automl.runtime.workplace import load_rates
 from automl.scoring import metrics
 from automl.scoring.readout import decided
 from automl.search.trial import ALL_ROWS
@@ -37,6 +43,7 @@ from search_spaces.spec import BASELINE
 MEASURED_ROWS = 1_000
 LEAST_USE_S = 1.5  # a model that was saved late is still tried this long
 LIVES = 3  # of the job that tries a saved model, should its worker die
+REPEATING = 0.25  # of the time that is left, at most, to repeat calls of a saved model
 TRIES = 5  # models that are saved, measured and found too slow before the fastest is taken
 CAUTION = 1.1  # a model is expected to be so many times slower than it was measured
 
@@ -54,11 +61,23 @@ class FinishInputs:
     trials: Sequence[Trial]
     comparison: HeldOutComparison
     context: RunContext
+    students: Sequence[Trial] = ()  # made after the search, from the answers of its blends
+    is_renewed: bool = False  # whether the rows held out are new ones, and what is compared was trained before
+
+    @property
+    def models(self) -> Sequence[Trial]:
+        """All that candidates are made of."""
+        return (*self.trials, *self.students)
 
     @property
     def model(self) -> Path:
-        """Where the chosen model is saved."""
-        return self.context.folder.path / "model"
+        """Where the chosen model is saved, whatever folder a worker stands in."""
+        return (self.context.folder.path / "model").absolute()
+
+    @property
+    def conforming(self) -> Conforming:
+        """What learns how far candidates may be off."""
+        return Conforming(self.comparison, self.ready, self.context.folder.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +88,8 @@ class Selection:
     chosen: Candidate
     because: str
     tied: Sequence[tuple[str, str]]  # pairs of names that cannot be told apart: the best and each of these
+    pairs: Sequence[tuple[str, str]]  # all that cannot be told apart
+    redrawn: int  # times that rows were redrawn to say so
     measured: Mapping[str, float]
     test: Score | None
     untested: str = ""  # why there is no score on the rows that were kept apart, where some were given
@@ -76,33 +97,21 @@ class Selection:
 
 
 def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -> Selection:
-    """Choose a candidate, save it as the run's model and measure what was saved."""
+    """Choose a candidate, save it as the run's model and measure what was saved; then the named picks likewise."""
     baseline = next(c for c in field if c.name == BASELINE)
-    ties = _ties(inputs, field)
+    rivals = rivalry.compare(field, inputs.comparison, inputs.context.clock.until - WRITTEN_S)
 
     def tied(a: Candidate, b: Candidate) -> bool:
-        return (a.name, b.name) in ties or (b.name, a.name) in ties
+        return rivals.is_tied(a.name, b.name)
 
     reading = measure_reading(inputs.dataset, inputs.ready)
-    marked = mark([reading.within(c, inputs.trials) for c in field], tied, baseline.score)
-    rivals = [c for c in marked if c.name != BASELINE] or marked
-    asked = limits(options)
-    inner = replace(asked, row_ms=max(0.0, asked.row_ms - reading.row_ms))
-    # what a trained network takes to read a row comes on top, also for models that read it themselves
-    everyday_ms = max(EVERYDAY.row_ms / 4, EVERYDAY.row_ms - reading.row_ms) + reading.told_ms
-    everyday = Limits(
-        everyday_ms if inputs.context.clock.is_timed else math.inf,  # else runs repeat
-        EVERYDAY.size_mb + reading.told_mb,
-    )
-
-    def pick(slower: Mapping[str, float]) -> Pick:
-        costs = [_slowed(c, _factor(c.name, slower), reading.of(c, inputs.trials)) for c in rivals]
-        found = choose(costs, tied, inner, options.prefer, everyday) or _nearest(costs, inner, asked)
-        if options.retrain_s is not None and options.retrain_s <= SHORT_CYCLE_S:
-            found = cheapest_to_train(found, costs, tied)
-        return replace(found, candidate=next(c for c in rivals if c.name == found.candidate.name))
-
-    found, used = _settle(inputs, pick, reading)
+    marked = _marked([reading.within(c, inputs.models) for c in field], rivals, baseline.score)
+    inputs.conforming.learn(marked, conforming.until(inputs.context.clock))
+    picks.forget(inputs.context.folder)
+    if places(inputs.ready.schema):
+        usual = background.choose(inputs.ready.shared.raw, inputs.ready.shared.weight)
+        background.keep(inputs.context.folder.path, usual, is_shipped=options.explain == "required")
+    found, used = _settle(inputs, _picking(inputs, marked, tied, reading, options), reading)
     size = artifact.size_mb(inputs.model)
     measured = {"row_ms": used.row_ms, "batch_ms": used.batch_ms, "size_mb": size}
     if math.isnan(used.row_ms):  # no time was left to try it: the sum of its parts
@@ -113,16 +122,77 @@ def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -
     for trial in inputs.trials:
         if not any(trial.plan.number in c.weights for c in marked):
             inputs.context.folder.drop_trial(trial.plan.number)
+    marked = _priced(inputs, marked, {found.candidate.name: used}, reading, options)
+    pairs = rivals.tied_pairs()
+    best = next(c.name for c in marked if "best" in c.picks)
     return Selection(
         candidates=marked,
-        chosen=found.candidate,
+        chosen=next(c for c in marked if c.name == found.candidate.name),
         because=found.because,
-        tied=sorted(ties),
+        tied=sorted((best, b if a == best else a) for a, b in pairs if best in (a, b)),
+        pairs=pairs,
+        redrawn=len(rivals.moves),
         measured=measured,
         test=test,
         untested=untested,
         tipped=found.instead,
     )
+
+
+def _marked(field: Sequence[Candidate], rivals: rivalry.Rivalry, baseline: Score) -> list[Candidate]:
+    """The candidates with who is on the frontier, picked, tied with the best, and how likely that is."""
+    chances = zip(rivals.chances_of_best(), rivals.chances_of_frontier([c.row_ms for c in field]), strict=True)
+    likely = [replace(c, p_best=float(p), p_frontier=float(q)) for c, (p, q) in zip(field, chances, strict=True)]
+    return mark(likely, lambda a, b: rivals.is_tied(a.name, b.name), baseline)
+
+
+def _picking(
+    inputs: FinishInputs, marked: Sequence[Candidate], tied: Tied, reading: ReadingCost, options: Options
+) -> PickWith:
+    """How the candidate to return is chosen, once it is known how much slower some are than their parts."""
+    baseline = next(c for c in marked if c.name == BASELINE)
+    rivals = [c for c in marked if c.name != BASELINE] or marked
+    asked, clock = limits(options), inputs.context.clock
+    inner = replace(asked, row_ms=max(0.0, asked.row_ms - reading.row_ms))
+    # what a trained network takes to read a row comes on top, also for models that read it themselves
+    everyday_ms = max(EVERYDAY.row_ms / 4, EVERYDAY.row_ms - reading.row_ms) + reading.told_ms
+    everyday = Limits(
+        everyday_ms if clock.is_timed else math.inf,  # else runs repeat
+        EVERYDAY.size_mb + reading.told_mb,
+    )
+    bargain = Bargain(
+        everyday=everyday, baseline=baseline.score, perfect=inputs.ready.metric.to_score(0.0),
+        give_up=options.give_up_percent / 100, is_timed=clock.is_timed,
+    )  # fmt: skip
+
+    def pick(slower: Mapping[str, float]) -> Pick:
+        costs = [_slowed(c, _factor(c.name, slower), reading.of(c, inputs.models)) for c in rivals]
+        found = choose(costs, tied, inner, options.prefer, bargain) or _nearest(costs, inner, asked)
+        if options.retrain_s is not None and options.retrain_s <= SHORT_CYCLE_S:
+            found = cheapest_to_train(found, costs, tied)
+        return replace(found, candidate=next(c for c in rivals if c.name == found.candidate.name))
+
+    return pick
+
+
+def _priced(
+    inputs: FinishInputs, marked: Sequence[Candidate], used: dict[str, Used], reading: ReadingCost, options: Options
+) -> list[Candidate]:
+    """All costs of all candidates; the named picks are saved and measured as far as there is time."""
+    others = [c for c in marked if c.picks and c.name not in used and c.name != BASELINE]
+    facts = artifact.describe(inputs.profile, inputs.ready.schema, inputs.dataset)
+
+    def use(saved: Path, seconds: float) -> Used:
+        return _use(inputs, saved, seconds)
+
+    def fit(one: Candidate, until: float) -> None:
+        if one.made_from:
+            refitter = Refitter(inputs.models, inputs.ready.shared, inputs.context, until)
+            refitter.refit(formed(one, inputs.models, inputs.context.folder), is_each=True)
+
+    used = {**used, **picks.tried(others, inputs.models, inputs.context, facts, picks.Trying(use, fit))}
+    tariff = costs.core_tariff(inputs.context, load_rates(options.rates).currency)
+    return costs.priced(marked, inputs.models, used, tariff, reading.row_ms)
 
 
 def limits(options: Options) -> Limits:
@@ -148,74 +218,49 @@ def _nearest(field: Sequence[Candidate], inner: Limits, asked: Limits) -> Pick:
     return Pick(fastest, told, inner)
 
 
-def _ties(inputs: FinishInputs, field: Sequence[Candidate]) -> set[tuple[str, str]]:
-    """The best candidate paired with each one whose paired interval on the same rows holds zero."""
-    metric, comparison, until = inputs.ready.metric, inputs.comparison, inputs.context.clock.until - WRITTEN_S
-    best = min(field, key=lambda c: -c.score.value if metric.higher_is_better else c.score.value)
-    ours = mixture(best, comparison)
-    error = metric.error(comparison.y, ours, comparison.weight)
-    ties = set()
-    for other in field:
-        if other is best:
-            continue
-        theirs = mixture(other, comparison)
-        low, _ = metrics.paired_interval(
-            metric,
-            comparison.y,
-            theirs,
-            ours,
-            weight=comparison.weight,
-            blocks=comparison.blocks,
-            until=until,
-            known=error,
-        )
-        if low <= 0:
-            ties.add((best.name, other.name))
-    return ties
-
-
 def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost) -> tuple[Pick, Used]:
     """Choose, refit what is unfinished, save and use what was saved, again until it is as fast as the limits ask."""
     facts = artifact.describe(inputs.profile, inputs.ready.schema, inputs.dataset)
-    refitter = Refitter(inputs.trials, inputs.ready.shared, inputs.context)
+    refitter = Refitter(inputs.models, inputs.ready.shared, inputs.context)
     slower: dict[str, float] = {}
     refitted: set[int] = set()
     kept: list[Member] = []
     for tries in range(TRIES + 1):
         found = pick(slower)
         one = found.candidate
-        members = [
-            replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in as_bags(one, inputs.trials)
-        ]
+        members = formed(one, inputs.models, inputs.context.folder)
+        members = [replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in members]
         if not inputs.context.interrupt.asked:
-            members = refitter.refit(members)
-            refitted |= {m.plan.number for m in members if m.folds == (ALL_ROWS,)}
-        told_ms = reading.of(one, inputs.trials)
+            members = refitter.refit(members, is_each=bool(one.made_from))
+            if not one.made_from:
+                refitted |= {m.plan.number for m in members if m.folds == (ALL_ROWS,)}
+        told_ms = reading.of(one, inputs.models)
         own_ms = max(0.0, found.limits.row_ms - told_ms) / slower.get(one.name, 1.0)  # at first hoping
         row_ms = 0.0 if tries == TRIES else own_ms
-        before, kept = kept, lean(members, inputs.trials, replace(found.limits, row_ms=row_ms))
+        before, kept = kept, lean(members, inputs.models, replace(found.limits, row_ms=row_ms))
         if kept == before:
             break
+        inputs.conforming.ensure(one)
         beside = inputs.model.with_name(".model")  # a run that goes on keeps its earlier model until there is a new one
         shutil.rmtree(beside, ignore_errors=True)
         artifact.save(beside, kept, inputs.context.folder, {**facts, "name": one.name, "readout": one.readout})
         shutil.rmtree(inputs.model, ignore_errors=True)
         beside.rename(inputs.model)
-        used = _use(inputs)
+        used = _use(inputs, inputs.model, picks.seconds(inputs.context))
         if not used.row_ms > found.limits.row_ms + reading.row_ms:
             break
-        seen = (used.row_ms - reading.row_ms - told_ms) / max(sum_ms(kept, inputs.trials), 1e-3)
+        seen = (used.row_ms - reading.row_ms - told_ms) / max(sum_ms(kept, inputs.models), 1e-3)
         slower[one.name] = CAUTION * max(slower.get(one.name, 1.0), seen)
     return found, used
 
 
-def _use(inputs: FinishInputs) -> Used:
-    """Try the saved model in a worker; where the time is over its speed stays unknown."""
+def _use(inputs: FinishInputs, saved: Path, seconds: float) -> Used:
+    """Try a saved model in a worker; where the time is over its speed stays unknown."""
     left = inputs.context.clock.left(WRITTEN_S)
     context, claims = inputs.context, inputs.ready.schema.claims
     rows = next(portions(inputs.dataset.frame.iloc[:MEASURED_ROWS], claims, context.pool))
-    with reached(inputs.model, context.pool) as model:
-        probe = Probe(str(inputs.model), rows)
+    with reached(saved, context.pool) as model:
+        probe = Probe(str(saved.absolute()), rows, max(0.0, min(seconds, REPEATING * left)))
         job = Job("use", "automl.refit.measure:use", probe, model, hard_s=max(LEAST_USE_S, left))
         outcome = _ended(job, context)
     if outcome.status is Status.DONE:

@@ -50,7 +50,7 @@ def judge(inputs: JudgeInputs) -> Verdict:
     def route_of(trial: Trial) -> str:
         return families[trial.plan.family]
 
-    members = [t for t in finish.trials if t.plan.number in chosen.weights and t.plan.family != BASELINE]
+    members = [t for t in finish.models if t.plan.number in chosen.weights and t.plan.family != BASELINE]
     mixed = tuple(route for route in dict.fromkeys(families.values()) if route in map(route_of, members))
     route = deciding.route_of_blend(mixed)
     lead, differences, best = _compare(inputs, route_of, mixed, until)
@@ -173,4 +173,7 @@ def _goal(options: Options, chosen: Candidate) -> Goal | None:
         return None
     score = chosen.score
     is_met = score.value >= options.min_score if score.higher_is_better else score.value <= options.min_score
-    return Goal(asked=options.min_score, promised=score.value, is_met=is_met)
+    return Goal(
+        asked=options.min_score, promised=score.value, is_met=is_met, low=score.low, high=score.high,
+        higher_is_better=score.higher_is_better,
+    )  # fmt: skip

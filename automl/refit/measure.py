@@ -5,8 +5,8 @@ Where it looked at images or sounds is asked here too, of the model as it was sa
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ import numpy as np
 from automl.errors import InputError
 from automl.explain import explain
 from automl.explain.wording import WeighedText, weigh_words
+from automl.records.costs import Calls
+from automl.refit import timing
 from automl.refit.asking import Packed, opened
 from cluster.pool import Grant
 from search_spaces.spec import Media
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROW_REPEATS = 7
+MANY_ROWS = 10_000  # asked at once, repeated where there are fewer (no steps of series); fewer where it takes long
+OF_ONE = 0.4  # of the seconds to repeat calls for: those of one row
 
 
 @dataclass(frozen=True)
@@ -31,24 +35,41 @@ class Probe:
 
     path: str  # where it lies; on other machines it comes with the job
     rows: pd.DataFrame
+    seconds: float = 0.0  # to repeat calls for; without any, few must do
 
 
 @dataclass(frozen=True)
 class Used:
-    """How long it took."""
+    """How long it took, and what it needed."""
 
     row_ms: float
     batch_ms: float  # 1,000 rows
+    one: Calls | None = None
+    many: Calls | None = None
+    core_s: float = math.nan  # of a row among many
+    memory_mb: float = math.nan
 
 
 def use(_grant: Grant, probe: Probe, packed: Packed | None = None) -> Used:
     """Load the model and predict: one row (median of several), many rows."""
+    memory = timing.Memory()
     model = opened(probe.path, packed)
     one = probe.rows.iloc[:1]
     model.predict(one)  # the first call loads libraries
-    row_ms = float(np.median([_busy(lambda: model.predict(one)) for _ in range(ROW_REPEATS)]))
-    batch_ms = clocked(lambda: model.predict(probe.rows)) * 1000 / len(probe.rows)
-    return Used(row_ms, batch_ms)
+    row = timing.timed(lambda: model.predict(one), 0.0, (ROW_REPEATS, ROW_REPEATS))
+    batch = timing.timed(lambda: model.predict(probe.rows), 0.0, (1, 1))
+    batch_ms = batch.ms[0] * 1000 / len(probe.rows)
+    more = timing.timed(lambda: model.predict(one), OF_ONE * probe.seconds, (0, timing.MOST_CALLS))
+    told = timing.Timed(row.ms + more.ms, row.core_s + more.core_s).told(1)
+    left_s = (1 - OF_ONE) * probe.seconds
+    count = min(MANY_ROWS, int(left_s / (timing.FEWEST_OF_MANY * max(1e-6 * batch_ms, 1e-9))))
+    if count < len(probe.rows) or model.schema.is_of_steps:
+        count, many = len(probe.rows), batch
+    else:
+        rows = probe.rows.iloc[np.arange(count) % len(probe.rows)].reset_index(drop=True)
+        many = timing.timed(lambda: model.predict(rows), left_s, (timing.FEWEST_OF_MANY, timing.MOST_OF_MANY))
+    core_s = many.core_s / (len(many.ms) * count)
+    return Used(float(np.median(row.ms)), batch_ms, told, many.told(count), core_s, memory.rise_mb())
 
 
 @dataclass(frozen=True)
@@ -122,17 +143,3 @@ def weigh(grant: Grant, asked: WordRequest, packed: Packed | None = None) -> tup
     """Load the model and have the words of its texts weighed, as many as there is time for."""
     model = opened(asked.path, packed)
     return tuple(weigh_words(model.word_question(asked.rows, asked.column, asked.outputs), grant.until))
-
-
-def _busy(call: Callable[[], object]) -> float:
-    """Milliseconds of a call without those in which other programs held the cores: a limit is on the model alone."""
-    worked = time.process_time()
-    took = clocked(call)
-    return min(took, 1e3 * (time.process_time() - worked))
-
-
-def clocked(call: Callable[[], object]) -> float:
-    """Milliseconds of a call."""
-    started = time.perf_counter()
-    call()
-    return 1e3 * (time.perf_counter() - started)

@@ -8,15 +8,19 @@ average better than one on all rows.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import search_spaces
 from automl.data.prepare import Shared
+from automl.ensemble.forms import is_bag
 from automl.ensemble.frontier import Limits, trim
 from automl.records import Candidate, Member, Trial
 from automl.runtime.clock import SAVED_S
 from automl.runtime.context import RunContext
+from automl.runtime.folder import RunFolder
 from automl.search.runner import share_of_gpu
 from automl.search.trial import ALL_ROWS, FoldJob
 from cluster.pool import Job, Outcome, Status
@@ -44,9 +48,28 @@ def lean(members: Sequence[Member], trials: Sequence[Trial], limits: Limits) -> 
 
 
 def sum_ms(members: Sequence[Member], trials: Sequence[Trial]) -> float:
-    """Milliseconds for one row, summed over the fold models of the members."""
+    """Milliseconds for one row, summed over the models of the members; one of all rows takes what a fold's does."""
     folds = {t.plan.number: t.folds for t in trials}
-    return 1e3 * sum(folds[m.plan.number][k].row_s for m in members for k in m.folds if k in folds[m.plan.number])
+    asked = [(folds[m.plan.number], k) for m in members for k in m.folds]
+    return 1e3 * sum(own[k].row_s if k in own else next(iter(own.values())).row_s for own, k in asked)
+
+
+def formed(one: Candidate, trials: Sequence[Trial], folder: RunFolder) -> list[Member]:
+    """The candidate's members; of a cheaper form the fit on all rows where it is on disk, else the first fold."""
+    members = as_bags(one, trials)
+    if not one.made_from:
+        return members
+    return [
+        replace(m, folds=(ALL_ROWS,) if folder.has_parts(m.plan.number, ALL_ROWS) else m.folds[:1]) for m in members
+    ]
+
+
+def on_all_rows(trial: Trial) -> FoldJob:
+    """The same configuration on every row, stopping where early stopping stopped on average."""
+    plan = trial.plan
+    rounds = [fold.rounds for fold in trial.folds.values() if fold.rounds is not None]
+    params = {**plan.params, "rounds": max(1, round(sum(rounds) / len(rounds)))} if rounds else plan.params
+    return FoldJob(family=plan.family, params=params, features=plan.features, seed=plan.seed, fold=ALL_ROWS)
 
 
 @dataclass(frozen=True)
@@ -56,24 +79,23 @@ class Refitter:
     trials: Sequence[Trial]
     shared: Shared
     context: RunContext
+    until: float = math.inf  # time.monotonic() by which a fit should be there, beside what the run's end needs
 
-    def refit(self, members: Sequence[Member]) -> list[Member]:
-        """The members, those with unfinished bags refitted where it fits into the time left."""
+    def refit(self, members: Sequence[Member], *, is_each: bool = False) -> list[Member]:
+        """The members, those with unfinished bags refitted where it fits into the time left; `is_each`: all of them."""
         trials = {t.plan.number: t for t in self.trials}
-        wanted = [m.plan.number for m in members if self._fits(m, trials[m.plan.number])]
+        wanted = [m.plan.number for m in members if self._fits(m, trials[m.plan.number], is_each=is_each)]
         refitted = self._run({number: self._job(trials[number]) for number in wanted}) if wanted else set()
         return [replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in members]
 
     def _left(self) -> float:
-        return self.context.clock.left(SAVED_S)
+        return min(self.context.clock.left(SAVED_S), self.until - time.monotonic())
 
-    def _fits(self, member: Member, trial: Trial) -> bool:
+    def _fits(self, member: Member, trial: Trial, *, is_each: bool) -> bool:
         folds = self.shared.folds
-        if member.folds == (ALL_ROWS,):
+        if member.folds == (ALL_ROWS,) or trial.plan.teacher:
             return False
-        is_network = search_spaces.get(trial.plan.family).is_coursed
-        is_bag = all(k in trial.folds for k in range(folds.each)) or (is_network and len(trial.folds) > 1)
-        if folds.kind != "forward" and is_bag:
+        if not is_each and is_bag(trial, folds):
             return False
         if not self.context.clock.is_timed:
             return True
@@ -81,11 +103,8 @@ class Refitter:
         return max(trial.folds[k].fit_s for k in member.folds) * grown * SLACK < self._left()
 
     def _job(self, trial: Trial) -> Job:
-        """The same configuration on every row, stopping where early stopping stopped on average."""
-        plan = trial.plan
-        rounds = [fold.rounds for fold in trial.folds.values() if fold.rounds is not None]
-        params = {**plan.params, "rounds": max(1, round(sum(rounds) / len(rounds)))} if rounds else plan.params
-        payload = FoldJob(family=plan.family, params=params, features=plan.features, seed=plan.seed, fold=ALL_ROWS)
+        """A fit of it on every row, in the time there is."""
+        plan, payload = trial.plan, on_all_rows(trial)
         ref, hard_s = self.context.ref, max(0.1, self._left())
         return Job(
             self.context.journal.name(plan.number, ALL_ROWS),

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import search_spaces
 from automl.data.prepare import Prepared
 from automl.records import Candidate, Dataset, Trial
-from automl.refit.measure import ROW_REPEATS, clocked
+from automl.refit.measure import ROW_REPEATS
+from automl.refit.timing import clocked
 from search_spaces.spec import TABLE
 
 SLOW_MS = 50.0  # a measurement that takes longer is not repeated

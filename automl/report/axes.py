@@ -13,6 +13,8 @@ from html import escape
 from automl.report import words
 
 CHAR_PX = 7.2  # a wide guess at one character of 12 px text, so that labels do not touch
+EDGE = 10  # pixels from the end of an axis within which a label is drawn inwards
+NAME_PX = 8.4  # the same of a bold name
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,16 @@ def arrow(x: float, y: float, is_up: bool, kind: str) -> str:
     return f'<path class="{kind}" d="M{x - 4.5:.1f} {y:.1f}h9l-4.5 {tip}z"/>'
 
 
-def canvas(body: Sequence[str], size: tuple[float, float], name: str, told: tuple[str, str]) -> str:
-    """The picture, with a title and a description for those who do not see it."""
+def canvas(body: Sequence[str], size: tuple[float, float], name: str, told: tuple[str, str], role: str = "img") -> str:
+    """The picture, with a title and a description for those who do not see it; a "group" has parts of its own.
+
+    Without a name it has no ids: it may stand in a page with others like it.
+    """
     (width, height), (title, described) = size, (escape(part) for part in told)
-    head = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-t {name}-d">'
+    if not name:
+        head = f'<svg viewBox="0 0 {width:g} {height:g}" role="{role}" aria-label="{title}. {described}">'
+        return f"{head}{''.join(body)}</svg>"
+    head = f'<svg viewBox="0 0 {width:g} {height:g}" role="{role}" aria-labelledby="{name}-t {name}-d">'
     return f'{head}<title id="{name}-t">{title}</title><desc id="{name}-d">{described}</desc>{"".join(body)}</svg>'
 
 
@@ -111,7 +119,8 @@ def grid(x: Scale, y: Scale, wanted: tuple[int, int] = (6, 5)) -> list[str]:
         marks += [line(left, y(value), right, y(value), "grid"), text(left - 8, y(value) + 4, label, "tick", "end")]
     for value, label in x.ticks(wanted[0]):
         marks.append(line(x(value), bottom, x(value), bottom + 5, "axis"))
-        marks.append(text(x(value), bottom + 19, label, "tick", "middle"))
+        is_last = x(value) > right - EDGE  # its label must not be cut off at the edge of the picture
+        marks.append(text(x(value) + 6 * is_last, bottom + 19, label, "tick", "end" if is_last else "middle"))
     return [*marks, line(left, bottom, right, bottom, "axis")]
 
 

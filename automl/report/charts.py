@@ -50,7 +50,7 @@ def bars(rows: Sequence[Bar], width: int, name: str, title: str) -> str:
     body = []
     for index, row in enumerate(rows):
         top, end = index * gap + 4, scale(row.length)
-        label = words.short(row.label, int((left - 10) / axes.CHAR_PX))
+        label = words.short(row.label, int((left - 10) / axes.NAME_PX))
         body.append(axes.text(left - 10, top + 15, label, "name", "end"))
         body.append(f'<rect class="bar" x="{left}" y="{top}" width="{max(1.0, end - left):.1f}" height="20" rx="2"/>')
         if row.lost > 0:

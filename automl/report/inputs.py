@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,5 +39,7 @@ class ReportInputs:
     confusion: Mapping[str, Any] | None = None  # of classes
     samples: Mapping[str, Any] | None = None  # of images and sounds
     importance: Mapping[str, Any] | None = None  # of the columns
+    students: Sequence[Trial] = ()  # models that learned from others at the end
     verdict: Verdict | None = None  # on the choice between routes
     parts: Mapping[str, Any] | None = None  # of a table that has several
+    found: Mapping[str, Any] = field(default_factory=dict)  # by the names of gather/findings.py

@@ -6,7 +6,7 @@ Templates share their words and pieces here: whatever is missing is a dash, what
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -41,7 +41,11 @@ def draw(report: Mapping[str, Any], folder: Path | None = None) -> str:
 
     `folder`: of the run, whose pictures go into the page.
     """
-    pieces = [piece(section, report, folder) for section in sections.all_sections()]
+    return framed(report, [piece(section, report, folder) for section in sections.all_sections()])
+
+
+def framed(report: Mapping[str, Any], pieces: Sequence[Piece]) -> str:
+    """The whole page of these pieces, the first of which is its head."""
     return _frame().render(report=report, pieces=pieces)
 
 
@@ -91,7 +95,7 @@ def _with_pieces() -> Environment:
     made = environment()
     made.globals |= {"many": MANY, "lost": charts.LOST}
     macros = made.from_string(source("macros.html.j2")).module
-    made.globals |= {name: getattr(macros, name) for name in ("figure", "more", "tile")}
+    made.globals |= {name: getattr(macros, name) for name in ("behind", "figure", "more", "tile")}
     return made
 
 
@@ -126,6 +130,7 @@ def environment() -> Environment:
         "pairs": lambda value: list(value.items()) if isinstance(value, Mapping) else [],
         "score": words.value_of,
         "interval": words.interval_text,
+        "effect": words.effect_text,
     }
     environment.filters |= {one.__name__: one for one in _PLAIN_FILTERS}
     environment.globals |= {"places": words.decimals}

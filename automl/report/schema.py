@@ -14,8 +14,10 @@ from automl.report import sections
 
 FORMAT = 1
 ORDER = (  # of the keys in report.json; others follow in the order of their sections
-    "format", "run", "verdict", "data", "audit", "decision", "leaderboard", "confusion", "samples", "importance",
-    "parts", "arena", "trials", "cost", "versions", "reproduce",
+    "format", "run", "verdict", "data", "audit", "suspects", "twins", "shift", "decision", "lineage", "leaderboard",
+    "forecasts", "confusion", "calibration", "residuals", "rare", "slices", "coverage", "samples", "importance",
+    "slopes", "shapes", "surrogate", "explanations", "parts", "arena", "trials", "cheaper", "cost", "ahead",
+    "versions", "reproduce",
 )  # fmt: skip
 
 

@@ -31,6 +31,12 @@ def _nothing(_report: Mapping[str, Any], _folder: Path | None) -> Mapping[str, A
     return {}
 
 
+def late(inputs: ReportInputs, name: str, nothing: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A finding of gather/findings.py; where it came too late what there is without it, and why."""
+    found: Mapping[str, Any] | None = inputs.found.get(name)
+    return {**nothing, "why_not": "no time was left for it; give a larger budget"} if found is None else found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """A part of the report.

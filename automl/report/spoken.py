@@ -239,8 +239,14 @@ def _existing(verdict: Verdict, found: Existing) -> str:
 
 def _goal(verdict: Verdict, found: Goal) -> str:
     promised = f"{verdict.metric} {number(found.promised)}"
+    if found.low is not None and found.high is not None:
+        promised += f" ({number(found.low, 3)} to {number(found.high, 3)})"
     if found.is_met:
-        return f"The score that was asked for, {number(found.asked)}, is met: {promised} is promised."
+        told = f"The score that was asked for, {number(found.asked)}, is met: {promised} is promised."
+        edge = found.low if found.higher_is_better else found.high
+        if edge is None or (edge >= found.asked if found.higher_is_better else edge <= found.asked):
+            return told
+        return f"{told} New rows may miss it by chance: the interval reaches beyond it."
     return (
         f"No model is worth using by what was asked for: {promised} is promised, {number(found.asked)} was the least. "
         "Nothing should be deployed."

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 DASH = "—"
+CARRIES = 1.2  # times as large an error without a column, from which on a score is said to rest on it
 
 
 def finite(value: Any) -> float | None:
@@ -136,6 +137,88 @@ def interval_text(score: Any) -> str:
         return DASH
     level = percent(part(score, "level") or 0.95)
     return f"{level} interval {fixed(part(score, 'low'), places)} to {fixed(part(score, 'high'), places)}"
+
+
+def effect_text(effect: Any) -> str:
+    """A score without what is doubted, against that with it: roc_auc 0.712 instead of 0.991; a dash without one."""
+    before, after = finite(part(effect, "before")), finite(part(effect, "after"))
+    if before is None or after is None:
+        return DASH
+    low, high = finite(part(effect, "low")), finite(part(effect, "high"))
+    places = decimals({"low": low, "high": high})
+    text = f"{short(part(effect, 'metric') or 'score')} {fixed(after, places)} instead of {fixed(before, places)}"
+    if places is None or low is None or high is None:
+        return f"{text}, no difference" if low == high == 0 else text
+    if low > 0 or high < 0:
+        least, most = sorted((abs(low), abs(high)))
+        return f"{text}, {fixed(least, places)} to {fixed(most, places)} {'better' if low > 0 else 'worse'}"
+    return f"{text}, no difference beyond chance ({fixed(low, places)} to {fixed(high, places)})"
+
+
+def suspects_text(found: Any) -> str:
+    """How many answers look wrong, out of how many, and how sure that is."""
+    count, looked = finite(part(found, "count")), finite(part(found, "looked_at"))
+    if count is None or looked is None:
+        return ""
+    noun = "answers" if part(found, "kind") == "answers" else "labels"
+    rate, low, high = (finite(part(found, name)) for name in ("rate", "low", "high"))
+    about = "" if rate is None else f" About {percent(rate)} of all {noun} seem wrong"
+    about += f" (95 % interval {percent(low)} to {percent(high)})." if about and high is not None else "." * bool(about)
+    if not count:
+        why = part(found, "why")
+        return f"None of {number(int(looked))} held-out {noun} is listed: {short(why or 'none looks wrong', 200)}."
+    precise = percent(part(found, "precision"))
+    return (
+        f"{number(int(count))} of {number(int(looked))} held-out {noun} look wrong, of which {precise} should be."
+        f"{about} Each contradicts {short(part(found, 'teller') or 'the model', 60)}, which did not learn from it."
+    )
+
+
+def twins_text(found: Any) -> str:
+    """How many held-out rows repeat one that was learned from, and the score of both sorts."""
+    rows = finite(part(found, "rows"))
+    if rows is None:
+        return ""
+    told = (
+        f"{number(int(rows))} held-out rows ({percent(part(found, 'share'))}) have the features of a row that their "
+        f"fold learned from, {number(part(found, 'agreeing'))} with the same answer."
+    )
+    twin, rest = part(found, "with_twin"), part(found, "without_twin")
+    if value_of(twin) is not None and value_of(rest) is not None:
+        told += f" On them {score_text(twin)}; on the others {score_text(rest)}."
+    said = short(part(found, "told") or "", 200)
+    return f"{told} {said[:1].upper()}{said[1:]}." if said else told
+
+
+def shift_text(found: Any) -> str:
+    """How much has moved between two samples, and whether the score has."""
+    moved, compared = finite(part(found, "moved")), finite(part(found, "compared"))
+    if moved is None or compared is None:
+        return ""
+    told = f"{number(int(moved))} of {number(int(compared) - 1)} columns have moved."
+    auc = finite(part(found, "auc"))
+    if auc is not None:
+        low, high = part(found, "low"), part(found, "high")
+        told += f" A model tells both sides apart with roc_auc {number(auc, 3)}"
+        told += f" (95 % interval {number(low, 3)} to {number(high, 3)}; 0.5 is not at all)."
+    promised, test = part(found, "promised"), part(found, "test")
+    if value_of(promised) is not None and value_of(test) is not None:
+        told += f" Promised was {score_text(promised)}; on the test data it is {score_text(test)}."
+    return told
+
+
+def dangers(report: Any) -> list[str]:
+    """Findings of the audit that the score rests on, a line each, those that cost most first."""
+    lines = []
+    for one in each(part(report, "audit")):
+        before, gain, high = (finite(part(one, "effect", name)) for name in ("error_before", "gain", "high"))
+        if part(one, "severity") != "danger" or before is None or gain is None or high is None:
+            continue
+        if high < 0 and before - gain >= CARRIES * before:
+            what = part(one, "column")
+            name = f"column {short(what, 40)!r}" if what else "the columns that foretell the target"
+            lines.append(f"Danger: the score rests on {name}. Without: {effect_text(part(one, 'effect'))}.")
+    return lines
 
 
 def verdict(report: Any) -> str:

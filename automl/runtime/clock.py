@@ -10,7 +10,7 @@ from automl.options import Budget
 
 FINISH_SHARE = 0.06  # of the budget, kept for ensemble, refit, saving and the report
 REFIT_SHARE = 0.2  # kept back instead where every member must be refitted at the end
-FINISH_S = (1.5, 60.0)  # bounds of both
+FINISH_S = (1.8, 60.0)  # bounds of both
 # Of these, seconds that a stage keeps back for those after it:
 CHOSEN_S = 0.8  # after the candidates: fitting no more, saving the model, the report
 SAVED_S = 1.0  # after refits: saving the model, the report
@@ -20,6 +20,10 @@ ANSWERED_S = 0.2  # for a worker's answer to be taken in
 LOOK_S, LOOK_SHARE = 0.8, 0.04  # to see where a model looks; at most that share of the budget
 PARTS_S, PARTS_SHARE = 8.0, 0.06  # to learn without each part of a table; at most that share of the budget
 EXPLAIN_S, EXPLAIN_SHARE = 3.0, 0.1  # to explain what is returned, where that is required; at most that share
+PICKS_S, PICKS_SHARE = 5.0, 0.02  # to save and measure the named picks; at most that share of the budget
+STUDENT_S, STUDENT_SHARE = 60.0, 0.1  # for one model that learns from the blend; at most that share of the budget
+STUDENT_FROM_S = 20.0  # budgets below have no time for it
+FOUND_SHARE = 0.03  # of the budget, for all that is found out of the returned model when it is saved
 TEST_SHARE = 0.3  # of the budget at most, to read test files by a network trained before
 LEAST_ASKED_S = 0.3  # below it, no worker is asked for more
 
@@ -41,6 +45,8 @@ class Clock:
         self.limit_s = budget.time_s  # from the start to the promised return
         self.finish_share = FINISH_SHARE
         self.explain_s = 0.0  # kept back to explain what is returned
+        self.student_s = 0.0  # kept back for models that learn from others
+        self.found_s = 0.0  # kept back to find out how good it is where
         self.goodbye_s = 0.0  # kept back for the workers to end
         self.money, self.kwh = money, kwh  # spent on machines until `_since`
         self.stages: dict[str, float] = {}
@@ -81,7 +87,14 @@ class Clock:
         if self.limit_s is None:
             return 0.0
         low, high = FINISH_S
-        return min(max(self.finish_share * self.limit_s, low), high, 0.5 * self.limit_s)
+        return min(
+            min(max(self.finish_share * self.limit_s, low), high) + self.student_s + self.found_s, 0.5 * self.limit_s
+        )
+
+    @property
+    def students_until(self) -> float:
+        """time.monotonic() at which models that learn from others must be there."""
+        return self.until - (self.finish_s - self.student_s)
 
     @property
     def search_until(self) -> float:
@@ -102,6 +115,21 @@ class Clock:
         if self.limit_s is not None:
             self.explain_s = min(EXPLAIN_S, EXPLAIN_SHARE * self.limit_s)
             self.finish_share += self.explain_s / self.limit_s
+
+    def keep_for_picks(self) -> None:
+        """Keep back what it takes to save and measure the named picks, too."""
+        if self.limit_s is not None:
+            self.finish_share += min(PICKS_SHARE, PICKS_S / self.limit_s)
+
+    def keep_for_students(self) -> None:
+        """Keep back what it takes to make a model that learns from others; a run of seconds has none to spare."""
+        if self.limit_s is not None and self.limit_s >= STUDENT_FROM_S:
+            self.student_s = min(STUDENT_S, STUDENT_SHARE * self.limit_s)
+
+    def keep_for_findings(self) -> None:
+        """Keep back what it takes to find out how good the returned model is where, and why, too."""
+        if self.limit_s is not None:
+            self.found_s = max(LEAST_ASKED_S, FOUND_SHARE * self.limit_s)
 
     def keep_for_parts(self) -> None:
         """Keep back what it takes to learn without each part of a table, too."""

@@ -39,6 +39,7 @@ EVENTS = "events.jsonl"
 BEGUN = "begun"  # the event that holds what a run must know of its start, for when a file is damaged
 STATE = "state.pt"  # of a training that is under way
 LEARNER = "learner"
+STUDENTS = 1_000_000  # trial numbers from here on are models that learned from others, made anew at each end of a run
 SIZES = "parts.json"  # of a fold's files, by their names
 Parts = Mapping[str, Mapping[str, bytes]]  # of a fitted fold: files of its learner, and of its features
 Tell = Callable[[str], None]
@@ -239,6 +240,15 @@ class RunFolder:
         """Keep a fitted fold: {"learner": files, "features": files}."""
         write_all(self._files_of(self.trial(number, fold), parts))
 
+    def has_parts(self, number: int, fold: int) -> bool:
+        """Whether the files of `save_parts` are there, all of them."""
+        folder = self.trial(number, fold)
+        try:
+            _check_sizes(folder)
+        except (ValueError, OSError, InputError):
+            return False
+        return (folder / LEARNER).is_dir() and (folder / SIZES).is_file()
+
     def read_parts(self, number: int, fold: int, group: str) -> dict[str, bytes]:
         """The files of `save_parts`."""
         return {file.name: file.read_bytes() for file in sorted((self.trial(number, fold) / group).iterdir())}
@@ -286,7 +296,7 @@ class RunFolder:
     def forget_trials_but(self, known: Collection[int]) -> None:
         """Remove folders of trials that the journal does not know, for a new trial may take their number."""
         for place in (self.path / "trials").glob("*"):
-            if place.name.isdigit() and int(place.name) not in known:
+            if place.name.isdigit() and int(place.name) < STUDENTS and int(place.name) not in known:
                 self.note(f"trial {int(place.name)}: {EVENTS} no longer tells of it: it is done again")
                 shutil.rmtree(place, ignore_errors=True)
 

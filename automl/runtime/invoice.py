@@ -56,7 +56,7 @@ def of(events: Sequence[dict[str, Any]], elapsed_s: float, rates: Rates) -> Invo
         core_s[job["status"]] += job["threads"] * job["cost"]["wall_s"]
     held_s = sum(length * span.slots for length, span in zip(lengths, spans, strict=True))
     searched = _searched(events, elapsed_s)
-    busy_s = sum(job["threads"] * job["cost"]["wall_s"] for job in jobs if job["fold"] >= 0)
+    busy_s = sum(job["threads"] * job["cost"]["wall_s"] for job in jobs if job["fold"] >= 0 and "stage" not in job)
     slots = held_s / max(sum(lengths), 1e-9)
     core_s["idle"] = max(0.0, searched * slots - busy_s)
     core_s["overhead"] = max(0.0, held_s - sum(core_s.values()))

@@ -169,19 +169,20 @@ def grown(budget: Budget, past: Past, bill: Invoice, extra: str) -> Budget:
     )
 
 
-def source_of(folder: RunFolder, data: Any, name: str = BEGINNING) -> Any:
-    """The data given, or the file that the run read."""
+def source_of(folder: RunFolder, data: Any, name: str = BEGINNING, *, advice: str | None = None) -> Any:
+    """The data given, or the file that the run read; `advice`: how to give it, where that is not by resume."""
     if data is not None:
         return data
     source = folder.read_start(name)["source"]
     if source is None:
         raise InputError(
             f"the run in {str(folder.path)!r} had its data from memory. "
-            "Go on from Python: automl.resume(run, data=...)."
+            f"{advice or 'Go on from Python: automl.resume(run, data=...).'}"
         )
     if "://" not in source and not Path(source).exists():
         raise InputError(
-            f"the data of the run, {source!r}, is not there any more. Name it: automl resume RUN --data FILE."
+            f"the data of the run, {source!r}, is not there any more. "
+            f"{advice or 'Name it: automl resume RUN --data FILE.'}"
         )
     return source
 

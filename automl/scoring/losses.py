@@ -100,6 +100,36 @@ def mape(y: np.ndarray, p: np.ndarray) -> Errors:
     return error
 
 
+def wape(y: np.ndarray, p: np.ndarray) -> Errors:
+    """All misses together, as a share of all answers together; where these are all zero, the mean miss."""
+    miss, size = np.abs(y - p), np.abs(y)
+
+    def error(w: np.ndarray) -> float:
+        whole = _dot(w, size)
+        return _dot(w, miss) / (whole if whole > 0 else float(w.sum()))
+
+    return error
+
+
+def symmetric(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """The miss as a share of the mean of both sizes, up to two; where both are zero there is none."""
+    size = (np.abs(y) + np.abs(p)) / 2
+    loss: np.ndarray = np.where(size > 0, np.abs(y - p) / np.where(size > 0, size, 1.0), 0.0)
+    return loss
+
+
+def scaled_absolute(y: np.ndarray, p: np.ndarray) -> Errors:
+    """The mean of misses that weights scale: a weight is one over what the row's series usually changes."""
+    loss = absolute(y, p)
+    return lambda w: _dot(w, loss) / len(loss)
+
+
+def scaled_squared(y: np.ndarray, p: np.ndarray) -> Errors:
+    """The root of the mean of squares that weights scale."""
+    loss = squared(y, p)
+    return lambda w: math.sqrt(_dot(w, loss) / len(loss))
+
+
 def median_absolute(y: np.ndarray, p: np.ndarray) -> Errors:
     """Where exactly half of the weight lies below, the middle of the two neighbours."""
     loss = np.abs(y - p)

@@ -135,9 +135,18 @@ _ALL = (
     Metric("mape", _NUMBER, False, "value", losses.mape),
     Metric("medae", _NUMBER, False, "value", losses.median_absolute),
     Metric("rmsle", _NUMBER, False, "value", losses.root_of(losses.squared_log)),
+    Metric("mase", _NUMBER, False, "value", losses.scaled_absolute),
+    Metric("rmsse", _NUMBER, False, "value", losses.scaled_squared),
+    Metric("wape", _NUMBER, False, "value", losses.wape),
+    Metric("smape", _NUMBER, False, "value", losses.mean_of(losses.symmetric)),
     Metric("pinball", _QUANTILES, False, "quantiles", losses.mean_of(losses.pinball_of((0.5,)))),  # see `get`
 )
 _BY_NAME = {metric.name: metric for metric in _ALL}
+# Whose rows are weighed by what their series usually change in a season: the error means nothing without these weights.
+SCALED = {"mase": 1, "rmsse": 2}  # the power of the scale
+# What forecasts are searched for; others bend answers or are of tables, and are told by evaluate only.
+FORECASTS = ("mase", "rmsse", "wape", "smape", "mae", "rmse")
+OF_SERIES = ("mase", "metric= not given, a forecast: misses count by what a series usually changes in a season")
 OF_POSITIVE: Mapping[str, Callable[[int], Rule]] = {"f1": losses.f1_of, "average_precision": losses.imprecision_of}
 
 _DEFAULTS: dict[Task, tuple[str, str]] = {
@@ -158,9 +167,9 @@ def get(name: str, levels: tuple[float, ...] = (), positive: int = 1) -> Metric:
     return replace(found, rule=losses.mean_of(losses.pinball_of(levels))) if levels else found
 
 
-def names(task: Task) -> list[str]:
-    """The metrics that score a task."""
-    return [metric.name for metric in _ALL if task in metric.tasks]
+def names(task: Task, *, is_of_series: bool = False) -> list[str]:
+    """The metrics that score a task; some mean something of series over time only."""
+    return [metric.name for metric in _ALL if task in metric.tasks and (is_of_series or metric.name not in SCALED)]
 
 
 def default(task: Task) -> tuple[str, str]:
@@ -253,13 +262,24 @@ class Redrawing:
     def moves(self, metric: Metric, several: Sequence[np.ndarray]) -> np.ndarray:
         """(rounds, several): how far each error moves when rows are redrawn, scaled to the number of all rows."""
         wide = several[0].shape[1] if several[0].ndim > 1 else 1
-        rows, block_of, scale = self._sample(
-            min(self.most_rows, _most_rows(metric, wide, is_late=time.monotonic() >= self.until))
-        )
+        sample = self.sample(metric, wide)
+        return self.moves_of(metric, [predictions[sample[0]] for predictions in several], sample)
+
+    def sample(self, metric: Metric, wide: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Which rows are redrawn of predictions of so many columns: their numbers, their blocks, and their scale."""
+        is_late = time.monotonic() >= self.until
+        return self._sample(min(self.most_rows, _most_rows(metric, wide, is_late=is_late)))
+
+    def moves_of(
+        self, metric: Metric, several: Sequence[np.ndarray], sample: tuple[np.ndarray, np.ndarray, float]
+    ) -> np.ndarray:
+        """`moves` of predictions that are those of the sample's rows alone."""
+        rows, block_of, scale = sample
+        wide = several[0].shape[1] if several[0].ndim > 1 else 1
         most = INTERVAL_CELLS // _cells(metric, len(rows), wide)
         rounds = min(self.rounds, metric.own.rounds if metric.own else max(FEWEST_ROUNDS, most))
         base = np.ones(len(rows)) if self.weight is None else np.asarray(self.weight, dtype=np.float64)[rows]
-        each = [metric.errors(self.y[rows], predictions[rows]) for predictions in several]
+        each = [metric.errors(self.y[rows], predictions) for predictions in several]
         random, count = np.random.default_rng(self.seed), int(block_of.max()) + 1
         moves = np.empty((rounds, len(each)))
         for done, drawn in enumerate(moves):
@@ -276,7 +296,7 @@ class Redrawing:
         wider = self.wider(level)
         if metric.own or len(moves) < MANY_ROUNDS:
             known = moves[np.isfinite(moves)]
-            wide = _student(level, len(known) - 1) * float(known.std(ddof=1)) if len(known) > 1 else math.inf
+            wide = student(level, len(known) - 1) * float(known.std(ddof=1)) if len(known) > 1 else math.inf
             return middle - wider * wide, middle + wider * wide
         low, high = wider * np.quantile(moves, [(1 - level) / 2, (1 + level) / 2])
         return middle + min(0.0, float(low)), middle + max(0.0, float(high))
@@ -313,7 +333,7 @@ class Redrawing:
         if numbers is None:
             return 1.0
         count = int(numbers.max()) + 1
-        return math.sqrt(count / (count - 1)) * _student(level, count - 1) / NormalDist().inv_cdf((1 + level) / 2)
+        return math.sqrt(count / (count - 1)) * student(level, count - 1) / NormalDist().inv_cdf((1 + level) / 2)
 
 
 def _most_rows(metric: Metric, wide: int, *, is_late: bool) -> int:
@@ -332,7 +352,7 @@ def _cells(metric: Metric, rows: int, wide: int) -> int:
     return rows + wide**2 if metric.needs == "label" else rows
 
 
-def _student(level: float, freedom: int) -> float:
+def student(level: float, freedom: int) -> float:
     """The quantile of Student's t distribution, by its expansion round the normal one: a thin sample spreads more."""
     z, n = NormalDist().inv_cdf((1 + level) / 2), float(freedom)
     first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96

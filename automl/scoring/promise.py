@@ -39,7 +39,7 @@ def interval(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, *, err
     if not math.isfinite(error):
         return metric.to_score(error), metric.to_score(error)
     power = 2 if metric.name in ROOTS else 1  # then rows add up
-    bad = metric.error(np.random.default_rng(0).permutation(y), predictions, weight)
+    bad = metric.error(_mistaken(metric, redrawn), predictions, weight)
     missed = UNSEEN / len(y) * bad**power if math.isfinite(bad) else 0.0
     stretch = OF_SQUARES if metric.name in ROOTS else STRETCH
     far = stretch * redrawn.wider(LEVEL) * _spread(metric, predictions, redrawn, missed, power)
@@ -49,6 +49,21 @@ def interval(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, *, err
     least, most = least ** (1 / power), max(0.0, most) ** (1 / power)
     low, high = sorted((metric.to_score(least), metric.to_score(min(metric.worst, most))))
     return low, high
+
+
+def _mistaken(metric: Metric, redrawn: Redrawing) -> np.ndarray:
+    """Each row with the answer of another one; where weights bring series to one scale, of another one of its series.
+
+    The sales of a large shop in the unit of a small one are no error that a model makes.
+    """
+    random = np.random.default_rng(0)
+    if metric.name not in metrics.SCALED or redrawn.blocks is None:
+        return random.permutation(redrawn.y)
+    found = np.empty_like(redrawn.y)
+    found[np.argsort(redrawn.blocks, kind="stable")] = redrawn.y[
+        np.lexsort((random.random(len(redrawn.y)), redrawn.blocks))
+    ]
+    return found
 
 
 def _spread(metric: Metric, predictions: np.ndarray, redrawn: Redrawing, missed: float, power: int) -> float:

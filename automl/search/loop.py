@@ -19,6 +19,7 @@ from automl.data.prepare import Prepared
 from automl.ensemble import frontier
 from automl.ensemble.blend import blend, mix
 from automl.ensemble.calibrate import tuned_error
+from automl.modalities import mixture
 from automl.records import Plan, Spent, Trial, TrialStatus
 from automl.records.choice import Decision
 from automl.runtime.context import RunContext
@@ -233,9 +234,8 @@ class Search:
             self._journal.asked(plan)
         attempt = self.attempts[0]
         plan, started, cpu = attempt.plan, time.monotonic(), time.process_time()
-        nothing = np.empty((len(self.shared.y), 0), dtype=np.float32)
-        raw = replace(self.shared.raw, numbers=nothing, blocks={}, described={})
-        bare = replace(self.shared, raw=raw, key=f"{self.shared.key} bare")  # it reads nothing: nothing is copied
+        raw = mixture.bare(self.shared.raw)  # it reads next to nothing: as little is copied
+        bare = replace(self.shared, raw=raw, key=f"{self.shared.key} bare")
         for fold in attempt.missing(self.shared.folds.count):
             job = FoldJob(family=plan.family, params=plan.params, features=plan.features, seed=plan.seed, fold=fold)
             result = run_fold(Grant(1, float("inf")), job, bare)

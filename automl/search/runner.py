@@ -126,16 +126,9 @@ class Runner:
 
     def keep(self, attempt: Attempt, result: FoldResult) -> None:
         """Score a fold's predictions and put it on disk."""
-        number, shared = attempt.plan.number, self._ready.shared
+        number = attempt.plan.number
         parts = {"learner": result.parts, "features": result.features}
-        size = sum(len(content) for files in parts.values() for content in files.values()) / 1e6
-        held = shared.folds.held(result.fold)
-        weight = None if shared.weight is None else shared.weight[held]
-        error = tuned_error(self._ready.metric, shared.y[held], result.predictions, weight)
-        attempt.folds[result.fold] = fold = Fold(
-            fold=result.fold, predictions=result.predictions, error=error, is_cut=result.is_cut, fit_s=result.fit_s,
-            batch_s=result.batch_s, row_s=result.row_s, size_mb=size, rounds=result.rounds,
-        )  # fmt: skip
+        attempt.folds[result.fold] = fold = fold_of(result, self._ready)
         self._folder.save_fold(number, fold, parts)
         self._folder.forget_state(number, result.fold)
 
@@ -197,6 +190,19 @@ class Runner:
                     parent=plan.number,
                 )
             )
+
+
+def fold_of(result: FoldResult, ready: Prepared) -> Fold:
+    """What a fold gave, its predictions scored."""
+    shared, files = ready.shared, [*result.parts.values(), *result.features.values()]
+    held = shared.folds.held(result.fold)
+    weight = None if shared.weight is None else shared.weight[held]
+    return Fold(
+        fold=result.fold, predictions=result.predictions,
+        error=tuned_error(ready.metric, shared.y[held], result.predictions, weight), is_cut=result.is_cut,
+        fit_s=result.fit_s, batch_s=result.batch_s, row_s=result.row_s, size_mb=sum(map(len, files)) / 1e6,
+        rounds=result.rounds,
+    )  # fmt: skip
 
 
 def share_of_gpu(family: Family, nodes: Iterable[Node]) -> float:

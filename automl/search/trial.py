@@ -18,6 +18,7 @@ import numpy as np
 import search_spaces
 from automl.data.counted import counted_once
 from automl.data.prepare import Shared
+from automl.modalities import mixture
 from automl.modalities.mixture import PLAIN, FoldFeatures, FoldTraining, bend_of, learn_features, made_by
 from automl.runtime.batches import hearing, tell
 from automl.scoring.metrics import sample_rows
@@ -96,13 +97,13 @@ def run_fold(grant: Grant, job: FoldJob, shared: Shared) -> FoldResult | Partial
         learner = _fitted(learner, job, encoded, run, grant)
         fit_s = time.monotonic() - started
         with learners.on_device(learner) as is_far:
-            predictions, batch_s = _timed(learner, encoded.held.X, grant.threads)
+            predictions, batch_s = timed(learner, encoded.held.X, grant.threads)
         if (judged := getattr(learner, "judged", None)) is not None:
             predictions = judged
-        row_s = min(_timed(learner, encoded.train.X.take(np.array([0])), 1)[1] / 1000 for _ in range(ROW_REPEATS))
+        row_s = min(timed(learner, encoded.train.X.take(np.array([0])), 1)[1] / 1000 for _ in range(ROW_REPEATS))
         if is_far:  # what is told of a batch is what the saved model takes, on the CPU
             some = np.arange(min(len(encoded.train), MOST_TIMED, max(1, int(TIMED_S / max(row_s, 1e-9)))))
-            batch_s = _timed(learner, encoded.train.X.take(some), grant.threads)[1]
+            batch_s = timed(learner, encoded.train.X.take(some), grant.threads)[1]
     parts, features = learner.dump(), encoded.features.dump()
     rounds = getattr(learner, "rounds_", None)
     result = FoldResult(
@@ -130,7 +131,8 @@ def _check_gpu(grant: Grant, family: Family) -> None:
 
 def _fitted(learner: Learner, job: FoldJob, encoded: Encoded, run: Run, grant: Grant) -> Learner:
     """The learner, fitted: here, or by a process for each GPU where several were granted."""
-    valid, count = encoded.held if len(encoded.held) else None, round(grant.gpus)
+    is_shown = len(encoded.held) > 0 and not job.features.get("is_blind")  # what it is compared on, it may not see
+    valid, count = encoded.held if is_shown else None, round(grant.gpus)
     if count < 2 or devices.why_not():
         learner.fit(encoded.train, valid, run)
         return learner
@@ -154,7 +156,7 @@ def until_of_fit(until: float, began: float, started: float) -> float:
     return max(until, started + min(LEAST_FIT_S, granted_s)) if started - began > granted_s / 2 else until
 
 
-def _timed(learner: Learner, X: Matrix, threads: int) -> tuple[np.ndarray, float]:
+def timed(learner: Learner, X: Matrix, threads: int) -> tuple[np.ndarray, float]:
     """Predictions and their seconds for 1,000 rows."""
     started = time.monotonic()
     predictions = learner.predict(X, threads)
@@ -173,7 +175,7 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
     everything = np.arange(len(shared.y))
     train = everything if job.fold == ALL_ROWS else shared.folds.train(job.fold)
     if (share := float(job.features.get("share", 1.0))) < 1:
-        train = train[sample_rows(shared.y[train], max(1, round(share * len(train))), seed=job.fold)]
+        train = train[_sampled(shared, train, share, job.fold)]
     held = everything[:0] if job.fold == ALL_ROWS else shared.folds.held(job.fold)
     weight = _some(shared.weight, train)
     training = FoldTraining(
@@ -190,6 +192,14 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
     while sum(kept.nbytes for kept in _cache.values()) > CACHE_BYTES and len(_cache) > 1:
         _cache.popitem(last=False)
     return encoded
+
+
+def _sampled(shared: Shared, train: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Which of the training rows are seen where some must do: of series over time the newest, else a fair part."""
+    panel = mixture.panel(shared.raw)
+    if panel is not None:
+        return mixture.newest_share(panel, train, share)
+    return sample_rows(shared.y[train], max(1, round(share * len(train))), seed=seed)
 
 
 def _recipe(job: FoldJob) -> str:

@@ -27,7 +27,7 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Asked:
+class FlipQuestion:
     """Whether flips teach: what the configuration says, the answers, and a seed for whom to look at."""
 
     setting: str
@@ -42,7 +42,7 @@ class Form:
 
     shape: Callable[[Media], dict[str, Any]]  # the fields of a Shape that tell of it
     changed: Callable[[Tensor, Served], Tensor]
-    flip: Callable[[Media, Asked], str]  # "always" or "never"
+    flip: Callable[[Media, FlipQuestion], str]  # "always" or "never"
 
 
 def form_of(block: Media) -> Form:
@@ -71,7 +71,7 @@ def _changed(pictures: Tensor, served: Served) -> Tensor:
     return shrink(change(pictures, served.how, served.generator), served.how.share(served.progress))
 
 
-def _flip(block: Media, asked: Asked) -> str:
+def _flip(block: Media, asked: FlipQuestion) -> str:
     """As the configuration says, or where a mirror does no harm."""
     if asked.setting != "auto":
         return asked.setting
@@ -85,6 +85,7 @@ FORMS = {
     "audio": Form(
         lambda block: {"sound": (block.store.shape[1], block.rate)}, lambda waves, _: waves, lambda _, __: "never"
     ),
+    "series": Form(lambda block: {"series": block.store.shape[1:]}, lambda series, _: series, lambda _, __: "never"),
 }
 OF_TEXTS = {  # for networks that split them themselves: no tokens are numbered, and so many words are usual
     "text": Form(lambda block: {"text": (0, _usual_words(block))}, lambda texts, _: texts, lambda _, __: "never")

@@ -21,7 +21,7 @@ from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment
 from automl.training.device import device_of, exact, find_device, has_room, seeded, use_threads
-from automl.training.forms import FORMS, Asked, Served, form_of
+from automl.training.forms import FORMS, FlipQuestion, Served, form_of
 from automl.training.media import LOOKED_AT, MEASURED, as_trained, course_of, kept_on, told_by
 from automl.training.network import Batch
 from automl.training.stored import StoredNetwork, pack, unpack
@@ -233,7 +233,7 @@ class FusedLearner:
         """Whether flips teach: only where they do no harm to any of the pictures."""
         blocks = [train.X.media[column] for column in self.columns]
         pictures = [block for block in blocks if block.store.ndim == 4]
-        asked = Asked(str(self.params["flip"]), train.y, self.answers.is_numeric, seed)
+        asked = FlipQuestion(str(self.params["flip"]), train.y, self.answers.is_numeric, seed)
         said = {form_of(block).flip(block, asked) for block in pictures}
         return "always" if said == {"always"} else "never"
 

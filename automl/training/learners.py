@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from automl.training.media import MediaLearner
     from automl.training.tabular import NetworkLearner
     from automl.training.tokens import TextLearner
+    from automl.training.windows import WindowLearner
 
 
 def make(family: Family, params: Params, bend: str = "", metric: str = "", column: str = "") -> Learner:
@@ -70,7 +71,9 @@ def _load(family: Family, parts: Mapping[str, bytes]) -> Learner:
     return family.load(parts)
 
 
-def _kind(family: Family) -> type[NetworkLearner] | type[MediaLearner] | type[TextLearner] | type[FusedLearner]:
+def _kind(
+    family: Family,
+) -> type[NetworkLearner] | type[MediaLearner] | type[TextLearner] | type[FusedLearner] | type[WindowLearner]:
     """What turns the rows of a neural family into batches. torch: only where a network is wanted."""
     if family.fuses:
         from automl.training.fused import FusedLearner
@@ -80,6 +83,10 @@ def _kind(family: Family) -> type[NetworkLearner] | type[MediaLearner] | type[Te
         from automl.training.tabular import NetworkLearner
 
         return NetworkLearner
+    if "panel" in family.reads:
+        from automl.training.windows import WindowLearner
+
+        return WindowLearner
     if family.reads_all:
         from automl.training.tokens import TextLearner
 

@@ -21,7 +21,7 @@ from automl.training import network
 from automl.training.answers import TargetCoding, mean_one
 from automl.training.augment import Augment, mix
 from automl.training.device import device_of, exact, find_device, has_room, seeded, use_threads
-from automl.training.forms import Asked, Served, form_of, given, shape_of
+from automl.training.forms import FlipQuestion, Served, form_of, given, shape_of
 from automl.training.network import Batch, Objective, TrainingRecipe
 from automl.training.stored import StoredNetwork, pack, unpack
 from automl.training.symmetry import sample_rows
@@ -127,7 +127,7 @@ class MediaLearner:
             self.answers = replace(self.answers, smoothing=float(self.params["smoothing"]))
         encoder = media.encoder if self.family.goes_on else None
         self.shape = replace(shape_of(media, self.answers.outputs), encoder=encoder)
-        asked = Asked(str(self.params.get("flip", "never")), train.y, self.answers.is_numeric, run.seed)
+        asked = FlipQuestion(str(self.params.get("flip", "never")), train.y, self.answers.is_numeric, run.seed)
         self.params["flip"] = form_of(media).flip(media, asked)
         feed = self._feed(train, told_by(valid, len(train), run.seed))
         with use_threads(run.threads), seeded(run.seed):
@@ -203,7 +203,7 @@ class MediaLearner:
             wanted = f"column {column!r}" if column else " or ".join(sorted(self.family.reads))
             raise ValueError(f"these rows have no {wanted} to read. Give a Matrix with it in `media`.")
         block, shape = X.media[column], getattr(self, "shape", None)  # before a fit there is none
-        return block if shape is None else as_trained(block, shape.image, shape.sound)
+        return block if shape is None else as_trained(block, shape.image or shape.series, shape.sound)
 
     def _ask(self, rows: Tensor) -> Tensor:
         """What the network says: (rows, outputs), or (rows, 2, outputs) where it was asked both ways."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from search_spaces.checked import finite, need, whole
 from search_spaces.classical._parts import pack_json, unpack_json
-from search_spaces.spec import OF_NUMBERS, Matrix, Rows, Run, Task
+from search_spaces.spec import OF_NUMBERS, Additions, Matrix, Rows, Run, Task
 
 MOST_CLASSES = 100_000  # or quantiles, that a saved model may say it has
 
@@ -73,6 +73,23 @@ class Answers:
             return np.column_stack([1.0 - raw, raw])
         shares: np.ndarray = raw / raw.sum(axis=1, keepdims=True)
         return shares
+
+    def additions(self, base: np.ndarray, values: np.ndarray) -> Additions:
+        """What columns add, on the scale of the answers, from what they add to standardised values or log-odds."""
+        if self.task in OF_NUMBERS:
+            return Additions(base * self.spread + self.center, values * self.spread, is_log_odds=False)
+        return Additions(base, values, is_log_odds=True)
+
+    def from_library(self, told: np.ndarray) -> Additions | None:
+        """The same of what boosters tell: (rows, columns + 1) or (rows, outputs, columns + 1), their base last.
+
+        None where they know of fewer outputs, as of classes that no training row had.
+        """
+        told = np.asarray(told, dtype=np.float64)
+        told = told.reshape(len(told), -1, told.shape[-1])
+        if told.shape[1] != self.outputs:
+            return None
+        return self.additions(told[0, :, -1], told[:, :, :-1].transpose(0, 2, 1))
 
     def nothing(self) -> np.ndarray:
         """Predictions for no rows."""

@@ -98,6 +98,16 @@ class DenseEncoder:
         blocks.append(np.isnan(X.numbers[:, self.flagged]).astype(np.float32))
         return Dense(np.concatenate(blocks, axis=1), self.slots[X.codes + self.starts], self.width)
 
+    def added(self, X: Matrix, slopes: np.ndarray) -> np.ndarray:
+        """(rows, columns of numbers and then of codes, outputs): what each adds where every column here has a slope."""
+        dense, count = self.encode(X), len(self.median)
+        of_number = np.concatenate([np.tile(np.arange(count), 1 + self.bends.shape[1]), self.flagged]).astype(np.int64)
+        added = np.zeros((len(X), count + X.codes.shape[1], slopes.shape[1]))
+        for place, own in enumerate(of_number.tolist()):
+            added[:, own] += dense.numbers[:, place, None].astype(np.float64) * slopes[place]
+        added[:, count:] = slopes[dense.numbers.shape[1] :][dense.hot]
+        return added
+
     def filled(self, X: Matrix) -> np.ndarray:
         """Numbers without gaps and outliers."""
         filled = np.where(np.isnan(X.numbers), self.median, X.numbers)

@@ -30,7 +30,7 @@ CALL_S = 1e-3  # of one problem, however small
 
 
 @dataclass(frozen=True)
-class Problem:
+class KernelProblem:
     """What a machine is made of."""
 
     table: np.ndarray  # float32 (rows, columns), scaled
@@ -44,7 +44,7 @@ class Problem:
     def __len__(self) -> int:
         return len(self.table)
 
-    def take(self, rows: np.ndarray) -> Problem:
+    def take(self, rows: np.ndarray) -> KernelProblem:
         """The given rows, copied."""
         weight = None if self.weight is None else self.weight[rows]
         return replace(self, table=self.table[rows], y=self.y[rows], weight=weight)
@@ -129,7 +129,7 @@ def nearness(left: np.ndarray, right: np.ndarray, gamma: Any) -> np.ndarray:
     return near
 
 
-def solve(problem: Problem, run: Run) -> tuple[KernelMachine, bool]:
+def solve(problem: KernelProblem, run: Run) -> tuple[KernelMachine, bool]:
     """A machine, and whether the clock left something unsolved; a pair that was not reached gives no opinion."""
     groups = problem.groups()
     total, classes, is_cut = len(problem), problem.classes, False
@@ -163,7 +163,7 @@ def solve(problem: Problem, run: Run) -> tuple[KernelMachine, bool]:
     return machine, is_cut
 
 
-def within_time(problem: Problem, run: Run, passes: float) -> np.ndarray | None:
+def within_time(problem: KernelProblem, run: Run, passes: float) -> np.ndarray | None:
     """Which rows can be learned from `passes` times before the time is over; None: all of them."""
     if run.until == float("inf") or len(problem) <= FEW_ROWS:
         return None
@@ -179,7 +179,7 @@ def within_time(problem: Problem, run: Run, passes: float) -> np.ndarray | None:
     return np.sort(np.concatenate(kept))
 
 
-def _foreseen_s(problem: Problem, run: Run) -> tuple[float, float]:
+def _foreseen_s(problem: KernelProblem, run: Run) -> tuple[float, float]:
     """Seconds that all of a problem would take whatever its rows, and by its rows, from a part of its largest pair."""
     groups = sorted(problem.groups(), key=len)[-2:]
     random = np.random.default_rng(run.seed)
@@ -196,7 +196,7 @@ def _foreseen_s(problem: Problem, run: Run) -> tuple[float, float]:
     return CALL_S * len(pairs), growing_s
 
 
-def _solve_one(problem: Problem, run: Run, positive: int | None = None) -> tuple[np.ndarray, float, bool]:
+def _solve_one(problem: KernelProblem, run: Run, positive: int | None = None) -> tuple[np.ndarray, float, bool]:
     """Signed weights of all rows in one problem, its offset, and whether the clock ended it early."""
     from sklearn.svm import SVC, SVR
 
@@ -229,7 +229,7 @@ def _balanced(is_one: np.ndarray, weight: np.ndarray | None, balance: float) -> 
     return np.asarray(weight * np.where(is_one, (one + other) / (2 * one), (one + other) / (2 * other)) ** balance)
 
 
-def _most_steps(problem: Problem, run: Run) -> int:
+def _most_steps(problem: KernelProblem, run: Run) -> int:
     """Steps of libsvm that fit into the time left; one looks at every row, and may have to make their kernel."""
     if run.until == float("inf"):
         return MOST_STEPS
@@ -239,7 +239,7 @@ def _most_steps(problem: Problem, run: Run) -> int:
     return int(min(MOST_STEPS, max(2 * FEW_ROWS, left_s / step_s)))
 
 
-def _kernel(problem: Problem) -> np.ndarray:
+def _kernel(problem: KernelProblem) -> np.ndarray:
     """The kernel of all rows as libsvm reads it: float64, filled a block at a time."""
     made = np.empty((len(problem), len(problem)))
     for first in range(0, len(problem), CHUNK):

@@ -28,6 +28,7 @@ OBJECTIVES = {
 MOST_LEAVES = 131_072  # the library's own limit
 NODES = ("split_feature", "decision_type", "left_child", "right_child")
 SETS = ("cat_boundaries", "cat_threshold")
+COUNTS = ("leaf_count", "internal_count")  # training rows: what columns add is told by their shares
 KINDS = {0, 1, 2}  # what a split takes for missing: nothing, zero, NaN
 IS_CATEGORY = 1
 
@@ -80,7 +81,7 @@ def _written(told: dict[str, str], at: int) -> str:
     leaves, categories = int(told["num_leaves"]), int(told["num_cat"])
     names = ["leaf_value"]
     if leaves > 1:
-        names += [*NODES, "threshold", *(SETS if categories else ())]
+        names += [*NODES, "threshold", *(SETS if categories else ()), *(name for name in COUNTS if name in told)]
     lines = "".join(f"{name}={told[name]}\n" for name in names)
     start = f"Tree={at}\nnum_leaves={leaves}\nnum_cat={categories}\n"
     return f"{start}{lines}is_linear=0\nshrinkage={told['shrinkage']}\n\n\n"
@@ -108,6 +109,7 @@ def _check_nodes(trees: list[dict[str, str]], leaves: np.ndarray, categories: np
     here, nodes = np.repeat(inner, inner), leaves + inner
     left, right = (np.where(side < 0, here - 1 - side, side) for side in (left, right))
     family(left, right, np.repeat(nodes, inner), np.repeat(np.cumsum(nodes) - nodes, inner))
+    _check_counts(trees, leaves)
     threshold = _joined(trees, "threshold", inner, THRESHOLD)
     if (with_sets := categories > 0).any():
         of_sets = [told for told, has_sets in zip(trees, with_sets, strict=True) if has_sets]
@@ -119,6 +121,16 @@ def _check_nodes(trees: list[dict[str, str]], leaves: np.ndarray, categories: np
         there = np.repeat(categories, inner)[is_category]
         need(bool((asked == np.floor(asked)).all()), "a set of categories has no whole number")
         need(bool(((asked >= 0) & (asked < there)).all()), "a tree asks for a set of categories that is not there")
+
+
+def _check_counts(trees: list[dict[str, str]], leaves: np.ndarray) -> None:
+    """Rows of leaves and of inner nodes, where a model tells them."""
+    for name, counts, least in zip(COUNTS, (leaves, leaves - 1), (0, 1), strict=True):
+        has = np.array([name in told for told in trees])
+        if has.any():
+            some = [told for told, tells in zip(trees, has, strict=True) if tells]
+            found = _numbers(_joined(some, name, counts[has], WHOLE))
+            need(bool((found >= least).all() and (found < 2**31).all()), f"{name} is no number of rows")
 
 
 def _check_sets(trees: list[dict[str, str]], categories: np.ndarray) -> None:

@@ -19,6 +19,7 @@ from search_spaces.classical._catboost_file import check
 from search_spaces.spec import (
     OF_NUMBERS,
     WITH_QUANTILES,
+    Additions,
     Family,
     Float,
     Int,
@@ -92,6 +93,16 @@ class CatBoost:
             return self.answers.nothing()
         kind = "RawFormulaVal" if self.answers.task in OF_NUMBERS else "Probability"
         return self.answers.decode(self.model.predict(_features(X), prediction_type=kind, thread_count=threads))
+
+    def additions(self, X: Matrix, beside: Matrix | None = None, threads: int = 1) -> Additions | None:  # noqa: ARG002
+        """By the paths of its trees; quantiles may cross, and are put in order."""
+        import catboost
+
+        if self.answers.task == "quantile" or not len(X):
+            return None
+        rows = catboost.Pool(_features(X))
+        told = self.model.get_feature_importance(data=rows, type="ShapValues", thread_count=threads)
+        return self.answers.from_library(told)
 
     def dump(self) -> dict[str, bytes]:
         """CatBoost's own binary file."""

@@ -17,6 +17,7 @@ from search_spaces.classical._boosting import Patience, most_rounds, share_of
 from search_spaces.classical._lightgbm_text import reduced
 from search_spaces.spec import (
     WITH_QUANTILES,
+    Additions,
     Choice,
     Family,
     Float,
@@ -137,6 +138,15 @@ class LightGBM:
         table = joined(X)
         raw = [booster.predict(table, num_threads=threads) for booster in self.boosters]
         return self.answers.decode(raw[0] if len(raw) == 1 else np.column_stack(raw))
+
+    def additions(self, X: Matrix, beside: Matrix | None = None, threads: int = 1) -> Additions | None:  # noqa: ARG002
+        """By the paths of its trees; boosters of one level each answer no question together."""
+        if len(self.boosters) > 1 or not len(X):
+            return None
+        told = np.asarray(self.boosters[0].predict(joined(X), pred_contrib=True, num_threads=threads))
+        if not np.isfinite(told).all():  # a file that does not tell how many rows its leaves had
+            return None
+        return self.answers.from_library(told.reshape(len(X), self.answers.outputs, -1))
 
     def dump(self) -> dict[str, bytes]:
         """LightGBM's own text file."""

@@ -15,7 +15,7 @@ from search_spaces.checked import need, table
 from search_spaces.classical._answers import Answers, shares_of, unit_weight
 from search_spaces.classical._dense import Dense, DenseEncoder
 from search_spaces.classical._parts import pack_arrays, unpack_arrays
-from search_spaces.spec import Choice, Family, Float, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
+from search_spaces.spec import Additions, Choice, Family, Float, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
 SPACE: Space = {
     "penalty": Float(1e-2, 1e4, start=3.0, log=True),
@@ -71,6 +71,14 @@ class Linear:
         numbers = dense.numbers.shape[1]
         raw = dense.numbers @ self.slopes[:numbers] + self.slopes[numbers:][dense.hot].sum(axis=1) + self.intercept
         return self.answers.decode(raw if self.answers.task == "regression" else shares_of(raw.astype(np.float64)))
+
+    def additions(self, X: Matrix, beside: Matrix | None = None, threads: int = 1) -> Additions | None:  # noqa: ARG002
+        """Slopes times how far a row lies from the usual ones."""
+        if beside is None or not len(X):
+            return None
+        usual = self.encoder.added(beside, self.slopes).mean(axis=0)
+        values = self.encoder.added(X, self.slopes) - usual
+        return self.answers.additions(self.intercept + usual.sum(axis=0), values)
 
     def dump(self) -> dict[str, bytes]:
         """Arrays."""

@@ -18,7 +18,7 @@ import numpy as np
 from search_spaces.checked import finite, need
 from search_spaces.classical._answers import Answers, unit_weight
 from search_spaces.classical._dense import DenseEncoder
-from search_spaces.classical._kernel import Problem, read_machine, solve, within_time
+from search_spaces.classical._kernel import KernelProblem, read_machine, solve, within_time
 from search_spaces.classical._parts import pack_arrays, pack_json, unpack_arrays, unpack_json
 from search_spaces.spec import Family, Float, Learner, Matrix, Needs, Params, Price, Rows, Run, Space
 
@@ -103,7 +103,7 @@ class SupportVectors:
             "machine.npz": pack_arrays(self.machine.arrays()),
         }
 
-    def _problem(self, train: Rows, run: Run) -> Problem:
+    def _problem(self, train: Rows, run: Run) -> KernelProblem:
         """Rows that count, a seeded sample of them where they are too many; learns the encoding."""
         chosen = np.arange(len(train)) if train.weight is None else np.flatnonzero(train.weight > 0)
         if len(chosen) > MOST_ROWS:
@@ -113,7 +113,7 @@ class SupportVectors:
         self.encoder = DenseEncoder.fit(X, MOST_HOT)
         table = self.encoder.encode(X).full()
         spread = float(table.var(axis=0, dtype=np.float64).sum())
-        return Problem(
+        return KernelProblem(
             table=table,
             y=self.answers.encode(train.y[chosen]),
             weight=unit_weight(Rows(X, train.y[chosen], weight)),
@@ -123,7 +123,7 @@ class SupportVectors:
             balance=self.params["balance"],
         )
 
-    def _learn_odds(self, problem: Problem, run: Run, solved_s: float) -> None:
+    def _learn_odds(self, problem: KernelProblem, run: Run, solved_s: float) -> None:
         """From parts held out of machines that are solved for this alone."""
         part = np.random.default_rng(run.seed).permutation(len(problem)) % FOLDS
         scores, held = [], np.empty(0, dtype=np.int64)
@@ -141,7 +141,7 @@ class SupportVectors:
             self.odds = _fit_odds(np.concatenate(scores, axis=1), problem.y[held], weight[held])
 
 
-def _parts(problem: Problem) -> int:
+def _parts(problem: KernelProblem) -> int:
     """How many thirds of the rows are held out, one after the other, until enough rows were."""
     return min(FOLDS, ceil(HELD_ROWS * FOLDS / len(problem))) if len(problem) >= 2 * FOLDS else 0
 

@@ -16,6 +16,7 @@ from search_spaces.classical._boosting import Patience, most_rounds
 from search_spaces.classical._xgboost_file import check
 from search_spaces.spec import (
     WITH_QUANTILES,
+    Additions,
     Family,
     Float,
     Int,
@@ -100,6 +101,16 @@ class XGBoost:
         self.booster.set_param({"nthread": threads})
         return self.answers.decode(self.booster.inplace_predict(_table(X)))
 
+    def additions(self, X: Matrix, beside: Matrix | None = None, threads: int = 1) -> Additions | None:  # noqa: ARG002
+        """By the paths of its trees; quantiles may cross, and are put in order."""
+        import xgboost
+
+        if self.answers.task == "quantile" or not len(X):
+            return None
+        self.booster.set_param({"nthread": threads})
+        rows = xgboost.DMatrix(_table(X), feature_types=_kinds(X), enable_categorical=True, nthread=threads)
+        return self.answers.from_library(self.booster.predict(rows, pred_contribs=True))
+
     def dump(self) -> dict[str, bytes]:
         """XGBoost's own binary file."""
         return {"answers.json": self.answers.pack(), "model.ubj": self.blob}
@@ -107,12 +118,11 @@ class XGBoost:
     def _dataset(self, rows: Rows, threads: int, train: Any = None) -> Any:
         import xgboost
 
-        kinds = ["float"] * rows.X.numbers.shape[1] + ["c" if _is_category(size) else "float" for size in rows.X.sizes]
         return xgboost.QuantileDMatrix(
             _table(rows.X),
             self.answers.encode(rows.y),
             weight=unit_weight(rows),
-            feature_types=kinds,
+            feature_types=_kinds(rows.X),
             enable_categorical=True,
             nthread=threads,
             ref=train,
@@ -138,6 +148,10 @@ class XGBoost:
 
 def _is_category(size: int) -> bool:
     return size <= MOST_CATEGORIES
+
+
+def _kinds(X: Matrix) -> list[str]:
+    return ["float"] * X.numbers.shape[1] + ["c" if _is_category(size) else "float" for size in X.sizes]
 
 
 def _table(X: Matrix) -> np.ndarray:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import html
 import re
-import threading
 import unicodedata
-import weakref
 import zlib
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from search_spaces.per_store import PerStore
 
 if TYPE_CHECKING:
     from search_spaces.spec import Media
@@ -67,50 +65,15 @@ def words(text: str) -> list[str]:
 
 def counts(block: Media, terms: Terms) -> Any:
     """(rows, SPACE) float32, sparse: how often each term occurs in each text of a block."""
-    found = _counted.of(block.store, terms, is_part=len(block) < PART * len(block.store))
+    is_part = len(block) < PART * len(block.store)
+    found = _counted.of(block.store, terms, lambda: count(block.store.tolist(), terms), is_part=is_part)
     if found is None:
         return count(block.values().tolist(), terms)
     is_all = len(block) == len(block.store) and np.array_equal(block.rows, np.arange(len(block)))
     return found if is_all else found[block.rows]
 
 
-class _Counted:
-    """What was counted of stores that are still there, for all threads; the least used goes first."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, Terms], Any] = OrderedDict()
-        self._watched: dict[int, weakref.ref[np.ndarray]] = {}
-        self._terms = 0
-        self._lock = threading.RLock()
-
-    def of(self, store: np.ndarray, terms: Terms, *, is_part: bool) -> Any:
-        """The counts of a whole store; None where a part of it is asked for that is not worth counting all."""
-        key = id(store), terms
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        if is_part:
-            return None
-        found = count(store.tolist(), terms)
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key], self._terms = found, self._terms + found.nnz
-            if key[0] not in self._watched:
-                self._watched[key[0]] = weakref.ref(store, partial(self._forget, key[0]))
-            while len(self._kept) > 1 and self._terms > KEPT_TERMS:
-                self._terms -= self._kept.popitem(last=False)[1].nnz
-        return found
-
-    def _forget(self, gone: int, _ref: object) -> None:
-        """A store is no more, and its number may be another's soon."""
-        with self._lock:
-            self._watched.pop(gone, None)
-            for key in [key for key in self._kept if key[0] == gone]:
-                self._terms -= self._kept.pop(key).nnz
-
-
-_counted = _Counted()
+_counted = PerStore(KEPT_TERMS, lambda found: int(found.nnz))
 
 
 def count(texts: Sequence[str], terms: Terms) -> Any:

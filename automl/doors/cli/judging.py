@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automl.doors.cli.streams import print_json, readable
-from automl.plain import as_json
+from automl.plain import as_json as plain
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from automl.model.evaluate import Evaluation
     from automl.records import Score
 
@@ -23,16 +27,36 @@ def evaluate(given: Namespace) -> int:
     with readable(given.data) as data:
         is_bundle = isinstance(model, Bundle)
         found = model.evaluations(data) if isinstance(model, Bundle) else {"": evaluate(model, data)}
-    promised = _promised(given.model)
-    told = {target: {**_plain(one), "promised": as_json(promised.get(one.target))} for target, one in found.items()}
-    if given.json:
-        print_json({"targets": told} if is_bundle else told[""])
+    return tell_evaluations(found, _promised(given.model), is_bundle=is_bundle, as_json=given.json)
+
+
+def tell_evaluations(
+    found: Mapping[str, Evaluation], promised: Mapping[str, Score], *, is_bundle: bool, as_json: bool
+) -> int:
+    """The scores of a model, or of those of several targets, beside what was promised."""
+    if as_json:
+        told = {target: {**_plain(one), "promised": plain(promised.get(one.target))} for target, one in found.items()}
+        print_json({"targets": told} if is_bundle else next(iter(told.values())))
         return 0
     notes = [note for one in found.values() for note in one.notes]
     for note in dict.fromkeys(notes):
         print(f"note: {note}", file=sys.stderr)
     print("\n\n".join(_table(one, promised.get(one.target)) for one in found.values()))
     return 0
+
+
+def certain(model: Any, rows: pd.DataFrame, given: Namespace) -> pd.DataFrame:
+    """The columns of --interval or --set, named after the target; what few rows do to them is a note."""
+    targets = getattr(model, "targets", None) or [model.manifest["target"]]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        if given.interval is not None:
+            found: pd.DataFrame = model.predict_interval(rows, given.interval)
+        else:
+            found = model.predict_set(rows, given.set)
+    for one in dict.fromkeys(str(note.message) for note in told):
+        print(f"note: {one}", file=sys.stderr)
+    return found if len(targets) > 1 else found.add_prefix(f"{targets[0]}_")
 
 
 def importance(given: Namespace) -> int:
@@ -44,12 +68,12 @@ def importance(given: Namespace) -> int:
     found = {target: result.importance(given.data) for target, result in results.items()}
     if given.json:
         print_json({"targets": found} if isinstance(run, BundleResult) else found[""])
-        return 0
-    print("\n\n".join(_columns(target, told) for target, told in found.items()))
+    else:
+        print("\n\n".join(columns_told(target, told) for target, told in found.items()))
     return 0
 
 
-def _columns(target: str, told: dict[str, Any]) -> str:
+def columns_told(target: str, told: dict[str, Any]) -> str:
     """Columns with what they are worth, for people."""
     from automl.report.words import decimals, fixed
 
@@ -61,6 +85,9 @@ def _columns(target: str, told: dict[str, Any]) -> str:
     for row in told["columns"]:
         value, low, high = (fixed(row[name], places) for name in ("importance", "low", "high"))
         lines.append(f"  {row['column']:<{width}}  {value:>8}  {low} to {high}")
+    for group in told.get("groups") or []:
+        value, low, high = (fixed(group[name], places) for name in ("importance", "low", "high"))
+        lines.append(f"say the same: {', '.join(group['columns'])}; together {value}, {low} to {high}")
     return "\n".join([*(lines if told["columns"] else []), *(f"note: {note}" for note in told["notes"])])
 
 
@@ -104,6 +131,6 @@ def _numbers(score: Score) -> tuple[str, str]:
     """Value and interval, with as many decimals as chance leaves worth reading."""
     from automl.report.words import decimals, fixed
 
-    places = decimals(as_json(score))
+    places = decimals(plain(score))
     low, high = (fixed(end, places) for end in (score.low, score.high))
     return fixed(score.value, places), f"{low} to {high}"

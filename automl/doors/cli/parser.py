@@ -7,6 +7,9 @@ import sys
 from dataclasses import fields
 from typing import Any, NoReturn
 
+from automl.doors.cli import forecasting, hosting, remote, serving, watching
+from automl.doors.cli.auditing import ASKED as AUDITED
+from automl.doors.cli.auditing import PROFILED
 from automl.doors.cli.quoting import ASKED
 from automl.messages import near
 from automl.options import Options
@@ -16,16 +19,28 @@ EPILOG = """examples:
   automl fit churn.csv --target churn --test holdout.csv --metric f1 --out runs/churn
   automl fit photos/ --budget 10m
   automl predict runs/churn new.csv -o predictions.csv
+  automl predict runs/churn new.csv --pick fastest
+  automl fit sales.csv --target sales --time-column date --series-id store --horizon 28
+  automl forecast runs/sales -o next.csv
   automl evaluate runs/churn later.csv
+  automl monitor runs/churn new.csv
+  automl serve-model runs/churn
   automl profile churn.csv --target churn
+  automl audit churn.csv --target churn
   automl quote churn.csv --target churn --budget 5m
   automl report runs/churn
+  automl serve
+  automl fit churn.csv --target churn --server http://127.0.0.1:8642
 """
 DATA = (
     "a .csv, .tsv, .parquet or .jsonl file, also .gz; or a folder of images, sounds or texts: a sub-folder for each "
     "class, or a metadata.csv with file_name"
 )
 NEW_DATA = "a table or a folder as the model learned from, answers not needed; - reads CSV from standard input"
+PICK = (
+    "another model of the run instead of the chosen one: 'most accurate', 'cheapest tied', fastest, smallest, or a "
+    "name of its leaderboard"
+)
 _OTHER_NAMES = {"run_dir": "--out"}  # what people type, where it differs from the option's name
 _OWN = ("target", "verbose")  # declared by hand below
 
@@ -64,14 +79,25 @@ def build() -> OneLine:
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=OneLine)
     _fit(verbs)
     _predict(verbs)
+    forecasting.add_forecast(verbs)
+    forecasting.add_update(verbs)
     _save(verbs)
     _evaluate(verbs)
+    watching.add_monitor(verbs, NEW_DATA)
+    watching.add_refit(verbs, DATA)
+    serving.add_serve_model(verbs, PICK)
     _importance(verbs)
+    _explain(verbs)
     _profile(verbs)
+    _audit(verbs)
     _quote(verbs)
     _report(verbs)
     _resume(verbs)
     _doctor(verbs)
+    for add in (hosting.add_serve, hosting.add_token, hosting.add_user):
+        add(verbs)
+    for verb in remote.VERBS:
+        remote.add_server(verb, verbs.choices[verb])
     return top
 
 
@@ -125,18 +151,32 @@ def _predict(verbs: Any) -> None:
     predict.add_argument("model", help="a run folder, or a saved model")
     predict.add_argument("data", help=NEW_DATA)
     predict.add_argument("--output", "-o", help="where to write; .csv, .parquet or .jsonl (default: standard output)")
-    predict.add_argument("--proba", action="store_true", help="a column per class with its probability")
+    form = predict.add_mutually_exclusive_group()
+    form.add_argument("--proba", action="store_true", help="a column per class with its probability")
+    form.add_argument(
+        "--interval", type=float, metavar="LEVEL", help="of numbers: also the ends that hold it with this probability"
+    )
+    form.add_argument(
+        "--set", type=float, metavar="LEVEL", help="of classes: also which labels together hold it; a column for each"
+    )
+    predict.add_argument("--pick", help=PICK)
     _add_json(predict)
 
 
 def _save(verbs: Any) -> None:
-    save = verbs.add_parser("save", help="copy a run's model", description="Copy the chosen model of a run.")
+    save = verbs.add_parser("save", help="copy a run's model", description="Copy a model of a run.")
     save.add_argument("run", help="a run folder")
     save.add_argument("target", help="the folder to write, which must not exist or be empty")
+    save.add_argument("--pick", help=PICK)
     save.add_argument(
         "--lean",
         action="store_true",
         help="without weights that come as packages: the model names them, and needs them where it is loaded",
+    )
+    save.add_argument(
+        "--without-rows",
+        action="store_true",
+        help="without the rows of the data that explain=required puts into a model, to compare answers with",
     )
 
 
@@ -172,13 +212,59 @@ def _importance(verbs: Any) -> None:
     _add_json(importance)
 
 
+def _explain(verbs: Any) -> None:
+    explain = verbs.add_parser(
+        "explain",
+        help="see how the answers to single rows come about",
+        description="Show for each row what every column adds to the usual answer; the additions sum to what the model "
+        "says, of classes in log-odds. Of texts, what their words weigh.",
+        epilog="examples:\n  automl explain runs/churn rows.csv\n"
+        "  automl explain runs/churn rows.csv --label yes --output why.csv\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    explain.add_argument("model", help="a run folder, or a saved model")
+    explain.add_argument("data", help=NEW_DATA)
+    explain.add_argument("--label", help="class to explain, or level of a quantile (default: of two classes the "
+                         "positive one, else the one that is predicted)")  # fmt: skip
+    explain.add_argument("--column", help="only what the words of this column of texts weigh")
+    explain.add_argument("--background", help="usual rows to compare with, where a saved model brings none along")
+    explain.add_argument(
+        "--output", "-o", help="where to write a line for each row and column; .csv, .parquet or .jsonl"
+    )
+    _add_json(explain)
+
+
 def _profile(verbs: Any) -> None:
     profile = verbs.add_parser(
         "profile", help="see how data is understood", description="Show columns, task and findings; fits nothing."
     )
     profile.add_argument("data", help=DATA)
     profile.add_argument("--target", "-t", help="column to predict")
+    for name in PROFILED:
+        spec = next(spec for spec in fields(Options) if spec.name == name)
+        profile.add_argument(_spelled(spec), **_argument(spec))
     _add_json(profile)
+
+
+def _audit(verbs: Any) -> None:
+    audit = verbs.add_parser(
+        "audit",
+        help="see what is odd about data, and what it would change",
+        description="Look for leaks, repeated rows, answers that look wrong and, with --test, for what has moved; a "
+        "quick model is learned again without what is doubted, so that the score with and without it stands beside "
+        "each finding. Takes seconds; makes no model.",
+        epilog="examples:\n  automl audit churn.csv --target churn\n"
+        "  automl audit churn.csv --target churn --test later.csv --html audit.html --suspects suspects.csv\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    audit.add_argument("data", help=f"{DATA}; - reads CSV from standard input")
+    audit.add_argument("--target", "-t", help="column to predict")
+    for name in AUDITED:
+        spec = next(spec for spec in fields(Options) if spec.name == name)
+        audit.add_argument(_spelled(spec), **_argument(spec))
+    audit.add_argument("--html", metavar="FILE", help="write a page there")
+    audit.add_argument("--suspects", metavar="FILE", help="write the rows whose answers look wrong there, as CSV")
+    _add_json(audit)
 
 
 def _quote(verbs: Any) -> None:
@@ -201,9 +287,17 @@ def _quote(verbs: Any) -> None:
 
 
 def _report(verbs: Any) -> None:
-    report = verbs.add_parser("report", help="show a run's result", description="Show a run's result and its report.")
+    report = verbs.add_parser(
+        "report",
+        help="show a run's report",
+        description="Tell a run's report, from its verdict to how to do it again: here, as Markdown, or as a page.",
+        epilog="examples:\n  automl report runs/churn\n  automl report runs/churn -o churn.html\n"
+        "  automl report runs/churn --markdown -o churn.md\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     report.add_argument("run", help="a run folder")
-    report.add_argument("--output", "-o", help="write the HTML report there")
+    report.add_argument("--output", "-o", help="write the page there as one HTML file; with --markdown, write that")
+    report.add_argument("--markdown", action="store_true", help="Markdown, on standard output or where --output says")
     _add_json(report)
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from automl.errors import InputError
 from automl.plain import as_json
 
 
@@ -28,3 +29,18 @@ def readable(data: str) -> Iterator[str | Path]:
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
     print(json.dumps(as_json(value), ensure_ascii=False))
+
+
+def write_table(predictions: Any, target: Path) -> None:
+    """A frame as the file's ending says."""
+    writers = {".csv": predictions.to_csv, ".parquet": predictions.to_parquet, ".jsonl": predictions.to_json}
+    writer = writers.get(target.suffix.lower())
+    if writer is None:
+        raise InputError(f"output must end in {', '.join(writers)}, got {target.name!r}.")
+    try:
+        if target.suffix.lower() == ".jsonl":
+            writer(target, orient="records", lines=True)
+        else:
+            writer(target, index=False)
+    except OSError as error:
+        raise InputError(f"{str(target)!r} cannot be written: {error.strerror or error}. Name another file.") from error

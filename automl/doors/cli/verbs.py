@@ -6,13 +6,15 @@ import json
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.doors.cli import judging, quoting
+from automl.doors.cli import auditing, explaining, forecasting, hosting, judging, quoting, serving, telling, watching
+from automl.doors.cli.ending import Ended, tell
 from automl.doors.cli.streams import print_json as _print
-from automl.doors.cli.streams import readable
+from automl.doors.cli.streams import readable, write_table
 from automl.errors import InputError
 from automl.options import ANYWHERE, Options
 from automl.plain import as_json
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from automl.runtime.progress import Silence
     from automl.runtime.terminal import Terminal
 
-INTERRUPTED, NOT_GOOD_ENOUGH = 130, 3
-
 
 def fit(given: Namespace) -> int:
     """Run, and print the verdict."""
@@ -31,7 +31,7 @@ def fit(given: Namespace) -> int:
 
     names = [spec.name for spec in fields(Options) if hasattr(given, spec.name) and spec.name != "verbose"]
     options = Options.of({name: getattr(given, name) for name in names})
-    listener = _listener(given)
+    listener = listener_of(given)
     result = run(given.data, options, listener, _started())
     listener.close()
     return _tell(result, given)
@@ -43,13 +43,14 @@ def resume(given: Namespace) -> int:
     from automl.runtime.resume import ResumeRequest
 
     changes = {name: getattr(given, name, None) for name in ("cluster", "workers", "rates")}
-    listener = _listener(given)
+    listener = listener_of(given)
     result = go_on(ResumeRequest(given.run, given.budget, given.data, changes), listener, _started())
     listener.close()
     return _tell(result, given)
 
 
-def _listener(given: Namespace) -> Silence | Terminal:
+def listener_of(given: Namespace) -> Silence | Terminal:
+    """Who is told of a run's progress."""
     from automl.runtime.progress import Silence
     from automl.runtime.terminal import Terminal
 
@@ -59,39 +60,40 @@ def _listener(given: Namespace) -> Silence | Terminal:
 
 def _tell(result: Result | BundleResult, given: Namespace) -> int:
     """The verdict on standard output, and the exit code."""
-    report = result.folder / "report.json"
-    if given.json:
-        told = json.loads(report.read_text(encoding="utf-8"))
-        found = {"targets": told["targets"]} if "targets" in told else told["verdict"]
-        _print({**found, "folder": str(result.folder), "interrupted": result.interrupted})
-    else:
-        print(_verdict(result.folder))
-    if result.interrupted:
-        print(f"interrupted; the best so far is in {result.folder}", file=sys.stderr)
-        cluster = json.loads((result.folder / "options.json").read_text(encoding="utf-8")).get("cluster", "auto")
-        again = "" if cluster in ANYWHERE else f" --cluster {shlex.quote(cluster)}"  # which no folder decides
-        print(f"to go on: automl resume {shlex.quote(str(result.folder))}{again}", file=sys.stderr)
-        return INTERRUPTED
-    if result.meets_min_score is False:
-        told = json.loads((result.folder / "options.json").read_text(encoding="utf-8"))
-        print(
-            f"no model reached min_score={told['min_score']:g}: none is worth using by what was asked for",
-            file=sys.stderr,
-        )
-        return NOT_GOOD_ENOUGH
-    return 0
+    folder = result.folder
+    told, asked = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("report.json", "options.json"))
+    cluster = asked.get("cluster", "auto")
+    again = "" if cluster in ANYWHERE else f" --cluster {shlex.quote(cluster)}"  # which no folder decides
+    ended = Ended(
+        report=told,
+        places={"folder": str(folder)},
+        page=str(folder / "report.html"),
+        model=str(folder / ("targets" if "targets" in told else "model")),
+        best=str(folder),
+        again=f"automl resume {shlex.quote(str(folder))}{again}",
+        is_interrupted=result.interrupted,
+        meets_min_score=result.meets_min_score,
+        min_score=asked.get("min_score"),
+    )
+    return tell(ended, as_json=given.json)
 
 
 def predict(given: Namespace) -> int:
     """Predict a file with a saved model."""
-    import pandas as pd
-
     from automl.model.bundle import load
 
-    model = load(given.model)
+    return predict_by(load(given.model) if given.pick is None else _picked(given), given)
+
+
+def predict_by(model: Any, given: Namespace) -> int:
+    """Predict a file with a model, wherever that is."""
+    import pandas as pd
+
     with readable(given.data) as data:
         rows = model.rows(data)
     predictions = model.predict_proba(rows) if given.proba else pd.DataFrame(model.predict(rows))
+    if given.interval is not None or given.set is not None:
+        predictions = pd.concat([predictions, judging.certain(model, rows, given)], axis=1)
     if rows.index.name is not None:  # files of a folder have names
         predictions = predictions.reset_index()
     if given.json:
@@ -99,16 +101,39 @@ def predict(given: Namespace) -> int:
     elif given.output is None:
         predictions.to_csv(sys.stdout, index=False)
     else:
-        _write(predictions, Path(given.output))
+        write_table(predictions, Path(given.output))
         print(f"{len(predictions):,} predictions in {given.output}", file=sys.stderr)
     return 0
 
 
-def save(given: Namespace) -> int:
-    """Copy a run's model."""
+def forecast(given: Namespace) -> int:
+    """Foretell the next steps of series."""
+    return forecasting.forecast(given)
+
+
+def update(given: Namespace) -> int:
+    """Tell a model of series what became known."""
+    return forecasting.update(given)
+
+
+def _picked(given: Namespace) -> Any:
+    """Another model of a finished run."""
     from automl.result import open_run
 
-    target = open_run(given.run).save(given.target, lean=given.lean)
+    return open_run(given.model).select(given.pick)
+
+
+def save(given: Namespace) -> int:
+    """Copy a run's model."""
+    from automl.result import BundleResult, open_run
+
+    result = open_run(given.run)
+    if given.pick is None:
+        target = result.save(given.target, lean=given.lean, rows=not given.without_rows)
+    elif isinstance(result, BundleResult):
+        raise InputError(f"--pick={given.pick} is of runs with one target. Give one of {result.folder / 'targets'}.")
+    else:
+        target = result.save(given.target, lean=given.lean, pick=given.pick, rows=not given.without_rows)
     size_mb = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) / 1e6
     print(f"{target}: {size_mb:,.1f} MB")
     return 0
@@ -119,9 +144,29 @@ def evaluate(given: Namespace) -> int:
     return judging.evaluate(given)
 
 
+def monitor(given: Namespace) -> int:
+    """See what moved since a model learned."""
+    return watching.monitor(given)
+
+
+def refit(given: Namespace) -> int:
+    """Train the model of a run anew, and print how it compares."""
+    return _tell(watching.refit(given, listener_of(given)), given)
+
+
+def serve_model(given: Namespace) -> int:
+    """Serve one model over HTTP."""
+    return serving.serve_model(given)
+
+
 def importance(given: Namespace) -> int:
     """Show which columns a run's model rests on."""
     return judging.importance(given)
+
+
+def explain(given: Namespace) -> int:
+    """Show how the answers to single rows come about."""
+    return explaining.explain(given)
 
 
 def profile(given: Namespace) -> int:
@@ -130,23 +175,37 @@ def profile(given: Namespace) -> int:
     from automl.data.reading import load
     from automl.modalities import mixture
 
-    options = Options.of({"target": given.target})
+    asked = {name: getattr(given, name) for name in auditing.PROFILED if hasattr(given, name)}
+    options = Options.of({"target": given.target, **asked})
     dataset = load(given.data, options, decode=mixture.read)
     facts, audit = examine(dataset, options)
-    if given.json:
-        _print({"profile": as_json(facts), "audit": as_json(audit.findings), "notes": list(dataset.notes)})
+    seen = {"profile": as_json(facts), "audit": as_json(audit.findings), "notes": list(dataset.notes)}
+    return tell_profile(dataset.name, seen, as_json=given.json)
+
+
+def tell_profile(name: str, seen: Mapping[str, Any], *, as_json: bool) -> int:
+    """How data is understood, from plain values."""
+    if as_json:
+        _print(seen)
         return 0
-    print(f"{dataset.name}: {facts.rows:,} rows, {len(facts.columns)} columns")
-    print(f"task    {facts.task}: {facts.task_rule}")
-    print(f"metric  {facts.metric}: {facts.metric_rule}")
-    for note in dataset.notes:
+    facts = seen["profile"]
+    print(f"{name}: {facts['rows']:,} rows, {len(facts['columns'])} columns")
+    print(f"task    {facts['task']}: {facts['task_rule']}")
+    print(f"metric  {facts['metric']}: {facts['metric_rule']}")
+    for note in seen["notes"]:
         print(f"note    {note}")
-    width = max(len(column.name) for column in facts.columns)
-    for column in facts.columns:
-        print(f"  {column.name:<{min(width, 40)}}  {column.kind!s:<10}  {column.missing:>6.1%} missing  {column.why}")
-    for finding in audit.findings:
-        print(f"{finding.severity:<8}{finding.message}")
+    width = max(len(column["name"]) for column in facts["columns"])
+    for one in facts["columns"]:
+        told = f"{one['kind']!s:<10}  {one['missing']:>6.1%} missing  {one['why']}"
+        print(f"  {one['name']:<{min(width, 40)}}  {told}")
+    for finding in seen["audit"]:
+        print(f"{finding['severity']:<8}{finding['message']}")
     return 0
+
+
+def audit(given: Namespace) -> int:
+    """Show what is odd about data, and what it would change."""
+    return auditing.audit(given)
 
 
 def quote(given: Namespace) -> int:
@@ -155,22 +214,23 @@ def quote(given: Namespace) -> int:
 
 
 def report(given: Namespace) -> int:
-    """Show a run's result."""
-    from automl.result import BundleResult, open_run
+    """Tell a run's report."""
+    return telling.report(given)
 
-    result = open_run(given.run)
-    if given.output:
-        try:
-            result.report(given.output)
-        except OSError as error:
-            raise InputError(f"{given.output!r} cannot be written: {error.strerror}. Name another file.") from error
-    if given.json:
-        _print(json.loads((result.folder / "report.json").read_text(encoding="utf-8")))
-    else:
-        print(_verdict(result.folder))
-    if not given.json and not isinstance(result, BundleResult):
-        print(result.leaderboard().head(15).to_string(index=False, float_format=lambda value: f"{value:.5g}"))
-    return 0
+
+def serve(given: Namespace) -> int:
+    """Run a server until it is told to stop."""
+    return hosting.serve(given)
+
+
+def token(given: Namespace) -> int:
+    """Make, list or revoke tokens of a server."""
+    return hosting.token(given)
+
+
+def user(given: Namespace) -> int:
+    """Add or list users of a server."""
+    return hosting.user(given)
 
 
 def doctor(given: Namespace) -> int:
@@ -190,17 +250,6 @@ def doctor(given: Namespace) -> int:
     return 0 if all(check.is_fine or not check.is_needed for check in checks) else 1
 
 
-def _verdict(folder: Path) -> str:
-    from automl.report.words import verdict, verdict_lines
-
-    told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    if "targets" in told:
-        lines = [f"{row['target']}: {row['sentence']}" for row in told["targets"]]
-        return "\n".join([*lines, f"report  {folder / 'report.html'}", f"models  {folder / 'targets'}"])
-    lines = [verdict(told), *verdict_lines(told)]
-    return "\n".join(lines) + f"\nreport  {folder / 'report.html'}\nmodel   {folder / 'model'}"
-
-
 def _started() -> float:
     """When this process began, on the clock of time.monotonic: the budget counts from the command, not from here."""
     import time
@@ -208,17 +257,3 @@ def _started() -> float:
     import psutil
 
     return time.monotonic() - max(0.0, time.time() - float(psutil.Process().create_time()))
-
-
-def _write(predictions: Any, target: Path) -> None:
-    writers = {".csv": predictions.to_csv, ".parquet": predictions.to_parquet, ".jsonl": predictions.to_json}
-    writer = writers.get(target.suffix.lower())
-    if writer is None:
-        raise InputError(f"output must end in {', '.join(writers)}, got {target.name!r}.")
-    try:
-        if target.suffix.lower() == ".jsonl":
-            writer(target, orient="records", lines=True)
-        else:
-            writer(target, index=False)
-    except OSError as error:
-        raise InputError(f"{str(target)!r} cannot be written: {error.strerror or error}. Name another file.") from error

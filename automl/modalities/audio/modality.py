@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MARKS = (
     (8, b"WAVE"), (0, b"fLaC"), (0, b"OggS"), (0, b"ID3"), (0, b"\xff\xfb"), (8, b"AIFF"), (8, b"AIFC"), (0, b".snd"),
 )  # fmt: skip
+HEARD, FULL = 4_000, 32_768  # about so many samples tell how loud a sound is; the largest sample there is
 LEAST_RATE = 1_000  # samples a second, from which a number beside an array is its rate
 
 
@@ -76,6 +77,17 @@ class Audio:
             Shown(plane, None, int(length) / block.rate if block.rate else None)
             for plane, length in zip(drawn.plane(block), samples, strict=True)
         ]
+
+    def measures(self, block: Media) -> dict[str, np.ndarray]:
+        """How long in seconds, and how loud: the mean swing of its samples, of 100."""
+        samples = np.full(len(block), block.store.shape[1]) if block.lengths is None else block.lengths[block.rows]
+        step = max(1, block.store.shape[1] // HEARD)
+        swings = [
+            block.store[row, : max(1, int(length)) : step] / FULL
+            for row, length in zip(block.rows, samples, strict=True)
+        ]
+        loud = np.array([100 * np.sqrt(np.square(swing, dtype=np.float64).mean()) for swing in swings])
+        return {"seconds": samples / max(1, block.rate), "loudness": loud}
 
 
 def _is_sound(cell: Any) -> bool:

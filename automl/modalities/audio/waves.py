@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import InputError
+from automl.modalities.files.cells import refuse_outside
 
 SLOWEST_HZ, FASTEST_HZ = 50, 1_000_000  # of rates; measured vibrations below, nothing above
 LONGEST_S = 60.0  # that is read of one sound
@@ -135,6 +136,8 @@ def _mono(source: Any, longest_s: float) -> tuple[np.ndarray, int]:
 
 def _opened(source: str | bytes | os.PathLike[str]) -> Any:
     """A file with its header read and found sound."""
+    if not isinstance(source, bytes):
+        refuse_outside(source)
     file = soundfile().SoundFile(io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source))
     try:
         _check(file.samplerate, file.channels, file.frames)

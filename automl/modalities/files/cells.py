@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.errors import InputError
 from automl.messages import percent, shown
 from automl.modalities.files.listing import kind_of_name
 from automl.modalities.protocol import Claim, Pass
+from automl.places import may_be_read
 from search_spaces.spec import MediaKind
 
 if TYPE_CHECKING:
@@ -33,21 +35,30 @@ class FileBytes(bytes):
 
     @classmethod
     def of(cls, name: str) -> FileBytes:
-        """Read it."""
-        made = cls(Path(name).read_bytes())
+        """Read it; of one that may not be read nothing."""
+        made = cls(Path(name).read_bytes() if may_be_read(name) else b"")
         made.name = name
         return made
 
 
 def carried(cell: Any) -> Any:
-    """A cell with the content of the file that it names; as it is where it names none, or none that can be read."""
+    """A cell with the content of the file that it names; as it is where it names none, or none that can be read.
+
+    A name that may not be read here goes nowhere: another machine might have a file of that name.
+    """
     cell = plain(cell)
-    if not isinstance(cell, str) or not _is_file(cell):
+    if not isinstance(cell, str) or (may_be_read(cell) and not _is_file(cell)):
         return cell
     try:
         return FileBytes.of(cell)
     except OSError:
         return cell  # whoever decodes it tells of it
+
+
+def refuse_outside(name: str | os.PathLike[str]) -> None:
+    """Refuse a file that data must not name, whether it is there or not."""
+    if not may_be_read(os.fspath(name)):
+        raise InputError("it lies outside of the folder that came with it, and is not read.")
 
 
 def weight_mb(cell: Any) -> float:
@@ -56,7 +67,7 @@ def weight_mb(cell: Any) -> float:
     if not isinstance(cell, str):
         return getattr(cell, "nbytes", len(cell) if isinstance(cell, bytes) else 0) / 2**20
     try:
-        return Path(cell).stat().st_size / 2**20
+        return Path(cell).stat().st_size / 2**20 if may_be_read(cell) else 0.0
     except (OSError, ValueError):
         return 0.0
 
@@ -95,8 +106,8 @@ def placed(cell: Any, base: Path | None) -> Any:
 
 
 def _is_file(place: str | Path) -> bool:
-    """Whether a file lies there; a text too long to be a name is none, not an error."""
-    return os.path.isfile(place)  # noqa: PTH113
+    """Whether a file lies there that may be read; a text too long to be a name is none, not an error."""
+    return may_be_read(place) and os.path.isfile(place)  # noqa: PTH113
 
 
 def kind_of_cells(data: Any) -> MediaKind | None:

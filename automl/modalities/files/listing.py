@@ -11,6 +11,7 @@ from pathlib import Path
 
 from automl.errors import InputError
 from automl.messages import counted, shown
+from automl.places import may_be_read
 from search_spaces.spec import MediaKind
 
 IMAGES = frozenset([".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"])
@@ -96,7 +97,7 @@ def list_folder(path: str | Path) -> Listing:
 def walk(root: str, notes: list[str]) -> Iterator[str]:
     """Names of all files that are not hidden, each folder once however many links lead to it."""
     waiting, seen = [""], set()
-    linked = closed = 0
+    linked = closed = outside = 0
     while waiting:
         prefix = waiting.pop()
         try:
@@ -114,6 +115,9 @@ def walk(root: str, notes: list[str]) -> Iterator[str]:
         for entry in inside:
             if entry.name.startswith(".") or entry.name.lower() in CLUTTER:
                 continue
+            if entry.is_symlink() and not may_be_read(entry.path):
+                outside += 1
+                continue
             if entry.is_file():
                 yield f"{prefix}{entry.name}"
             elif entry.is_dir():
@@ -123,6 +127,8 @@ def walk(root: str, notes: list[str]) -> Iterator[str]:
         notes.append(f"{counted(closed, 'folder')} left out: not allowed to open them; check who may read them")
     if linked:
         notes.append(f"{counted(linked, 'link')} left out: they lead to folders that are read already")
+    if outside:
+        notes.append(f"{counted(outside, 'link')} left out: they lead out of this folder, and data may not here")
 
 
 def extensions(counts: Counter[str], most: int = 6) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MARKS = (
     (0, b"\x89PNG"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (8, b"WEBP"), (0, b"BM"), (0, b"II*\x00"), (0, b"MM\x00*"),
 )  # fmt: skip
+MEASURED_PX = 32  # about so many rows of pixels tell how bright a picture is
 WORDS = {"patches": 200}  # of a vocabulary of patches, by recipe
 
 
@@ -79,6 +80,13 @@ class Image:
     def show(self, drawn: Drawn, block: Media) -> list[Shown]:
         """Its pixels as the model sees them."""
         return [Shown(plane, pixels) for plane, pixels in zip(drawn.plane(block), block.values(), strict=True)]
+
+    def measures(self, block: Media) -> dict[str, np.ndarray]:
+        """How bright, and how much that varies, of 255."""
+        step = max(1, block.store.shape[1] // MEASURED_PX)
+        seen = [block.store[row, ::step, ::step] for row in block.rows]
+        return {"brightness": np.array([float(one.mean()) for one in seen]),
+                "contrast": np.array([float(one.std()) for one in seen])}  # fmt: skip
 
 
 def _is_picture(cell: Any) -> bool:

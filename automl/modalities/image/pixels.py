@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import InputError
+from automl.modalities.files.cells import refuse_outside
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -70,6 +71,8 @@ def loaded(source: Any, sides: tuple[int, int], channels: int) -> Image.Image:
 @contextmanager
 def opened(source: str | bytes | os.PathLike[str]) -> Iterator[Image.Image]:
     """A file or its bytes, its header read and nothing else; Pillow's own errors pass through."""
+    if not isinstance(source, bytes):
+        refuse_outside(source)
     # Never by its name: Pillow maps some files into memory, and the process dies when these are cut off later.
     with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
         yield pillow().open(file, formats=FORMATS)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LEAK = 0.99  # score of one column alone from which on it is suspect
 MANY_CATEGORIES = 100
+NEARLY_ALL, FEW_VALUES = 0.995, 50  # of the rows with one value; columns of more values are not counted for it
 MANY_FINDINGS = 20  # of one code; beyond it they are told as one
 _OWNER = re.compile(  # a whole name: counts such as "households" or "family_size" are not meant
     r"(?:patient|subject|person|user|customer|client|household|family|student|member|speaker|author|participant|respondent"
@@ -130,6 +131,8 @@ def _columns(frame: pd.DataFrame, profile: Profile) -> Iterator[Finding]:
             message = f"column {name!r} is left out: {column.why}"
             yield Finding(str(column.kind), "info", message, name, {"unique": column.unique, "missing": column.missing})
             continue
+        if 2 <= column.unique <= FEW_VALUES and profile.rows >= 200:
+            yield from _nearly_constant(frame[name], column)
         if column.missing > 0.5:
             share = percent(column.missing)
             message = f"column {name!r} is missing in {share} of the rows; it is used, and so is its absence"
@@ -144,6 +147,19 @@ def _columns(frame: pd.DataFrame, profile: Profile) -> Iterator[Finding]:
             yield Finding("infinities", "warning", message, name, {"rows": count})
         if not (is_numeric(frame[name]) or is_date(frame[name])):
             yield from _mixed(frame[name], column)
+
+
+def _nearly_constant(series: pd.Series, column: Column) -> Iterator[Finding]:
+    codes, texts = distinct(series)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    most = int(counts.argmax())
+    others = int(counts.sum() - counts[most])
+    if counts.size and counts[most] >= NEARLY_ALL * len(series):
+        message = (
+            f"column {column.name!r} is {texts[most]!r} in all but {others:,} of {len(series):,} rows: "
+            "it can tell little, and what it tells rests on few rows"
+        )
+        yield Finding("near_constant", "info", message, column.name, {"others": others, "rows": len(series)})
 
 
 def _infinities(series: pd.Series) -> int:

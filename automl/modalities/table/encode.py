@@ -175,6 +175,11 @@ def _unseen(series: pd.Series, codes: np.ndarray, column: int) -> Unseen:
     return Unseen(column, rows, texts[texts != ""])
 
 
+def is_unseen(series: pd.Series) -> np.ndarray:
+    """Of cells without a code, whether they hold a label that was not seen, rather than nothing."""
+    return np.asarray(_texts(series) != "")
+
+
 def _texts(series: pd.Series) -> np.ndarray:
     """Texts; words that readers of files take for a missing cell are missing, also where no file was read."""
     codes, texts = distinct(series)
@@ -185,7 +190,7 @@ def _texts(series: pd.Series) -> np.ndarray:
 def _numbers(series: pd.Series, coding: Coding) -> Sequence[np.ndarray]:
     values = _values(series, coding)
     if coding.column.kind == Kind.DATE:
-        return _date_parts(values, coding.has_time)
+        return date_parts(values, coding.has_time)
     limit = np.finfo(np.float32).max
     return [np.clip(values - coding.offset, -limit, limit).astype(np.float32)]
 
@@ -208,7 +213,8 @@ def _values(series: pd.Series, coding: Coding) -> np.ndarray:
     return values
 
 
-def _date_parts(dates: np.ndarray, has_time: bool) -> list[np.ndarray]:
+def date_parts(dates: np.ndarray, has_time: bool) -> list[np.ndarray]:
+    """The numbers that dates give, a column for each."""
     seconds = dates.astype("datetime64[s]")
     known = ~np.isnat(seconds)
     whole = seconds.astype("datetime64[D]")

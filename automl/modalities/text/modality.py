@@ -83,5 +83,9 @@ class Text:
 
         return codec_from_json(plain, weights)
 
+    def measures(self, block: Media) -> dict[str, np.ndarray]:
+        """How many words."""
+        return {"words": np.array([len(text.split()) for text in block.values()], dtype=np.float64)}
+
 
 MODALITY = Text()

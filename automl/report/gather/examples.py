@@ -24,7 +24,7 @@ from automl.refit.finish import FinishInputs
 from automl.refit.measure import Looked, LookRequest, WordRequest, look, weigh
 from automl.report.gather import paint
 from automl.report.gather.mistakes import Example, HeldOutPredictions, examples, held_out
-from automl.report.sections.mistakes import FOLDER, SampleJson, SamplesJson
+from automl.report.sections.looked import FOLDER, SampleJson, SamplesJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.runtime.durable import write_whole
 from cluster.pool import Job, Status

@@ -8,8 +8,10 @@ from typing import Any
 from automl.options import Options
 from automl.report.gather.importance import NO_COLUMNS
 
+Found = Mapping[str, Any] | None
 
-def unexplained(options: Options, importance: Mapping[str, Any] | None, samples: Mapping[str, Any] | None) -> str:
+
+def unexplained(options: Options, importance: Found, samples: Found, single: Found = None) -> str:
     """Which explanations the report does not ship, and why; empty where all are there or none were required."""
     if options.explain != "required":
         return ""
@@ -19,4 +21,6 @@ def unexplained(options: Options, importance: Mapping[str, Any] | None, samples:
     notes = [note for note in (importance or {}).get("notes", ()) if note != NO_COLUMNS]
     if importance is not None and importance["missing"] and (notes or not importance["columns"]):
         told.append("; ".join(notes) or "no column was measured")
+    if single is not None and not single.get("rows"):
+        told.append("; ".join(single.get("notes") or ()) or "no single prediction was explained")
     return "; ".join(told)

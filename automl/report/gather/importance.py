@@ -17,6 +17,8 @@ from automl.data.prepare import fingerprint
 from automl.data.reading import load
 from automl.data.target import counted_by_class, encode_target
 from automl.errors import InputError
+from automl.explain.alike import groups
+from automl.explain.cells import Place, places
 from automl.explain.permutation import (
     LEAST_ROWS,
     AskedTrial,
@@ -24,10 +26,8 @@ from automl.explain.permutation import (
     Ground,
     ImportanceRequest,
     Measured,
-    Place,
     of_run,
     parts_of,
-    places,
     weigh,
 )
 from automl.modalities import mixture
@@ -37,8 +37,10 @@ from automl.model.evaluate import profile_of
 from automl.model.predictor import Model
 from automl.options import Options
 from automl.records import Candidate, Dataset
-from automl.refit.asking import ask
+from automl.refit.asking import ask_with
 from automl.refit.finish import FinishInputs
+from automl.report.gather.findings import SHARE
+from automl.report.sections.cheaper import students_of
 from automl.report.sections.columns import ImportanceJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.runtime.folder import RunFolder
@@ -77,13 +79,13 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> ImportanceJson:
         found["notes"].append(NO_COLUMNS)
         return found
     effort = _effort(inputs, len(rows), len(columns))
-    left = inputs.context.clock.left(WRITTEN_S + ANSWERED_S)
+    left = inputs.context.clock.left(WRITTEN_S + ANSWERED_S + _kept_s(inputs))
     if inputs.context.interrupt.asked or left < LEAST_ASKED_S:
         why = "the run was interrupted" if inputs.context.interrupt.asked else "no time was left"
         found["notes"].append(f"{why}, so no column was shuffled; ask with automl importance, or feature_importance()")
         return found
     some = sample_rows(shared.y[rows], effort.rows)
-    names = {t.plan.number: t.plan.family for t in inputs.trials}
+    names = {t.plan.number: t.plan.family for t in inputs.models}
     members = tuple(AskedTrial(number, names[number], weight) for number, weight in chosen.weights.items())
     wanted = ImportanceRequest(
         path=str(folder.path),
@@ -96,6 +98,7 @@ def gather(inputs: FinishInputs, chosen: Candidate) -> ImportanceJson:
         places=columns,
         repeats=effort.repeats,
         positive=inputs.profile.positive,
+        groups=groups(shared.raw.take(rows), columns),
     )
     told = _asked(inputs, wanted, left)
     if isinstance(told, str):
@@ -125,7 +128,7 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
             f"the data is not that of the run in {str(run.path)!r}: a value, a row or a column changed, or rows "
             "had weights that are no column, which a run does not keep. Give the data that the run learned from."
         )
-    names = {row["number"]: row["family"] for row in report["trials"]}
+    names = {row["number"]: row["family"] for row in [*report["trials"], *students_of(report)]}
     members = tuple(AskedTrial(number, names[number], weight) for number, weight in chosen.weights.items())
     if not all(run.has_models(member.number) for member in members):
         raise InputError(f"the fitted folds of the run are not in {str(run.path / 'trials')!r}. Copy the whole folder.")
@@ -140,6 +143,7 @@ def again(run: RunFolder, report: Mapping[str, Any], chosen: Candidate, model: M
         places=columns,
         repeats=FULL.repeats,
         positive=model.manifest.get("positive", 1),
+        groups=groups(ground.raw, columns),
     )
     with threadpool_limits(1):  # thousands of short calls, in which threads would wait for each other
         return _filled(found, weigh(wanted, ground, Grant(1, float("inf"))), columns)
@@ -153,14 +157,17 @@ def _effort(inputs: FinishInputs, rows: int, columns: int) -> Effort:
     return Effort(max(LEAST_ROWS, min(rows, MOST_PREDICTIONS // (repeats * columns))), repeats)
 
 
+def _kept_s(inputs: FinishInputs) -> float:
+    """Seconds for the findings that follow."""
+    limit_s = inputs.context.clock.limit_s
+    return 0.0 if limit_s is None else max(LEAST_ASKED_S, SHARE * limit_s)
+
+
 def _asked(inputs: FinishInputs, wanted: ImportanceRequest, left_s: float) -> Measured | str:
     """What a worker measured, or why that is not known."""
-    pool, name = inputs.context.pool, f"{of_run.__module__}:{of_run.__name__}"
-    carried = () if pool.shares_disk else (pool.put(parts_of(wanted, RunFolder(Path(wanted.path)))),)
-    data = (inputs.context.ref, *carried)
-    outcome = ask(Job("importance", name, wanted, data, soft_s=left_s, hard_s=left_s + ANSWERED_S), inputs.context)
-    for ref in carried:
-        pool.forget(ref)
+    name, context = f"{of_run.__module__}:{of_run.__name__}", inputs.context
+    job = Job("importance", name, wanted, (context.ref,), soft_s=left_s, hard_s=left_s + ANSWERED_S)
+    outcome = ask_with(lambda: parts_of(wanted, RunFolder(Path(wanted.path))), job, context)
     if outcome.status is Status.DONE:
         return cast(Measured, outcome.value)
     if outcome.status is Status.LATE:
@@ -175,6 +182,13 @@ def _filled(found: ImportanceJson, told: Measured, columns: Sequence[Place]) -> 
     found["columns"] = [
         {"column": one.column, "importance": one.importance, "low": one.low, "high": one.high} for one in ranked
     ]
+    found["groups"] = [
+        {
+            "columns": list(group.columns), "alike": group.alike, "importance": group.together.importance,
+            "low": group.together.low, "high": group.together.high,
+        }
+        for group in told.groups
+    ]  # fmt: skip
     found["missing"] = len(columns) - len(ranked)
     if found["missing"]:
         found["notes"].append(
@@ -192,6 +206,7 @@ def _nothing(metric: Metric, missing: int) -> ImportanceJson:
         "rows": 0,
         "repeats": 0,
         "columns": [],
+        "groups": [],
         "missing": missing,
         "notes": [],
     }
@@ -223,7 +238,7 @@ def _data(run: RunFolder, model: Model, data: Any) -> Dataset:
             "Give it again: feature_importance(data), or --data."
         )
     options = Options(target=model.manifest["target"], weight=model.manifest.get("weight"))
-    return load(data, options, decode=mixture.read, claims=model.schema.claims)
+    return load(data, options, decode=mixture.read, claims=model.schema.claims, steps=model.schema.steps)
 
 
 def _schema(run: RunFolder, model: Model) -> Schema:

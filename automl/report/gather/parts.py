@@ -19,7 +19,7 @@ from automl.refit import ablate
 from automl.refit.ablate import OWN, Ablated, AblationRequest
 from automl.refit.asking import ask
 from automl.refit.finish import FinishInputs
-from automl.refit.measure import clocked
+from automl.refit.timing import clocked
 from automl.report.sections.parts import PartsJson
 from automl.runtime.clock import ANSWERED_S, LEAST_ASKED_S, WRITTEN_S
 from automl.search.trial import FoldJob

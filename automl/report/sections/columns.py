@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_BARS = 20
 STEP = 26  # pixels from bar to bar
+MOST_NAMED = 4  # columns of a group
 
 
 class ColumnJson(TypedDict, total=False):
@@ -28,6 +29,16 @@ class ColumnJson(TypedDict, total=False):
     high: float  # of the 95 % interval over rows and repeats
 
 
+class GroupJson(TypedDict, total=False):
+    """Columns that say the same, and by how much the metric gets worse when all are shuffled alike."""
+
+    columns: list[str]
+    alike: float  # how closely the two go together that do so least: 0 .. 1
+    importance: float
+    low: float
+    high: float
+
+
 class ImportanceJson(TypedDict, total=False):
     """What the chosen model rests on."""
 
@@ -36,6 +47,7 @@ class ImportanceJson(TypedDict, total=False):
     rows: int  # held out
     repeats: int
     columns: list[ColumnJson]  # what the model rests on most comes first
+    groups: list[GroupJson]  # columns that say the same
     missing: int  # columns that were not measured
     notes: list[str]  # why
 
@@ -53,7 +65,29 @@ def gather(inputs: ReportInputs) -> ColumnsKeys:
 
 def shown(report: Mapping[str, Any], _folder: Path | None) -> dict[str, Any]:
     """The picture."""
-    return {"drawn": charts.both(lambda width: bars(report, width))}
+    told = [
+        (row.name, *(words.number(value, 3) for value in (row.value, row.low, row.high))) for row in _columns(report)
+    ]
+    return {"drawn": charts.both(lambda width: bars(report, width)), "alike": groups(report), "lines": told}
+
+
+def groups(report: Mapping[str, Any]) -> list[str]:
+    """What columns that say the same are worth together, and each alone, in a sentence for each group."""
+    alone = {row.name: row.value for row in _columns(report, None)}
+    told = []
+    for one in words.each(words.part(report, "importance", "groups")):
+        names = [words.short(name, 80) for name in words.each(words.part(one, "columns"))]
+        value, (low, high) = words.finite(words.part(one, "importance")), words.ends(one)
+        if len(names) < 2 or value is None:
+            continue
+        named = [words.short(name, 30) for name in names[:MOST_NAMED]]
+        more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+        *first, last = [*named, *more]
+        interval = "" if low is None or high is None else f" ({words.number(low, 2)} to {words.number(high, 2)})"
+        singles = [words.number(alone[name], 2) for name in names[:MOST_NAMED] if name in alone]
+        each = f", alone {' and '.join(singles)}" if singles else ""
+        told.append(f"{', '.join(first)} and {last} say the same: together {words.number(value, 2)}{interval}{each}")
+    return told
 
 
 @dataclass(frozen=True)
@@ -92,7 +126,7 @@ def bars(report: Mapping[str, Any], width: int) -> str:
 
 def _bar(row: _Column, scale: Scale, top: int) -> list[str]:
     zero, end, middle = scale(0.0), scale(row.value), top + 9.0
-    label = words.short(row.name, int((scale.start - 10) / axes.CHAR_PX))
+    label = words.short(row.name, int((scale.start - 10) / axes.NAME_PX))
     start, length = min(zero, end), max(1.0, abs(end - zero))
     return [
         axes.text(scale.start - 10, top + 14, label, "name", "end"),
@@ -103,7 +137,7 @@ def _bar(row: _Column, scale: Scale, top: int) -> list[str]:
     ]
 
 
-def _columns(report: Mapping[str, Any]) -> list[_Column]:
+def _columns(report: Mapping[str, Any], most: int | None = MOST_BARS) -> list[_Column]:
     """The first ones, which count most; what is no number is left out."""
     given = words.part(report, "importance", "columns")
     found = []
@@ -112,7 +146,7 @@ def _columns(report: Mapping[str, Any]) -> list[_Column]:
         if value is not None:
             low, high = value if low is None else low, value if high is None else high
             found.append(_Column(words.short(words.part(one, "column"), 80), value, low, high))
-    return found[:MOST_BARS]
+    return found[:most]
 
 
 PAGE = """
@@ -128,6 +162,9 @@ PAGE = """
  Columns that tell the same stand in for each other: shuffling one of them costs little.
 {% if importance.columns|each|length > 20 %}\
 The first 20 of {{ importance.columns|length|number }}; all are in report.json.{% endif %}</p>
+{{ behind(("Column", "it costs", "at least", "at most"), lines) }}
+{% if alike %}<ul>{% for one in alike %}<li>{{ one|cut(300) }}.</li>{% endfor %}</ul>
+<p class="soft">Together: all of them shuffled alike, on the same rows.</p>{% endif %}
 {% elif not importance.notes|each %}<p class="soft">No column changes what the model says.</p>
 {% endif %}
 {% for note in (importance.notes|each)[:10] %}<p class="soft outcome">{{ note|cut(300) }}.</p>{% endfor %}

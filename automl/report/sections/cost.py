@@ -1,19 +1,16 @@
-"""What was spent on what: seconds by stage and family, the best score over time, the invoice, what was in vain."""
+"""What was spent on what: the invoice beside the quote, seconds by stage and family, what was in vain."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from automl.errors import InputError
 from automl.plain import as_json
-from automl.report import axes, charts, words
-from automl.report.axes import Scale
-from automl.report.charts import LOST, MOST_MARKS, PHONE, Bar
+from automl.report import charts, words
+from automl.report.charts import LOST, Bar
 from automl.report.section import Section
 
 if TYPE_CHECKING:
@@ -117,76 +114,13 @@ def shown(report: Mapping[str, Any], _folder: Path | None) -> dict[str, Any]:
     """The pictures."""
     stages, families = stage_bars(report), family_bars(report)
     return {
-        "progress": charts.both(lambda width: progress(report, width)),
         "stages": charts.both(lambda width: charts.bars(stages, width, "stages", "Seconds by stage")),
         "families": charts.both(lambda width: charts.bars(families, width, "families", "CPU seconds by family")),
+        "stage_rows": [(bar.label, words.fixed(bar.length, 1)) for bar in stages],
+        "family_rows": [
+            (bar.label, words.fixed(bar.length, 1), words.fixed(bar.lost, 1), bar.note) for bar in families
+        ],
     }
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """A trial that ended at a known second."""
-
-    at: float
-    value: float | None
-    status: str
-    name: str
-
-
-def progress(report: Mapping[str, Any], width: int) -> str:
-    """The best score so far over the seconds of the run; failed trials as crosses on the axis."""
-    ended = _ended(report)
-    measured = [one for one in ended if one.value is not None]
-    scored = [one for one in measured if one.status == "done"] or measured  # a very short run has only partial ones
-    if not scored:
-        return ""
-    is_wide = width > PHONE
-    height, left = (300, 66) if is_wide else (270, 52)
-    is_higher = charts.is_higher(report)
-    ranked = sorted((one.value or 0.0 for one in scored), reverse=is_higher)
-    core = ranked[: max(1, round(0.75 * len(ranked)))]  # the worst quarter must not set the scale
-    last = max(ended[-1].at, words.finite(words.part(report, "run", "seconds")) or 0.0, 1e-3)
-    x = Scale(0.0, last, left, width - 14)
-    y = Scale(*axes.span(core, ranked, 0.3), height - 50, 34)
-    body = axes.grid(x, y, (6, 5) if is_wide else (4, 5))
-    body += [
-        axes.text(2, 16, f"{charts.metric(report)}, mean of the folds", "label"),
-        axes.text(width - 14, height - 8, "seconds since the start", "label", "end"),
-        *(_trial_mark(one, x, y, is_wide) for one in scored[-MOST_MARKS:]),
-        *(
-            axes.text(x(one.at), y.start + 4, "×", "cross", "middle")
-            for one in ended[-MOST_MARKS:]
-            if one.status in LOST
-        ),
-    ]
-    best = scored[0].value or 0.0
-    corners = [(x(scored[0].at), y(best))]
-    for one in scored:
-        if one.value is not None and (one.value > best if is_higher else one.value < best):
-            corners += [(x(one.at), y(best)), (x(one.at), y(one.value))]
-            best = one.value
-    body.append(axes.path([*corners, (x.end, y(best))], "step"))
-    described = f"{len(scored)} trials scored; the best, {words.number(best)}, within {words.seconds(last)}."
-    return axes.canvas(body, (width, height), f"progress-{width}", ("Best score so far", described))
-
-
-def _ended(report: Mapping[str, Any]) -> list[_Ended]:
-    """The trials in the order in which they ended."""
-    found = []
-    for trial in charts.rows_of(report, "trials"):
-        at = words.finite(trial.get("finished_s"))
-        if at is not None:
-            name = f"trial {words.number(trial.get('number'))}, {words.short(trial.get('family'))}"
-            found.append(_Ended(at, words.value_of(trial.get("score")), str(trial.get("status")), name))
-    return sorted(found, key=lambda one: one.at)
-
-
-def _trial_mark(one: _Ended, x: Scale, y: Scale, is_told: bool) -> str:
-    value = one.value or 0.0
-    title = f"<title>{escape(one.name)}: {words.number(value)}</title>" if is_told else ""
-    if not y.holds(value):
-        return f"<g>{title}{axes.arrow(x(one.at), y(value), value > y.high, 'dominated')}</g>"
-    return f"<g>{title}{axes.dot(x(one.at), y(value), 'dominated', 3.5)}</g>"
 
 
 def stage_bars(report: Mapping[str, Any]) -> list[Bar]:
@@ -216,7 +150,7 @@ def family_bars(report: Mapping[str, Any]) -> list[Bar]:
 
 PAGE = """
 {% set run, cost = report.run, report.cost %}
-<h2>Where the time went</h2>
+<h2>What was paid</h2>
 <dl class="tiles">
 {{ tile("From call to return", run.seconds|seconds,
         "" if run.overrun_s|score is none
@@ -227,11 +161,6 @@ PAGE = """
 </dl>
 {% if cost.trials_by_status|pairs %}<p>Trials: {% for status, count in cost.trials_by_status|pairs %}\
 {{ count|number }} {{ status|cut(20) }}{{ ", " if not loop.last }}{% endfor %}.</p>{% endif %}
-<h3>Best score so far</h3>
-{{ figure("trial", progress) }}
-{% if progress[0] %}<p class="key"><b class="b">━</b> best so far &ensp;<b class="g">●</b> a trial, when it ended\
- &ensp;<b class="o">×</b> a trial that failed</p>{% endif %}
-{% if stages[0] %}<h3>Seconds by stage</h3>{{ figure("stage", stages) }}{% endif %}
 {% set bill = cost.invoice %}
 {% if bill and bill.core_s|pairs %}<h3>The invoice</h3>
 <dl class="tiles">
@@ -266,7 +195,10 @@ Quoted are 10 to 90 %, beside what plenty of time would end with, and what is pa
 {% if asked.reached and not asked.reached.is_settled %}This run was still getting better in the second half of its \
 search: with more time it may have found a better model. {% endif %}\
 The quote rests on {{ asked.rests_on|cut(300) }}.</p>{% endif %}
+{% if stages[0] %}<h3>Seconds by stage</h3>{{ figure("stage", stages) }}\
+{{ behind(("Stage", "Seconds"), stage_rows) }}{% endif %}
 {% if families[0] %}<h3>CPU seconds by family</h3>{{ figure("family", families) }}
+{{ behind(("Family", "CPU seconds", "for nothing", "trials"), family_rows) }}
 <p class="key">The <b class="o">orange end</b> of a bar is what failed, late and lost trials cost.</p>{% endif %}
 {% set wasted = report.trials|each|selectattr("status", "in", lost)|list %}
 {% if wasted %}

@@ -194,7 +194,7 @@ PAGE = """
 {% endif %}
 {% if decision.rules|each %}
 <h3>Rules that decided</h3>
-<div class="scroll"><table>
+<div class="scroll"><table class="rules">
 <thead><tr><th scope="col">Rule</th><th scope="col">Because</th><th scope="col">Effect</th></tr></thead>
 <tbody>{% for rule in decision.rules|each %}
 <tr><th scope="row">{{ rule.name|cut(50) }}</th><td>{{ rule.because|cut(240) }}</td>\

@@ -38,6 +38,8 @@ class TrialJson(TypedDict, total=False):
     status: str  # a `records.TrialStatus`
     because: str
     score: float | None  # mean over its folds, in the metric's unit
+    low: float | None
+    high: float | None  # of the 95 % interval over the rows; null where there was no time for it
     folds_done: int
     folds: list[FoldJson]
     cpu_s: float
@@ -57,10 +59,13 @@ class TrialsKeys(TypedDict, total=False):
 
 def gather(inputs: ReportInputs) -> TrialsKeys:
     """All trials, in their order."""
-    return {"trials": [_trial(trial, inputs.comparison.metric) for trial in inputs.trials]}
+    bounds = inputs.found.get("trial_scores") or {}
+    told = [(trial, bounds.get(str(trial.plan.number), (None, None))) for trial in inputs.trials]
+    return {"trials": [trial_json(trial, inputs.comparison.metric, ends) for trial, ends in told]}
 
 
-def _trial(trial: Trial, metric: Metric) -> TrialJson:
+def trial_json(trial: Trial, metric: Metric, ends: tuple[float | None, float | None] = (None, None)) -> TrialJson:
+    """One configuration and what came of it."""
     return {
         "number": trial.plan.number,
         "family": trial.plan.family,
@@ -69,6 +74,8 @@ def _trial(trial: Trial, metric: Metric) -> TrialJson:
         "status": trial.status.value,
         "because": trial.plan.because,
         "score": metric.to_score(trial.error) if trial.folds else None,
+        "low": ends[0],
+        "high": ends[1],
         "folds_done": len(trial.folds),
         "folds": [_fold(fold) for fold in trial.folds.values()],
         "cpu_s": trial.spent.cpu_s,
@@ -96,7 +103,7 @@ PAGE = """
 {% set verdict, digits, trials = report.verdict, places(report.verdict.score), report.trials|each %}
 <h2>Every trial</h2>
 {% if trials %}
-<details><summary>{{ trials|length|number }} trials, in their order</summary>
+<details><summary>{{ trials|length|number }} trials, in their order; ± half the 95 % interval</summary>
 <div class="scroll"><table>
 <thead><tr><th scope="col" class="n">Trial</th><th scope="col">Family</th><th scope="col">Its turn because</th>\
 <th scope="col">End</th><th scope="col" class="n">{{ verdict.score.metric|cut(24) }}</th>
@@ -108,7 +115,8 @@ PAGE = """
 <td>{{ trial.because|cut(60) }}\
 {% if trial.message %}<br><span class="soft">{{ trial.message|cut(80) }}</span>{% endif %}</td>
 <td><span class="tag {{ "lost" if trial.status in lost else "partial" if trial.status == "partial" }}">\
-{{ trial.status|cut(12) }}</span></td><td class="n">{{ trial.score|score|fixed(digits) }}</td>
+{{ trial.status|cut(12) }}</span></td><td class="n">{{ trial.score|score|fixed(digits) }}\
+{% if trial.low is number and trial.high is number %} ± {{ ((trial.high - trial.low) / 2)|number(2) }}{% endif %}</td>
 <td class="n">{{ trial.folds_done|number }}</td><td class="n">{{ trial.cpu_s|fixed(1) }}</td>\
 <td class="n">{{ trial.wall_s|fixed(1) }}</td><td class="n">{{ trial.peak_mb|number(3) }}</td>\
 <td class="n">{{ trial.finished_s|fixed(1) }}</td></tr>{% endfor %}

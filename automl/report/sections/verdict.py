@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from automl.plain import as_json
-from automl.report import words
+from automl.report import tested, words
 from automl.report.section import ScoreJson, Section
 from search_spaces.spec import BASELINE
 
@@ -120,7 +120,16 @@ def shown(report: Mapping[str, Any], _folder: Path | None) -> dict[str, Any]:
         "sentence": words.verdict(report),
         "readout": readout(report),
         "coverage": coverage(report),
+        "tested": tested.told(report),
+        "without": _without(report),
+        "dangers": words.dangers(report),
     }
+
+
+def _without(report: Mapping[str, Any]) -> str:
+    """The interval of what predicting without a model scores, where it has one."""
+    told = words.interval_text(words.part(report, "verdict", "baseline"))
+    return "same metric and rows" if told == words.DASH else told
 
 
 def readout(report: Mapping[str, Any]) -> str:
@@ -163,10 +172,12 @@ PAGE = """
 <h1>{{ (verdict.sentence or sentence)|cut(400) }}</h1>
 {% if run.interrupted %}<p class="alert">This run was interrupted. What follows is what it had found by then.</p>\
 {% endif %}
+{% for line in dangers[:5] %}<p class="alert">{{ line|cut(300) }}</p>
+{% endfor %}
 {% if verdict.untested %}<p class="alert">No score on your test data: {{ verdict.untested|cut(300) }}</p>{% endif %}
 <dl class="tiles">
 {{ tile(verdict.score.metric|cut(24), verdict.score|score|fixed(digits), verdict.score|interval) }}
-{{ tile("Without a model", verdict.baseline|score|number, "same metric and rows") }}
+{{ tile("Without a model", verdict.baseline|score|number, without) }}
 {% if verdict.test|score is not none %}\
 {{ tile("On your test data", verdict.test|score|fixed(digits), verdict.test|interval) }}{% endif %}
 {{ tile("One row predicted in", chosen.row_ms|milliseconds, "1,000 rows at once: " ~ chosen.batch_ms|milliseconds) }}
@@ -180,6 +191,7 @@ Searching had flattered the score by {{ verdict.score.optimism|number(2) }}; tha
 The interval is where the score of as many new rows of the same kind will lie, in 95 of 100 cases.
 {{ readout }}
 {{ coverage }}
+{{ tested }}
 {% if verdict.meets_min_score == true %}The score that was asked for is met.\
 {% elif verdict.meets_min_score == false %}The score that was asked for is not met.{% endif %}
 </p>

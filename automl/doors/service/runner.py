@@ -1,0 +1,130 @@
+"""Starts a process for each run whose turn has come, and sees to those whose process went away. A thread of the server.
+
+It keeps nothing that matters in memory: a server that is killed and started again finds all of it in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.doors.service import asked
+from automl.doors.service.problems import Problem
+from automl.doors.service.queue import Assignment, Queue
+from automl.doors.service.tables import State
+from automl.doors.service.worker import Order
+from automl.errors import AutomlError
+from automl.places import only_within
+from cluster.cores import cores
+
+if TYPE_CHECKING:
+    from automl.doors.service.service import Service
+
+LOOK_S = 1.0  # between two looks at the line; a new run is heard of at once
+NOT_STARTED = "the server could not start a process for this run: {why}. Its admin can help; then resume the run."
+LOG = logging.getLogger("automl.service")
+
+
+class Starter:
+    """The server's hands."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._queue = service, Queue(service.database)
+        self.name = f"{socket.gethostname()}:{service.settings.port}:{service.settings.home}"
+        self._processes: dict[Assignment, subprocess.Popen[bytes]] = {}
+        self._wake, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="automl runner", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look at the line."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be something to do now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Start nothing more. What works goes on without the server."""
+        self._over.set()
+        self._wake.set()
+        self._thread.join()
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.returncode = 0  # it goes on; nobody here waits for it
+
+    def _keep(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._look()
+            except Exception:  # of a database that is away for a while, or a disk that is full
+                LOG.exception("the line of runs could not be looked at; tried again")
+            self._wake.wait(LOOK_S)
+            self._wake.clear()
+
+    def _look(self) -> None:
+        for claim, process in list(self._processes.items()):
+            if process.poll() is not None:
+                del self._processes[claim]
+                self._queue.lost(claim)
+        for run_id in self._queue.give_back():
+            LOG.warning("the process of %s went away; it waits for another one", run_id)
+        settings = self._service.settings
+        while not self._over.is_set():
+            following = self._queue.claim(self.name, settings.jobs, settings.most_working)
+            if following is None:
+                return
+            self._begin(following)
+
+    def _begin(self, claim: Assignment) -> None:
+        try:
+            order = self._order(claim)
+            process = self._process(claim)
+        except (AutomlError, Problem) as error:  # its data were removed, for instance
+            self._queue.end(claim, State.FAILED, None, " ".join(str(error).split()))
+            return
+        except OSError as error:  # no room for its log, or for a process more
+            self._queue.end(claim, State.FAILED, None, NOT_STARTED.format(why=error.strerror or error))
+            return
+        self._processes[claim] = process
+        assert process.stdin is not None
+        with suppress(BrokenPipeError), process.stdin as pipe:  # one that is gone already is seen at the next look
+            pipe.write(order.written())
+
+    def _process(self, claim: Assignment) -> subprocess.Popen[bytes]:
+        log = self._service.settings.home / "logs" / f"{claim.run_id}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as kept:
+            return subprocess.Popen(
+                [sys.executable, "-m", "automl.doors.service.worker"],
+                stdin=subprocess.PIPE, stdout=kept, stderr=kept, start_new_session=True, cwd=_workplace(self._service),
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )  # fmt: skip
+
+    def _order(self, claim: Assignment) -> Order:
+        service = self._service
+        run = service.runs.known(claim.run_id)
+        options = {**service.placed(run), "cluster": service.settings.cluster}
+        if service.settings.cluster == "local":
+            options["workers"] = service.settings.workers or max(1, cores() // service.settings.jobs)
+        named = (run.dataset_id, asked.names_of(run.options)[0])  # what it learns from, and what it is tested on
+        sources = [service.datasets.source(one) for one in named if one is not None]
+        return Order(
+            database=service.settings.database_url, run_id=run.id, attempt=claim.attempt,
+            folder=str(service.runs.folder(run.id)), data=str(sources[0].path),
+            files_within=only_within(*(source.within for source in sources)),
+            options=options, more=run.more,
+        )  # fmt: skip
+
+
+def _workplace(service: Service) -> Path:
+    """Where a run's process stands: an empty folder, so that names in the data mean nothing of the server's."""
+    place = service.settings.home / "empty"
+    place.mkdir(parents=True, exist_ok=True)
+    return place

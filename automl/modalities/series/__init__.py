@@ -1,0 +1,1 @@
+"""Series that are rows: measured step by step, each with one answer."""
