@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from service_made import server
 
 from automl.doors.service import asked
 from automl.doors.service.problems import Problem
@@ -101,3 +102,12 @@ def test_settings_come_from_a_file_and_what_is_given_beside_it_counts_more(tmp_p
     file.write_text("port = \n")
     with pytest.raises(OptionError, match="cannot be read as TOML"):
         Settings.of({}, file)
+
+
+@pytest.mark.parametrize("body", [b"\xa5", b"\xff\xfe{", b"{", b"[" * 100_000, b""])
+def test_a_body_that_is_no_json_is_refused_in_a_line(tmp_path: Path, body: bytes) -> None:
+    """Whatever its bytes are: as a problem of the caller, with the status that is described."""
+    with server(tmp_path) as made:
+        answer = made.client.post("/v1/runs", content=body, headers=made.admin | {"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        assert "See /v1/openapi.json" in answer.json()["detail"]

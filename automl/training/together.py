@@ -175,3 +175,4 @@ def main(folder: str, key: str, rank: int, size: int, halvings: int) -> None:
     except BaseException as problem:  # noqa: BLE001 - the last frame of the process: say it, then end
         Path(folder, f"{TROUBLE} {rank}").write_text(one_line(f"{type(problem).__name__}: {problem}"))
         os._exit(1)
+    os._exit(0)  # all is written: native threads of the team that are torn down late end a process by a signal

@@ -95,6 +95,8 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     async def on_http(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # the framework's word for a body whose bytes it cannot read at all
+            return Problem(422, "the body cannot be read: send JSON in UTF-8. See /v1/openapi.json.").response()
         detail = error.detail if error.status_code not in (404, 405) else _lost(error.status_code, _request)
         headers = error.headers if error.status_code != 405 else {"Allow": ", ".join(_allowed(_request, routes))}
         return Problem(error.status_code, str(detail), headers=headers).response()
