@@ -20,7 +20,6 @@ from automl.result import BundleResult
 
 # What a Result has and one on a server has not, and why.
 MISSING = {
-    "forecast": "the API foretells rows that are sent; save brings the model here",
     "folder": "the files of the run are the server's; report() and save() bring them here",
     "refit": "a server has no verb for it yet",
 }

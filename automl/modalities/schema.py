@@ -48,6 +48,16 @@ class Decoder:
         """Further columns that its cells are made of."""
         return tuple(getattr(self.codec, "beside", ()))
 
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether its cells are steps of series, each made of several columns of its row."""
+        return hasattr(self.codec, "gather") and not hasattr(self.codec, "columns")
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """Columns that its cells are made of where rows bring them."""
+        return tuple(getattr(self.codec, "optional", ()))
+
     def missing(self, present: Collection[str]) -> list[str]:
         """Columns that it needs and that are not there; cells that were gathered before need none beside them."""
         if self.column.name not in present:
@@ -131,6 +141,10 @@ class Schema:
         """Cells by column as `decode` takes them, of cells by the columns that are needed."""
         made = {one.column.name: one.codec.of_cells(cells) for one in self.decoders if one.is_of_numbers}  # type: ignore[attr-defined]
         return {**cells, **made}
+
+    def cells(self, frame: pd.DataFrame) -> dict[str, Sequence[Any]]:
+        """Those of steps of series, gathered from the columns that they are made of."""
+        return {one.column.name: one.cells(frame) for one in self.decoders if one.is_of_rows}
 
     @property
     def steps(self) -> LongTable | None:

@@ -45,8 +45,31 @@ class ForecastRequest:
                 raise OptionError(f"levels are percentages between 0 and 100, got {level!r}. For instance (80, 95).")
 
 
-def forecast(model: Model, asked: ForecastRequest) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Foretold:
     """A row for each step of each series: its columns, its time, the forecast, and the ends of each interval."""
+
+    table: pd.DataFrame
+    notes: tuple[str, ...]  # of intervals that backtests are too short for
+
+
+def forecast(model: Model, asked: ForecastRequest) -> pd.DataFrame:
+    """The next steps; what is to be known of them is a warning."""
+    said = told_ahead(model, asked)
+    for note in said.notes:
+        warnings.warn(note, stacklevel=3)
+    return said.table
+
+
+def known_series(model: Model, history: Any) -> tuple[int, int]:
+    """How many series a forecast would be of, and how far it would go by itself."""
+    codec = codec_of(model)
+    names = _known(codec).names if history is None else set(codec.fields.names(table_of(model, history)))
+    return len(names), codec.horizon
+
+
+def told_ahead(model: Model, asked: ForecastRequest) -> Foretold:
+    """The next steps, and notes on them."""
     import pandas as pd
 
     codec = codec_of(model)
@@ -63,28 +86,30 @@ def forecast(model: Model, asked: ForecastRequest) -> pd.DataFrame:
     said = model.said(frame)
     made: dict[str, Any] = {name: frame[name] for name in (*codec.fields.series, codec.fields.time)}
     made[FORECAST] = said.middle
+    notes = []
     for level in asked.levels:
-        made[f"lower_{level:g}"], made[f"upper_{level:g}"] = _ends(model, said, float(level) / 100)
-    return pd.DataFrame(made)
+        made[f"lower_{level:g}"], made[f"upper_{level:g}"], note = _ends(model, said, float(level) / 100)
+        notes += [note] if note else []
+    return Foretold(pd.DataFrame(made), tuple(notes))
 
 
-def _ends(model: Model, said: Said, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each step the ends between which that share of values lies.
+def _ends(model: Model, said: Said, level: float) -> tuple[np.ndarray, np.ndarray, str]:
+    """Of each step the ends between which that share of values lies, and what is to be known of them.
 
     Where backtests hold too few steps for a level, those of the highest that they tell are widened as a normal
     distribution's would be.
     """
     known = numbers_known(model, level)
     if level <= known.highest:
-        return known.interval(said, level)
+        return *known.interval(said, level), ""
     told = math.floor(1e3 * known.highest) / 1e3
     wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + told) / 2)
-    warnings.warn(
+    note = (
         f"backtests tell of {100 * told:g} % at most, so the interval of {100 * level:g} % is that one, {wider:.2g} "
-        "times as wide. Bring longer series for more.", stacklevel=4,
-    )  # fmt: skip
+        "times as wide. Bring longer series for more."
+    )
     low, high = known.interval(said, told)
-    return said.middle - wider * (said.middle - low), said.middle + wider * (high - said.middle)
+    return said.middle - wider * (said.middle - low), said.middle + wider * (high - said.middle), note
 
 
 def updated(model: Model, rows: Any) -> Model:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.doors.client import told
 from automl.doors.client.downloading import bring
-from automl.doors.client.rows import KnownColumns, RequestLimits, answered, pieces
+from automl.doors.client.rows import KnownColumns, RequestLimits, answered, pieces, plain_rows
 from automl.doors.client.told import RemoteAnswers, RemoteTarget
 from automl.errors import InputError, OptionError
 
@@ -101,6 +101,19 @@ class RemoteModel:
         found = list(self._asked("predict", rows, {"set": level}))
         _warn(found)
         return RemoteAnswers(self._targets, found, rows.index).sets()
+
+    def forecast(
+        self, horizon: int | None = None, *, future: Any = None, history: Any = None,
+        levels: Sequence[float] = (80, 95),
+    ) -> pd.DataFrame:  # fmt: skip
+        """The next steps of series over time with their intervals, as `Model.forecast` gives them."""
+        asked = {"horizon": horizon, "levels": [float(level) for level in levels]}
+        beside = {"future": future, "history": history}
+        asked |= {name: plain_rows(rows) for name, rows in beside.items() if rows is not None}
+        path = f"/v1/models/{self.id}/forecast"
+        found = self._wire.again(lambda: self._wire.post(path, asked))
+        _warn([found])
+        return told.forecast(found)
 
     def explain(self, data: Any, label: Any = None, column: str | None = None) -> Explanations:
         """How the answers to rows come about, an `Explanation` a row, as `Model.explain` tells it, but without maps."""

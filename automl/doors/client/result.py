@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,13 @@ class RemoteResult(RunOnServer, Reported):
     def predict(self, data: Any) -> pd.Series | pd.DataFrame:
         """Predictions of the chosen model, one per row; of quantiles a column per level."""
         return self.model.predict(data)
+
+    def forecast(
+        self, horizon: int | None = None, *, future: Any = None, history: Any = None,
+        levels: Sequence[float] = (80, 95),
+    ) -> pd.DataFrame:  # fmt: skip
+        """The next steps of series over time with their intervals, as `Model.forecast` gives them."""
+        return self.model.forecast(horizon, future=future, history=history, levels=levels)
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
         """Class probabilities of the chosen model."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 JSON, PARQUET, CSV, ZIP = "application/json", "application/vnd.apache.parquet", "text/csv", "application/zip"
 JSON_ROWS = 500
 PIECE_ROWS, PIECE_MB = 20_000, 16.0  # of one request, so that neither side holds much more at a time
+FORECASTER = "panel"  # kind of a column that says when a step of a series is
 FILES = ("image", "audio")  # kinds of columns whose cells are files
 AS_THEY_ARE = {".parquet": PARQUET, ".csv": CSV, ".tsv": CSV, ".txt": CSV}
 
@@ -36,6 +37,7 @@ class KnownColumns:
     verbatim: tuple[str, ...]
     decimal: str
     steps: None = None  # a server takes cases, not their steps
+    is_of_rows: bool = False  # of a forecaster: what became known of a step may stand beside it
 
     @classmethod
     def of(cls, schema: Mapping[str, Any]) -> KnownColumns:
@@ -44,7 +46,8 @@ class KnownColumns:
         claims = {name: kind for name, kind in kinds.items() if kind in (*FILES, "text")}
         texts = tuple(name for name, kind in kinds.items() if kind in ("category", "string", "date"))
         names = tuple(str(name) for name in schema.get("names") or kinds)
-        return cls(names, claims, (*texts, *claims), str(schema.get("decimal") or "."))
+        decimal = str(schema.get("decimal") or ".")
+        return cls(names, claims, (*texts, *claims), decimal, is_of_rows=FORECASTER in kinds.values())
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def pieces(frame: pd.DataFrame, known: KnownColumns, limits: RequestLimits) -> I
     import pyarrow.parquet as pq
 
     needed = list(dict.fromkeys(known.names))
-    if set(needed) <= set(frame.columns):  # of what is missing the server tells better beside what is there
+    if set(needed) <= set(frame.columns) and not known.is_of_rows:  # of what is missing the server tells better beside what is there
         frame = frame[needed]
     if len(frame) <= min(JSON_ROWS, limits.rows) and _is_plain(frame, known):
         yield RowsPiece(JSON, _as_json(frame))
@@ -115,6 +118,16 @@ def _as_json(frame: pd.DataFrame) -> bytes:
 
     rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
     return json.dumps({"rows": as_json(rows)}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def plain_rows(data: Any) -> list[dict[str, Any]]:
+    """A table as a list of objects, times as they are written."""
+    from automl.data.reading import load_features
+    from automl.plain import as_json
+
+    frame = load_features(data)
+    rows: list[dict[str, Any]] = as_json(frame.astype(object).where(frame.notna(), None).to_dict(orient="records"))
+    return rows
 
 
 def _with_files(frame: pd.DataFrame, claims: Mapping[str, str]) -> pd.DataFrame:

@@ -44,6 +44,16 @@ class RemoteTarget:
         return made
 
 
+def forecast(found: Mapping[str, Any]) -> pd.DataFrame:
+    """A row for each step of each series."""
+    import pandas as pd
+
+    frame = pd.DataFrame(found["forecast"], columns=pd.Index(found["columns"]))
+    for name in found["dates"]:
+        frame[name] = pd.to_datetime(frame[name])
+    return frame
+
+
 @dataclass(frozen=True)
 class RemoteAnswers:
     """All pieces of an answer, for a model of one target or of several."""

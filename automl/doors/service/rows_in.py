@@ -119,9 +119,14 @@ class TableReader:
             made[name] = pd.Series([self._bodies.content(name, cell) for cell in made[name]], dtype=object)
         return made
 
+    @property
+    def most_rows(self) -> int:
+        """That are answered at once."""
+        return self._settings.most_rows
+
     def check_count(self, rows: int) -> None:
         """Refuse more rows than are answered at once."""
-        most = self._settings.most_rows
+        most = self.most_rows
         if rows > most:
             raise Problem(413, f"{counted(rows, 'row')} were sent, at most {most:,} are answered at once. Send parts.")
 

@@ -55,7 +55,10 @@ class BodyReader:
 
     def __init__(self, schema: Schema, most_rows: int, files: Path | None = None) -> None:
         self.schema, self.most_rows, self.files = schema, most_rows, files
-        self.names = tuple(column.name for column in schema.asked)
+        asked = [column.name for column in schema.asked]
+        of_rows = [one for one in schema.decoders if one.is_of_rows]
+        self.names = tuple(dict.fromkeys([*asked, *(name for one in of_rows for name in one.beside)]))
+        self.also = tuple(name for one in of_rows for name in one.optional)  # read where rows bring them
         self.of_files = {name for name, kind in schema.claims.items() if modalities.decoding(kind).is_of_files}
         self._places: dict[tuple[str, ...], dict[str, int]] = {}
 
@@ -64,7 +67,8 @@ class BodyReader:
         rows, _ = json_rows(body)
         self.check_count(len(rows))
         if not rows or all(name in rows[0] for name in self.names):
-            return self._decoded({name: [row.get(name) for row in rows] for name in self.names}, len(rows))
+            names = (*self.names, *(name for name in self.also if any(name in row for row in rows)))
+            return self._decoded({name: [row.get(name) for row in rows] for name in names}, len(rows))
         names = tuple(dict.fromkeys(name for row in rows for name in row))
         return self._decoded(
             {known: [row.get(names[at]) for row in rows] for known, at in self._found(names).items()}, len(rows)
@@ -82,7 +86,8 @@ class BodyReader:
         self.check_count(len(source.table.frame))
         frame = load_features(replace(source, base=None), schema)  # without a base no cell is taken for a file
         schema.require(frame.columns)
-        cells = {name: frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in self.names}
+        names = (*self.names, *(name for name in self.also if name in frame.columns))
+        cells = {name: frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in names}
         return self._decoded(cells, len(frame))
 
     def columns(self, given: Mapping[str, Sequence[Any]], count: int) -> CellRows:
@@ -109,7 +114,8 @@ class BodyReader:
             places = pd.DataFrame([list(range(len(names)))], columns=pd.Index(names, dtype=object))
             found = load_features(places, self.schema)
             self.schema.require(found.columns)
-            known = {name: int(found[name].iloc[0]) for name in self.names}
+            read = (*self.names, *(name for name in self.also if name in found.columns))
+            known = {name: int(found[name].iloc[0]) for name in read}
             if len(self._places) >= MOST_SHAPES:
                 self._places.clear()
             if sum(map(len, names)) <= LONGEST_SHAPE:

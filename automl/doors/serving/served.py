@@ -52,7 +52,10 @@ class TargetModel:
         with one_line_of("what this model knows of its columns"):
             raw = self.reader.plain(rows.cells, rows.count)
             schema = self.model.schema
-            return schema.decode(raw, rows.cells, is_described=self.model.is_described) if schema.decoders else raw
+            if not schema.decoders:
+                return raw
+            steps = schema.cells(rows.frame()) if schema.is_of_steps else {}
+            return schema.decode(raw, {**rows.cells, **steps}, is_described=self.model.is_described)
 
     def answer(self, raws: Sequence[Raw]) -> list[Said]:
         """What the model says of the rows of each request."""
@@ -98,7 +101,11 @@ class ServedModel:
         schema = self.first.model.schema
         known = {coding.column.name: coding for coding in schema.codings}
         made: dict[str, Any] = {}
+        for one in schema.decoders:
+            made |= one.codec.example() if one.is_of_rows else {}  # type: ignore[attr-defined]
         for column in schema.asked:
+            if column.name in made:
+                continue
             coding = known.get(column.name)
             if coding is None and column.kind == Kind.NUMBER:
                 made[column.name] = 0.0  # a step of a series

@@ -11,7 +11,7 @@ import numpy as np
 
 from automl.errors import InputError
 from automl.messages import shown
-from automl.modalities.panel.fields import Fields, Step, fields_from, identities, values_of
+from automl.modalities.panel.fields import Fields, Step, fields_from, identities, plain, values_of
 from automl.modalities.panel.frequency import Frequency, frequency_from
 from automl.modalities.panel.grid import KIND, Grid, Placed, place, refuse_repeats
 from automl.modalities.panel.history import dump, identified, joined, merged, newest, read_history
@@ -48,6 +48,19 @@ class PanelCodec:
     def beside(self) -> tuple[str, ...]:
         """The columns that it reads beside its own, and that rows must have."""
         return self.fields.beside
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The columns that it reads where rows have them: what became known of their steps."""
+        return (self.fields.target, *self.fields.past)
+
+    def example(self) -> dict[str, Any]:
+        """A row that can be foretold: the step after what is known of the first series."""
+        known = self.history
+        keys = known.identities[0].keys if known is not None and known.identities else ("",) * len(self.fields.series)
+        step = 0 if known is None or not len(known.first) else int(known.first[0] + known.ends[0] - known.starts[0])
+        when = self.frequency.stamps(np.array([step]))[0]
+        return {**dict(zip(self.fields.series, keys, strict=True)), self.fields.time: plain(when)}
 
     def gather(self, frame: pd.DataFrame) -> list[Step]:
         """The rows of a table as its cells; where the target is among the columns, known values are history."""

@@ -16,6 +16,7 @@ from automl.doors.service.answers import Telling
 from automl.doors.service.artifacts import entries, zipped
 from automl.doors.service.described import NOTHING, saved_in
 from automl.doors.service.downloads import as_attachment
+from automl.doors.service.foretelling import foretold
 from automl.doors.service.loaded import cannot_be_read
 from automl.doors.service.models import ModelRecord
 from automl.doors.service.problems import Problem
@@ -27,6 +28,8 @@ from automl.doors.service.shapes.models import (
     ROW,
     ROWS_SCHEMA,
     ExplanationsShape,
+    ForecastShape,
+    ForecastWishShape,
     ModelPage,
     ModelShape,
     PredictionsShape,
@@ -39,6 +42,7 @@ from automl.doors.serving.told import Wishes
 from automl.doors.serving.work import ModelWork
 from automl.errors import ArtifactError, InputError
 from automl.messages import near, shown
+from automl.model.forecasting import ForecastRequest
 from automl.places import only_within
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -158,6 +162,24 @@ async def explain(
         request, by, model_id, lambda work, tables, body: predicting.explained(work, tables, body, (label, column))
     )
     return ExplanationsShape(**told)
+
+
+@router.post("/models/{model_id}/forecast", responses=problems(404, 409, 413, 503, 507))
+async def forecast(request: Request, by: Asker, model_id: str, wanted: ForecastWishShape) -> ForecastShape:
+    """The next steps of the series that a model knows, with intervals; `history` goes on from newer values.
+
+    Nothing is kept of what is sent: the model stays as it was fitted.
+    """
+    _check_names(request, ())
+    service = service_of(request)
+    one = service.models.get(by, model_id)
+    asked_for = ForecastRequest(**wanted.model_dump())
+
+    async def ask(work: ModelWork, tables: TableReader) -> dict[str, Any]:
+        async with service.models.loaded.aside:
+            return await asyncio.to_thread(foretold, work, tables, asked_for)
+
+    return ForecastShape(**await _answered(service, one, ask))
 
 
 @router.post("/models/{model_id}/monitor", openapi_extra=_body(), responses=problems(404, 409, 413, 415, 503, 507))

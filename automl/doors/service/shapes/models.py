@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,7 @@ COLUMN: dict[str, Any] = {
     "name": "plan", "kind": "category", "is_required": True, "may_be_empty": True, "example": "basic",
     "choices": ["basic", "premium"],
 }  # fmt: skip
+Percent = Annotated[float, Field(gt=0, lt=100)]
 ROW = {"plan": "basic", "months": 12, "support_calls": 3}
 
 
@@ -198,6 +199,34 @@ class PredictionsShape(BaseModel):
     sets: list[Any] | None = Field(
         default=None, description="labels that together hold the true one, where set= is given"
     )
+    notes: list[str]
+
+
+class ForecastWishShape(BaseModel):
+    """Which steps of series are wanted, and what is known of them."""
+
+    model_config = ConfigDict(
+        title="ForecastWish", extra="forbid", strict=True, json_schema_extra={"examples": [{"horizon": 7}]}
+    )
+
+    horizon: int | None = Field(default=None, ge=1, le=1_000_000, description="steps of each series; null: as fitted")
+    levels: list[Percent] = Field(default=[80.0, 95.0], max_length=20, description="percent that intervals hold")
+    future: list[dict[str, Any]] | None = Field(
+        default=None, description="rows of these steps with what is known ahead"
+    )
+    history: list[dict[str, Any]] | None = Field(
+        default=None, description="rows with values that became known since, or of new series: these alone are foretold"
+    )
+
+
+class ForecastShape(BaseModel):
+    """A row for each step of each series: its columns, its time, the forecast, and the ends of each interval."""
+
+    model_config = ConfigDict(title="Forecast")
+
+    columns: list[str] = Field(description="of the rows, in their order")
+    dates: list[str] = Field(description="columns of them that are times")
+    forecast: list[dict[str, Any]]
     notes: list[str]
 
 
