@@ -388,7 +388,7 @@ def test_a_row_alone_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # --- batches ---------------------------------------------------------------------------------------------------------
 
-ROUNDING = 1e-4  # of the largest number: sums of other lengths are added up in another order
+ROUNDING = 2e-4  # of the largest number: sums of other lengths are added up in another order
 ONE_WAY = 0.999  # cosine of what is read in bfloat16
 
 
