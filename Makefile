@@ -4,7 +4,7 @@ VENV ?= .venv
 JOBS ?= 3  # tests side by side; those of a file stay together, for they share what the file makes
 RUN := $(VENV)/bin/
 
-.PHONY: help setup demo test test-ray test-long test-image test-fast check format bench wheel clean
+.PHONY: help setup demo test test-ray test-long test-soak test-image test-fast check format bench wheel clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,13 +22,16 @@ demo: setup  ## fit a model on the bundled customers table in half a minute
 	$(RUN)automl fit examples/customers.csv --target churned --budget 30s --out runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: setup  ## run all tests but those on Ray and the longest
-	$(RUN)python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not ray and not long and not image"
+	$(RUN)python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not ray and not long and not soak and not image"
 
 test-ray: setup  ## run the tests on Ray: the same contract, machines that go, deployment files
 	$(RUN)python -m pytest -m ray
 
-test-long: setup  ## run the longest tests: all that the README shows, and a small benchmark
+test-long: setup  ## run the longer tests: all that the README shows, killed runs, whole walks
 	$(RUN)python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m long
+
+test-soak: setup  ## run at length what shorter tests show in part: before a release
+	$(RUN)python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m soak
 
 test-image: setup  ## install what the cluster's image holds in a fresh environment, by its own steps, and fit in it
 	$(RUN)python -m pytest -m image

@@ -296,7 +296,7 @@ def write_set(folder: Path, modality: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_quick_benchmark_of_ours_beats_the_constant_by_far_on_every_bundled_set(tmp_path: Path) -> None:
     """Three sets, 15 seconds each on a quiet machine: no failure, and clearly less than the constant's error."""
     argv = ["--contestants", "ours", "--seconds", f"{max(15.0, 5 * start_s()):.0f}", "--out", str(tmp_path)]

@@ -103,6 +103,7 @@ ROWS = re.findall(r"^\| .+ \| `(fit\(.+\))` \|$", README, flags=re.MULTILINE)
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.usefixtures("lasting_workers")
 @pytest.mark.parametrize("code", ROWS)
 def test_what_the_readme_says_of_tables_runs(code: str, tmp_path: Path) -> None:
     """Each line of the table gives a model that predicts, or a table of what is known of one."""

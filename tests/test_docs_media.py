@@ -144,7 +144,7 @@ def test_a_network_on_the_wrong_media_is_refused(patchnet: Family) -> None:
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_page_on_images_and_sounds_can_be_followed_line_by_line(tmp_path: Path) -> None:
-    """Its commands and its code run, in the order of the page, on an eighth of the digits."""
+    """Its commands and its code run, in the order of the page, on a twelfth of the digits."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     env = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     commands = [line for block in re.findall(r"```sh\n(.*?)```", USING, flags=re.DOTALL) for line in block.splitlines()]
@@ -159,9 +159,9 @@ def test_the_page_on_images_and_sounds_can_be_followed_line_by_line(tmp_path: Pa
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         told[line] = done.stdout
         if "make_digits" in line:
-            thin(tmp_path / "digits", 8)
+            thin(tmp_path / "digits", 12)
     asked = len(list((tmp_path / "digits" / "test").rglob("*.png")))
-    assert len((tmp_path / "digits.csv").read_text().splitlines()) == 1 + asked > 50
+    assert len((tmp_path / "digits.csv").read_text().splitlines()) == 1 + asked > 30
     assert any("bright" in text and "dark" in text for text in told.values())
     assert (tmp_path / ".cache" / "automl" / "automl-media").is_dir()
 

@@ -129,7 +129,7 @@ def test_a_row_without_a_place_is_left_out_and_told(place) -> None:
     ]
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_the_example_of_the_page_is_better_with_the_new_kind(copy: Path, tmp_path: Path) -> None:
     """The error is less than half, on new rows too; the saved model is read and predicts; nothing is drawn."""

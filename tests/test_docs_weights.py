@@ -51,7 +51,7 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.soak
 def test_the_page_can_be_followed_line_by_line(tmp_path: Path, known_packages: list[packages.Package]) -> None:
     """Its commands run in their order, on an eighth of the digits, where the package of `[images]` is installed."""
     if packages.folder(known_packages[0]) is None:

@@ -63,7 +63,7 @@ def same_model(one: Path, other: Path, table: Path) -> bool:
     return bool((automl.load(one).predict_proba(rows) == automl.load(other).predict_proba(rows)).all(axis=None))
 
 
-@pytest.mark.parametrize("ended", [1, pytest.param(FOLDS, marks=pytest.mark.long)])
+@pytest.mark.parametrize("ended", [1, pytest.param(FOLDS, marks=pytest.mark.soak)])
 def test_a_killed_driver_is_resumed_to_the_same_model(ended: int, table: Path, whole: Path, tmp_path: Path) -> None:
     """kill -9 after so many folds: what was finished stays, and the end is that of a run without a crash."""
     run = tmp_path / "run"
@@ -80,7 +80,7 @@ def test_a_killed_driver_is_resumed_to_the_same_model(ended: int, table: Path, w
     assert same_model(run, whole, table)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_driver_killed_twice_is_resumed_twice(table: Path, whole: Path, tmp_path: Path) -> None:
     """The second driver may be killed as well, and a half-written last event changes nothing."""
     run = tmp_path / "run"
@@ -287,7 +287,7 @@ def test_resume_refuses_other_data_and_folders_that_are_no_runs(table: Path, tmp
         automl.resume(tmp_path, verbose=0)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_run_for_several_targets_is_resumed(table: Path, tmp_path: Path) -> None:
     """Killed in its second target: the first stays as it is, the second goes on."""
     run = tmp_path / "run"

@@ -24,7 +24,7 @@ def told_by(names: Sequence[str], changes: int, place: Path) -> fuzz.Tally:
 
 @pytest.mark.parametrize(
     ("names", "changes"),
-    [(SOME, 20), pytest.param(tuple(fuzz.WANTED), 150, marks=pytest.mark.long)],
+    [(SOME, 20), pytest.param(tuple(fuzz.WANTED), 150, marks=pytest.mark.soak)],
     ids=["some", "all"],
 )
 def test_whatever_is_changed_in_a_saved_model_it_loads_or_is_refused(

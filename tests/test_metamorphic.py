@@ -71,7 +71,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, lasting_workers: None) -> dic
 
 
 @pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.soak
 def test_doubling_every_row_does_not_turn_the_verdict(runs: dict[str, Result]) -> None:
     """Where the difference is real both ways, the same route is ahead."""
     told = {name: runs[name].decision["verdict"] for name in ("once", "twice")}

@@ -99,7 +99,7 @@ def whole(folder: Path) -> pd.DataFrame:
     return table
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_two_pictures_a_sound_and_a_number_are_better_than_each_part_alone(
     folder: Path, mixed: Result, tmp_path: Path
@@ -166,7 +166,7 @@ def test_the_command_line_reads_a_csv_whose_cells_are_paths(folder: Path, tmp_pa
     assert "danger" not in capsys.readouterr().out
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_network_reads_one_of_several_columns_and_says_which(
     folder: Path, tmp_path: Path, short_courses: None

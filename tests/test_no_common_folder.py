@@ -87,7 +87,7 @@ def pictures(folder: Path, rows: int, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"view": names, "size": np.round(random.normal(size=rows), 2), "label": labels})
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_run_on_pictures_is_measured_tested_compared_and_explained_afar(tmp_path: Path, afar: None) -> None:
     """The saved model, test files, another saved model and fitted folds travel; what is unreadable keeps its name."""

@@ -410,7 +410,7 @@ def described_run(tiny: packages.Package, tmp_path: Path) -> Result:
     return automl.fit((X, ["bright", "dark"] * 20), **given)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.usefixtures("lasting_workers")
 def test_a_lean_model_names_its_package_and_answers_as_the_whole_one(described_run: Result, tmp_path: Path) -> None:
     """It is smaller by the weights; where the package is another or gone, it is refused in one line."""

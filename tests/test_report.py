@@ -544,7 +544,7 @@ def test_long_names_are_shortened_to_the_eye_and_whole_on_hover():
     assert name[:30] in page.words
 
 
-@pytest.mark.parametrize("depth", [2, pytest.param(99, marks=pytest.mark.long)], ids=["parts", "all"])
+@pytest.mark.parametrize("depth", [2, pytest.param(99, marks=pytest.mark.soak)], ids=["parts", "all"])
 def test_any_part_may_be_missing(depth):
     """Whatever is null or left out, in turns, the page is still drawn, whole and balanced.
 

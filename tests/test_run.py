@@ -323,7 +323,7 @@ def test_a_limit_on_latency_holds_for_the_returned_model(customers: pd.DataFrame
     assert row["size_mb"] <= 0.05
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.parametrize("limit_ms", [3.0, 8.0])
 def test_the_saved_model_is_as_fast_as_was_asked(
     customers: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit_ms: float

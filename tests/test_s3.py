@@ -26,7 +26,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield bucket("runs", variables)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_run_lives_in_s3_from_its_data_to_its_model(store: Any, tmp_path: Path) -> None:

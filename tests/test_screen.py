@@ -367,7 +367,7 @@ def test_a_run_that_goes_on_asks_what_the_killed_one_would_have_asked(tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_search_for_both_looks_at_quicker_networks(tmp_path: Path) -> None:
     """Where work pays, a search for the score alone goes for slow ones; one for both also keeps looking at others."""
     latency = counter_of().latency

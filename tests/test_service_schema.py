@@ -105,7 +105,7 @@ def test_every_operation_is_as_it_is_described(made: Made) -> None:
     assert not found, "\n".join(found[:40])
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_no_request_of_many_and_no_course_of_requests_is_answered_otherwise_than_described(made: Made) -> None:
     many = {**ON, "generation": {"max-examples": 60}}
     found = found_in(made, {"coverage": ON, "fuzzing": many, "stateful": many, "examples": many})

@@ -63,7 +63,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @parametrize_with_checks([classifier(), regressor()], expected_failed_checks=lambda _: EXPECTED)
 def test_the_checks_of_scikit_learn_pass(estimator: Any, check: Any) -> None:
     """All that scikit-learn asks of an estimator, but what is expected to fail for the reason given."""

@@ -216,7 +216,7 @@ tabular.TableFeed.epoch = epoch
 """
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_team_without_memory_begins_anew_with_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it, for its processes must agree on what a batch is."""
     monkeypatch.setattr(team_fit, "_BOOT", booted(STARVED))

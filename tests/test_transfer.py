@@ -86,7 +86,7 @@ def test_frozen_weights_help_classical_models_and_the_model_needs_no_other_place
     assert not [file for file in (tmp_path / "model").rglob("*") if file.suffix in (".pkl", ".pickle", ".bin", ".pt")]
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_weights_are_trained_further_and_travel_with_the_model(
     tmp_path: Path, vit: Path, monkeypatch: pytest.MonkeyPatch, short_courses: None

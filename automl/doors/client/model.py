@@ -107,7 +107,7 @@ class RemoteModel:
         levels: Sequence[float] = (80, 95),
     ) -> pd.DataFrame:  # fmt: skip
         """The next steps of series over time with their intervals, as `Model.forecast` gives them."""
-        asked = {"horizon": horizon, "levels": [float(level) for level in levels]}
+        asked: dict[str, Any] = {"horizon": horizon, "levels": [float(level) for level in levels]}
         beside = {"future": future, "history": history}
         asked |= {name: plain_rows(rows) for name, rows in beside.items() if rows is not None}
         path = f"/v1/models/{self.id}/forecast"

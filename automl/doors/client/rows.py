@@ -81,7 +81,8 @@ def pieces(frame: pd.DataFrame, known: KnownColumns, limits: RequestLimits) -> I
     import pyarrow.parquet as pq
 
     needed = list(dict.fromkeys(known.names))
-    if set(needed) <= set(frame.columns) and not known.is_of_rows:  # of what is missing the server tells better beside what is there
+    # of what is missing the server tells better beside what is there
+    if set(needed) <= set(frame.columns) and not known.is_of_rows:
         frame = frame[needed]
     if len(frame) <= min(JSON_ROWS, limits.rows) and _is_plain(frame, known):
         yield RowsPiece(JSON, _as_json(frame))
