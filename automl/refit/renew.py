@@ -102,7 +102,7 @@ def held_out(
     if len(new) < LEAST_NEW:
         raise InputError(f"{len(new)} new rows can be read, at least {LEAST_NEW} are needed. Give more rows.")
     if (panel := mixture.panel(shared.raw)) is not None:
-        newest_window = mixture.fold_windows(panel, 1)
+        newest_window = mixture.newest_window(panel)
         return _in_one(ready, newest_window, newest_window.why), replace(
             dataset, notes=(*dataset.notes, *renewal.notes)
         )

@@ -1,4 +1,8 @@
-"""Rolling origins: the last steps of each series in windows of the horizon, each foretold from all before it."""
+"""Rolling origins: the last steps of each series in windows of the horizon, each foretold from all before it.
+
+A backtest learns once, from what came before the oldest of its windows, and foretells each of them from its own origin.
+Where series are few it has several: a window of one series is a single draw of luck, and to look back costs no fit.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,10 @@ from search_spaces.series.panel import series_of
 from search_spaces.spec import Panel
 
 MOST_WINDOWS = 5
-# Backtests by the number of series: a window of many series holds many rows already (as AutoGluon's best quality does).
-WINDOWS_BELOW = ((20, 5), (100, 3))
-OTHERWISE = 2
+# Backtests and windows of each by the number of series: a window of many series holds many rows already.
+WINDOWS_BELOW = ((2, 5, 8), (20, 5, 4), (100, 3, 4))
+OTHERWISE = (2, 1)
+MOST_HELD = 0.2  # of the steps of a usual series, in all windows but the first of each backtest
 FITS_EACH = 10  # of a usual family, that time must be left for with each backtest
 FEW_SERIES, STRETCHES = 20, 6  # below so many, each window of one is cut into so many stretches that err alike
 LEAST_KNOWN = 3  # values before a window's origin, without which nothing can be foretold in it
@@ -30,13 +35,26 @@ def window_of(ends: np.ndarray, starts: np.ndarray, horizon: int) -> tuple[np.nd
 def choose_windows(panel: Panel, core_s: float, fit_s: float) -> FoldPlan:
     """As many backtests as histories and time allow; `fit_s`: what one fit of a usual family takes."""
     series = len(panel.starts) - 1
-    wanted = next((count for below, count in WINDOWS_BELOW if series < below), OTHERWISE)
+    wanted, _ = _usual(panel)
     usual = float(np.median(np.diff(panel.starts)))
     room = int((usual - max(panel.horizon, min(panel.season, usual / 2), LEAST_KNOWN)) // panel.horizon)
     fits = core_s / max(fit_s, 1e-3)
     count = max(1, min(wanted, room, MOST_WINDOWS, round(fits / FITS_EACH) if np.isfinite(fits) else MOST_WINDOWS))
-    told = f"{series:,} series of about {usual:,.0f} steps: {count} backtest{'s' if count > 1 else ''}"
-    return FoldPlan(count, count, f"{told} of {panel.horizon} steps")
+    each = windows_each(panel, count)
+    told = f"{series:,} series of about {usual:,.0f} steps: {count} backtest{'s' if count > 1 else ''} of "
+    return FoldPlan(count, count, f"{told}{f'{each} windows of ' if each > 1 else ''}{panel.horizon} steps")
+
+
+def windows_each(panel: Panel, backtests: int) -> int:
+    """How many windows each of so many backtests holds."""
+    room = int(MOST_HELD * float(np.median(np.diff(panel.starts))) // (backtests * panel.horizon))
+    return max(1, min(_usual(panel)[1], room))
+
+
+def _usual(panel: Panel) -> tuple[int, int]:
+    """Backtests, and windows of each, for so many series."""
+    series = len(panel.starts) - 1
+    return next(((count, each) for below, count, each in WINDOWS_BELOW if series < below), OTHERWISE)
 
 
 def newest_share(panel: Panel, rows: np.ndarray, share: float) -> np.ndarray:
@@ -49,15 +67,25 @@ def newest_share(panel: Panel, rows: np.ndarray, share: float) -> np.ndarray:
     return np.flatnonzero(places >= ends[series] - kept[series])
 
 
+def newest_window(panel: Panel) -> Folds:
+    """The newest window of each series alone, held out."""
+    return _folds(panel, 1, 1)
+
+
 def fold_windows(panel: Panel, count: int) -> Folds:
-    """The fold of each row: its window, where enough is known before it."""
+    """The fold of each row: the backtest that its window belongs to, where enough is known before it."""
+    return _folds(panel, count, windows_each(panel, count))
+
+
+def _folds(panel: Panel, count: int, each: int) -> Folds:
     known = np.cumsum(np.isfinite(panel.store))
     series = series_of(panel, panel.rows)
     origins, starts = panel.origins[panel.rows], panel.starts[series]
     before = np.where(origins > 0, known[np.maximum(origins, 1) - 1], 0) - np.where(starts > 0, known[starts - 1], 0)
     ends = _ends(panel)
     window = np.floor_divide(ends[series] - 1 - panel.rows, panel.horizon)
-    of_row = np.where((window < count) & (before >= LEAST_KNOWN), window, -1).astype(np.int16)
+    backtest = window // each
+    of_row = np.where((backtest < count) & (before >= LEAST_KNOWN), backtest, -1).astype(np.int16)
     if not (of_row == 0).any():
         of_row = np.where(window == 0, 0, of_row).astype(np.int16)
     made = int(of_row.max()) + 1
