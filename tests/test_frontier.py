@@ -171,6 +171,21 @@ def test_each_preference_takes_what_it_says(prefer, is_timed, expected):
     assert choose(CROWD, within(0.005), Limits(), prefer, bargain).candidate.name == expected
 
 
+@pytest.mark.parametrize(
+    ("prefer", "free", "expected"),
+    [
+        ("balanced", Limits(14.0, 0.0), "blend"),  # hardly dearer than what is free
+        ("balanced", Limits(1.5, 0.0), "bag"),
+        ("cheap", Limits(14.0, 0.0), "stump"),  # who asks for the cheapest gets it
+        ("fastest", Limits(14.0, 0.0), "stump"),
+    ],
+)
+def test_what_is_as_good_as_free_is_given_nothing_up_for_by_default(prefer, free, expected):
+    """Steps of series are asked for all together: which model takes a millisecond less for one matters to nobody."""
+    bargain = Bargain(free=free, baseline=candidate(value=0.5).score)
+    assert choose(CROWD, within(0.005), Limits(), prefer, bargain).candidate.name == expected
+
+
 @given(crowds(least=2), st.floats(0.01, 0.2))
 def test_the_default_is_tied_with_the_best_and_loses_at_most_one_percent(crowd, margin):
     """Whatever is chosen instead of the best among those a service can live with."""

@@ -1,6 +1,7 @@
 """Names of files in data lead only where they may: a table of a stranger reads nothing of this machine."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -176,8 +177,9 @@ def test_workers_on_this_machine_are_told_too(told: Path) -> None:
 
 
 @pytest.mark.ray
-def test_workers_of_a_ray_of_our_own_are_told_too(told: Path) -> None:
+def test_workers_of_a_ray_of_our_own_are_told_too(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is started by this process, and has its environment."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))  # for `environment`
     import ray
 
     from cluster.on_ray import RayPool

@@ -16,7 +16,7 @@ from automl.ensemble.candidates import HeldOutComparison
 from automl.errors import AutomlError, InputError
 from automl.modalities import mixture
 from automl.modalities.panel.codec import PanelCodec, codec_from_json
-from automl.modalities.panel.windows import window_of
+from automl.modalities.panel.windows import choose_windows, fold_windows, newest_window, window_of
 from automl.options import Options
 from automl.records import Audit, Dataset, Profile
 from automl.refit import conforming
@@ -145,6 +145,37 @@ def test_windows_count_back_from_the_end(
     starts = np.concatenate([[0], np.cumsum(lengths)])
     found = window_of(starts[1:], starts, horizon)
     assert [part.tolist() for part in found] == [windows, origins]
+
+
+def hourly(series: int, steps: int) -> Panel:
+    """A panel of so many equally long series, foretold by days."""
+    store, starts = np.arange(float(series * steps)), np.arange(series + 1) * steps
+    window, origins = window_of(starts[1:], starts, 24)
+    assert window.max() == (steps - 1) // 24
+    return Panel(
+        "panel", store, np.arange(len(store)), starts=starts, origins=origins, stamps=np.arange(len(store)) % steps,
+        numbers=np.arange(series), season=24, horizon=24,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("series", "steps", "backtests", "each"),
+    [(1, 9600, 5, 8), (1, 1200, 5, 2), (1, 400, 5, 1), (10, 9600, 5, 4), (50, 9600, 3, 4), (120, 9600, 2, 1)],
+)
+def test_few_long_series_are_backtested_on_several_windows_by_each_fit(
+    series: int, steps: int, backtests: int, each: int
+) -> None:
+    """A fit sees nothing newer than the oldest of its windows; each window is foretold from its own origin."""
+    panel = hourly(series, steps)
+    plan = choose_windows(panel, np.inf, 1.0)
+    assert plan.count == backtests
+    folds = fold_windows(panel, plan.count)
+    assert [len(folds.held(k)) for k in range(folds.count)] == [series * each * 24] * backtests
+    for k in range(folds.count):
+        held, learned = folds.held(k), folds.train(k)
+        assert len(np.unique(panel.origins[held])) == series * each
+        assert (learned % steps).max() < (held % steps).min()
+    assert (newest_window(panel).of_row == 0).sum() == series * 24
 
 
 def test_a_codec_is_read_back_with_all_that_it_knows() -> None:

@@ -83,6 +83,21 @@ def test_rows_of_steps_are_predicted_and_scored_there_too(there: RemoteResult, h
     assert there.monitor(later)["rows"] == len(later)
 
 
+def test_the_columns_that_name_a_series_are_told_and_asked_for(up: Up, there: RemoteResult) -> None:
+    """By the schema that forms are made of; a row without them is refused by name, one with them is foretold."""
+    headers = {"Authorization": f"Bearer {up.token}"}
+    path = f"{up.url}/v1/models/{there.model.id}"
+    columns = {one["name"]: one for one in httpx.get(path, headers=headers).json()["schema"]["columns"]}
+    assert columns["store"]["kind"] == "string"
+    row: dict[str, Any] = {"date": "2023-04-13", "promo": 0}
+    row |= {name: None for name in columns if name not in ("store", "date", "promo")}
+    missing = httpx.post(f"{path}/predict", json={"rows": [row]}, headers=headers)
+    assert missing.status_code == 422
+    assert "'store'" in missing.json()["detail"]
+    said = httpx.post(f"{path}/predict", json={"rows": [{**row, "store": "s1"}]}, headers=headers, timeout=60)
+    assert len(said.json()["predictions"]) == 1
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "says"),
     [

@@ -7,6 +7,7 @@ import pytest
 from service_made import BASE, Made, bearer, server
 
 from automl.doors.service.accounts import Principal
+from automl.doors.service.environment import without_secrets
 from automl.doors.service.guard import COOKIE
 from automl.doors.service.problems import Problem
 from automl.errors import OptionError
@@ -53,6 +54,30 @@ def test_a_revoked_an_ended_and_a_disabled_token_hold_no_longer(made: Made) -> N
     user = next(one for one in accounts.users() if one.name == "leaves")
     accounts.change_user(user.id, is_disabled=True)
     assert made.client.get("/v1/me", headers=headers).status_code == 401
+
+
+def test_what_is_made_with_a_token_that_ends_ends_with_it(made: Made) -> None:
+    """Else whoever has one for a day has one for ever; also by way of a session."""
+    accounts, admin = made.service.accounts, admin_of(made)
+    _, secret = accounts.make_token(admin, "a day", "write", 1.0)
+    session = accounts.who(accounts.exchange(secret))
+    for by in (accounts.who(secret), session):
+        assert by is not None
+        for days in (None, 2.0):
+            with pytest.raises(Problem, match=r"ends in 1\.0 days"):
+                accounts.make_token(by, "longer", "read", days)
+        assert accounts.make_token(by, "as long", "read", 0.5)[0].expires_at is not None
+    accounts.add_user("signs", "member", "a long password 1")
+    by_password = accounts.who(accounts.sign_in("signs", "a long password 1"))
+    assert by_password is not None
+    assert accounts.make_token(by_password, "for ever", "read", None)[0].expires_at is None
+
+
+def test_processes_of_the_server_are_told_no_secret_of_its_environment() -> None:
+    """By their names, as everybody names them; what programs need to run stays."""
+    kept = {"PATH": "/bin", "HOME": "/root", "LD_LIBRARY_PATH": "/lib", "HF_HOME": "/cache", "OMP_NUM_THREADS": "1"}
+    opens = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD", "AUTOML_TOKEN", "DATABASE_URL", "API_KEY")
+    assert without_secrets({**kept, **dict.fromkeys(opens, "x")}) == kept
 
 
 def test_a_token_may_do_no_more_than_its_scope_and_its_user(made: Made) -> None:

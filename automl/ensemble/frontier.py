@@ -44,6 +44,10 @@ class Limits:
         return f"max_latency_ms={self.row_ms:g}, max_model_mb={self.size_mb:g}"
 
 
+NOTHING = Limits(0.0, 0.0)
+STEPS = Limits(
+    250.0, 25.0
+)  # what a step of a series may cost for nothing: steps are asked for all together, now and then
 EVERYDAY = Limits(20.0, 100.0)  # what any service can live with: what "balanced" may cost
 FEW_FOLDS = 2  # kept of each member cost one or two percent of the error; a single one five and more
 
@@ -56,6 +60,7 @@ class Bargain:
     baseline: Score | None = None  # a model's gain is over it
     perfect: float | None = None  # the score of no error; None: what it is by the way scores go
     give_up: float = GIVE_UP  # the share of the gain
+    free: Limits = NOTHING  # "balanced" takes what costs no more as free
     is_timed: bool = True  # else runs repeat: what a clock measured decides nothing, sizes do
 
     def cost(self, one: Candidate) -> float:
@@ -188,8 +193,11 @@ def _bargain(able: Sequence[Candidate], tied: Tied, limits: Limits, bargain: Bar
     able = [one for one in able if one.made_from not in names]
     near = [one for one in _tied_with(best, able, tied) if one is best or bargain.loss(one, best) <= LOSS]
 
+    def in_kind(one: Limits) -> float:
+        return one.row_ms if bargain.is_timed else one.size_mb
+
     def cost(one: Candidate) -> float:  # folds that break the limits are left out
-        return min(bargain.cost(one), limits.row_ms if bargain.is_timed else limits.size_mb)
+        return min(max(bargain.cost(one), in_kind(bargain.free)), in_kind(limits))
 
     least = min(cost(one) for one in near)
     if cost(best) < HARDLY * least:

@@ -288,6 +288,12 @@ def claims_of(plain: Mapping[str, Any]) -> dict[str, str]:
     return {entry["column"]["name"]: entry["codec"]["kind"] for entry in plain.get("decoders", old)}
 
 
+def naming_in(plain: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns that name series, of what `Schema.as_json` wrote, which no model sees and rows must have."""
+    told = [entry["codec"].get("fields") for entry in plain.get("decoders", ())]
+    return tuple(str(name) for fields in told if isinstance(fields, Mapping) for name in fields.get("series", ()))
+
+
 def steps_in(plain: Mapping[str, Any]) -> LongTable | None:
     """`Schema.steps` of what `Schema.as_json` wrote."""
     found = next((told for entry in plain.get("decoders", ()) if (told := entry["codec"].get("steps"))), None)

@@ -18,7 +18,18 @@ from automl.data.target import encode_target
 from automl.decision.verdict import SHORT_CYCLE_S
 from automl.ensemble import rivalry
 from automl.ensemble.candidates import HeldOutComparison
-from automl.ensemble.frontier import EVERYDAY, Bargain, Limits, Pick, Tied, cheapest_to_train, choose, mark
+from automl.ensemble.frontier import (
+    EVERYDAY,
+    NOTHING,
+    STEPS,
+    Bargain,
+    Limits,
+    Pick,
+    Tied,
+    cheapest_to_train,
+    choose,
+    mark,
+)
 from automl.errors import RunError
 from automl.explain import background
 from automl.explain.cells import places
@@ -165,7 +176,7 @@ def _picking(
     )
     bargain = Bargain(
         everyday=everyday, baseline=baseline.score, perfect=inputs.ready.metric.to_score(0.0),
-        give_up=options.give_up_percent / 100, is_timed=clock.is_timed,
+        give_up=options.give_up_percent / 100, is_timed=clock.is_timed, free=STEPS if is_of_steps else NOTHING,
     )  # fmt: skip
 
     def pick(slower: Mapping[str, float]) -> Pick:

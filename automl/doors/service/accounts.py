@@ -153,7 +153,25 @@ class Accounts:
         check_scope(scope)
         if not by.may(scope):
             raise Problem(403, f"you may not give the scope {scope!r}, as yours is {by.scope!r}. Ask for that or less.")
-        return self._new_token(by.user_id, name, scope, None if days is None else days * 86400.0)
+        lasts_s, left_s = None if days is None else days * 86400.0, self._left_s(by)
+        if left_s is not None and (lasts_s is None or lasts_s > left_s):
+            raise Problem(
+                403, f"what you ask with ends in {left_s / 86400:.1f} days, and so must what you make with it. Give "
+                "that or less in days, or sign in with a password."
+            )  # fmt: skip
+        return self._new_token(by.user_id, name, scope, lasts_s)
+
+    def _left_s(self, by: Principal) -> float | None:
+        """Seconds that the token asked or signed in with still lasts; None of passwords, and where it has no end."""
+        mine = select(TOKENS).where(TOKENS.c.user_id == by.user_id, TOKENS.c.revoked_at.is_(None))
+        with self._db.reading() as work:
+            rows = [_token(row) for row in work.execute(mine).all()]
+        own = next(row for row in rows if row.id == by.token_id)
+        roots = [own]
+        if own.is_session:
+            roots = [row for row in rows if not row.is_session and _signed_in(row.name) == own.name]
+        ends = [row.expires_at for row in roots]
+        return None if not ends or None in ends else max(end for end in ends if end is not None) - time.time()
 
     def make_token_of(self, user: str, name: str, scope: str, days: float | None) -> tuple[Token, str]:
         """The same for anybody: for the machine's own command line."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from automl import modalities
 from automl.errors import ArtifactError
+from automl.modalities import mixture
 from automl.model import manifest, reference
 from automl.model.bundle import INDEX, target_folders
 from automl.model.reference import Promise, Watched
@@ -117,6 +118,11 @@ def _columns(schema: Mapping[str, Any], watched: Mapping[str, Watched]) -> tuple
     """In the order of the training data."""
     plain = [_plain(entry, watched.get(entry["column"]["name"])) for entry in schema["codings"] if "sense" not in entry]
     decoded = [_decoded(entry) for entry in schema.get("decoders", ())]
+    seen = {one.name for one in (*plain, *decoded)}
+    decoded += [
+        ColumnFacts(name=name, kind=Kind.STRING, may_be_empty=False, example=None, choices=None)
+        for name in mixture.naming_in(schema) if name not in seen
+    ]  # fmt: skip
     order = {name: at for at, name in enumerate(schema.get("names", ()))}
     return tuple(sorted((*plain, *decoded), key=lambda one: order.get(one.name, len(order))))
 

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from automl.doors.service.environment import without_secrets
 from automl.doors.service.problems import FULL, Problem
 from automl.doors.service.settings import Settings
 from automl.errors import AutomlError
@@ -58,7 +59,7 @@ class Looking:
                 "most_bytes": self._settings.most_unpacked_mb * 1e6, **order, "verb": verb, "most_s": most_s,
                 "most_mb": self.most_mb, "parent": os.getpid(),
             }  # fmt: skip
-            env = {**os.environ, **ONE_THREAD, WITHIN: only_within(within), "TMPDIR": str(desk)}
+            env = {**without_secrets(), **ONE_THREAD, WITHIN: only_within(within), "TMPDIR": str(desk)}
             answer = self._answer(json.dumps(asked).encode(), env, desk, most_s)
         if within.is_relative_to(self._settings.home):  # which is nobody's business
             answer = _without(answer, within)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.doors.service import asked
+from automl.doors.service.environment import without_secrets
 from automl.doors.service.problems import Problem
 from automl.doors.service.queue import Assignment, Queue
 from automl.doors.service.tables import State
@@ -100,11 +101,12 @@ class Starter:
     def _process(self, claim: Assignment) -> subprocess.Popen[bytes]:
         log = self._service.settings.home / "logs" / f"{claim.run_id}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        is_here = self._service.settings.cluster == "local"  # a cluster may need keys to what its machines share
         with log.open("ab") as kept:
             return subprocess.Popen(
                 [sys.executable, "-m", "automl.doors.service.worker"],
                 stdin=subprocess.PIPE, stdout=kept, stderr=kept, start_new_session=True, cwd=_workplace(self._service),
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**(without_secrets() if is_here else os.environ), "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
 
     def _order(self, claim: Assignment) -> Order:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from automl.doors.service.environment import without_secrets
 from automl.doors.service.problems import Problem
 from automl.errors import ArtifactError, AutomlError, InputError, OptionError, RunError
 from automl.places import WITHIN
@@ -95,6 +96,7 @@ class Selecting:
             process = subprocess.Popen(
                 [sys.executable, "-m", "automl.doors.service.selecting"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=kept, start_new_session=True, cwd=empty,
+                env=without_secrets(),
             )  # fmt: skip
         self._process = process
         try:

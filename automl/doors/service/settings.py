@@ -44,7 +44,7 @@ class Settings:
     roots: tuple[str, ...] = _knob((), "folders of this machine that data sets may be taken from by path; none")
     urls: tuple[str, ...] = _knob((), "hosts that data sets may be fetched from by https; none")
     downloads_weights: bool = _knob(False, "runs may ask for weights=hub:NAME, which this machine then downloads")
-    most_budget: str = _knob("4h", "the longest budget that a run may have, given more included; of time")
+    most_budget: str = _knob("4h", "the longest budget that a run, or more of it, may have; of time")
     most_queued: int = _knob(50, "runs of a user that may wait")
     most_working: int = _knob(2, "runs of a user that may work at a time")
     most_upload_mb: float = _knob(4096.0, "the largest file that is taken")

@@ -90,6 +90,8 @@ def _folds(panel: Panel, count: int, each: int) -> Folds:
         of_row = np.where(window == 0, 0, of_row).astype(np.int16)
     made = int(of_row.max()) + 1
     why = f"the last {panel.horizon} steps of each series, foretold from all before them, the newest first"
+    if each > 1:
+        why = f"the last {each} times {panel.horizon} steps of each series, each time foretold from all before them"
     return Folds(made, of_row, "forward", why, blocks=_alike(panel, series, np.maximum(window, 0)))
 
 
