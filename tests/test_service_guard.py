@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from service_made import BASE, Made, bearer, server
+from service_real import until
 
 from automl.doors.service.accounts import Principal
 from automl.doors.service.environment import without_secrets
@@ -71,6 +72,24 @@ def test_what_is_made_with_a_token_that_ends_ends_with_it(made: Made) -> None:
     by_password = accounts.who(accounts.sign_in("signs", "a long password 1"))
     assert by_password is not None
     assert accounts.make_token(by_password, "for ever", "read", None)[0].expires_at is None
+
+
+def test_the_log_of_deeds_tells_who_signed_in_and_who_could_not(made: Made) -> None:
+    """Also from the page's form, whose answer leads on either way."""
+    accounts = made.service.accounts
+    accounts.add_user("comes", "member", "a long password 1")
+    for password in ("a long password 1", "a wrong one"):
+        answer = made.client.post(
+            "/signin", data={"name": "comes", "password": password, "next": "/"}, headers={"Origin": BASE}
+        )
+        assert answer.status_code == 303, answer.text
+        made.client.cookies.clear()
+
+    def told() -> set[tuple[str | None, int]]:
+        made.service.deeds.flush()
+        return {(one["user"], one["status"]) for one in made.service.deeds.newest(50) if one["place"] == "/signin"}
+
+    until(lambda: {("comes", 303), (None, 401)} <= told())
 
 
 def test_processes_of_the_server_are_told_no_secret_of_its_environment() -> None:

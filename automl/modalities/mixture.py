@@ -37,16 +37,7 @@ from automl.modalities.panel.scales import weights_by_scale
 from automl.modalities.panel.told import NamedPanel, named
 from automl.modalities.panel.windows import choose_windows, fold_windows, newest_share, newest_window
 from automl.modalities.protocol import Claim, FoldTraining, Gathered, Pass, Prior, Raw, Reading, Report, Shown, Taken
-from automl.modalities.schema import (
-    WORDED,
-    Schema,
-    all_names,
-    claims_of,
-    learn_schema,
-    naming_in,
-    schema_from_json,
-    steps_in,
-)
+from automl.modalities.schema import WORDED, Schema, all_names, claims_of, learn_schema, schema_from_json, steps_in
 from automl.modalities.series.claims import with_series
 from automl.modalities.series.steps import LongTable
 from automl.modalities.series.steps import steps_of as find_steps
@@ -73,7 +64,7 @@ __all__ = [
     "NO_COPIES", "PLAIN", "FoldFeatures", "FoldTraining", "LongTable", "NamedPanel", "Prior", "Raw", "Report",
     "Schema", "Shown", "Source", "Sources", "audit", "bare", "bend_of", "block_facts", "choose_windows", "claims",
     "claims_of", "columns", "contents", "copies", "drawn", "facts", "find_steps", "findings", "fold_windows",
-    "kind_of", "learn_features", "learn_schema", "load_features", "made_by", "measures", "named_panel", "naming_in",
+    "kind_of", "learn_features", "learn_schema", "load_features", "made_by", "measures", "named_panel",
     "newest_share", "newest_window", "panel", "place", "portions", "prior", "read", "read_folder", "scaled_weights",
     "schema_from_json", "show", "steps_in", "steps_of", "time_column", "unexplained", "units", "useful",
     "whole_names", "width", "with_series", "with_steps", "without", "worded",

@@ -166,11 +166,10 @@ class Accounts:
         mine = select(TOKENS).where(TOKENS.c.user_id == by.user_id, TOKENS.c.revoked_at.is_(None))
         with self._db.reading() as work:
             rows = [_token(row) for row in work.execute(mine).all()]
-        own = next(row for row in rows if row.id == by.token_id)
-        roots = [own]
-        if own.is_session:
-            roots = [row for row in rows if not row.is_session and _signed_in(row.name) == own.name]
-        ends = [row.expires_at for row in roots]
+        own = [row for row in rows if row.id == by.token_id]
+        if own and own[0].is_session:  # of a password there is no token that it was made with
+            own = [row for row in rows if not row.is_session and _signed_in(row.name) == own[0].name]
+        ends = [row.expires_at for row in own]
         return None if not ends or None in ends else max(end for end in ends if end is not None) - time.time()
 
     def make_token_of(self, user: str, name: str, scope: str, days: float | None) -> tuple[Token, str]:

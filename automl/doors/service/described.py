@@ -16,7 +16,7 @@ import numpy as np
 
 from automl import modalities
 from automl.errors import ArtifactError
-from automl.modalities import mixture
+from automl.modalities.schema import naming_in
 from automl.model import manifest, reference
 from automl.model.bundle import INDEX, target_folders
 from automl.model.reference import Promise, Watched
@@ -121,7 +121,7 @@ def _columns(schema: Mapping[str, Any], watched: Mapping[str, Watched]) -> tuple
     seen = {one.name for one in (*plain, *decoded)}
     decoded += [
         ColumnFacts(name=name, kind=Kind.STRING, may_be_empty=False, example=None, choices=None)
-        for name in mixture.naming_in(schema) if name not in seen
+        for name in naming_in(schema) if name not in seen
     ]  # fmt: skip
     order = {name: at for at, name in enumerate(schema.get("names", ()))}
     return tuple(sorted((*plain, *decoded), key=lambda one: order.get(one.name, len(order))))

@@ -87,7 +87,8 @@ class Guard:
             if not answer.has_begun:  # else it was told, and its like is in the log
                 await (limited.problem or problem_of(error)).response()(scope, receive, answer)
         finally:
-            self._note(request, principal, answer.status)
+            came = scope["state"]  # who signed in is told by the way in, as is a refusal that a page leads on from
+            self._note(request, came.get("signed_in", principal), came.get("refused", answer.status))
 
     async def _admit(self, request: Request) -> Principal | None:
         """Who it is; Problem where the request goes no further."""

@@ -56,7 +56,9 @@ async def sign_in(request: Request) -> Response:
     except Problem as problem:
         if not is_form:
             raise
+        request.state.refused = problem.status
         return RedirectResponse(f"/signin?failed={problem.status}", status_code=303)
+    request.state.signed_in = await to_thread(service.accounts.who, secret)
     goes_on = asked.next if asked.next.startswith("/") and not asked.next.startswith(("//", "/\\")) else "/"
     response = RedirectResponse(goes_on, status_code=303) if is_form else Response(status_code=204)
     set_cookie(response, secret, service.settings)
