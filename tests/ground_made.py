@@ -32,11 +32,11 @@ class Ground:
 
     def user(self, name: str, role: str = "member") -> Principal:
         """Somebody new."""
-        made = self.accounts.add_user(name, role, None)
+        self.accounts.add_user(name, role, None)
         scope = {"viewer": "predict", "member": "write", "admin": "admin"}[role]
-        return Principal(
-            user_id=made.id, user=name, role=role, token_id="token_none", scope=scope, is_session=False
-        )  # fmt: skip
+        found = self.accounts.who(self.accounts.make_token_of(name, "theirs", scope, None)[1])
+        assert found is not None
+        return found
 
     def add(self, by: Principal, name: str = "run") -> RunRecord:
         """A run at the end of the line."""

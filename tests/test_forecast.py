@@ -131,7 +131,7 @@ def test_without_a_model_the_last_season_comes_again(result: Result) -> None:
         ({"future": ahead().drop(index=3)}, "future has no row for 2023-04-15.* of series 's0'"),
         ({"horizon": 22, "future": ahead()}, "future has no row for 2023-05-03.* or a shorter horizon"),
         ({"horizon": 0, "future": ahead()}, "horizon must be 1 step or more, got 0"),
-        ({"levels": (0.8, 100), "future": ahead()}, "levels are percentages between 0 and 100, got 100"),
+        ({"levels": (0.8, 100), "future": ahead()}, "levels are percentages above 0, at most 99.99, got 100"),
         ({"future": ahead(), "history": later(3).drop(columns="sales")}, "rows of history have no column 'sales'"),
         ({"future": ahead(), "history": pd.concat([later(3), later(3)])}, "9 steps come twice, first 2023-04-12"),
         (

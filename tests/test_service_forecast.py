@@ -86,6 +86,21 @@ def test_newer_values_and_new_series_come_with_the_question(there: RemoteResult,
     assert there.forecast(future=ahead(7))["date"].min() == pd.Timestamp("2023-04-12")
 
 
+def test_days_of_a_zone_are_the_days_that_they_are_called_there(there: RemoteResult, here: Result) -> None:
+    """As they are here."""
+    future = ahead(7)
+    zoned = future.assign(date=future["date"].dt.tz_localize("Europe/Berlin"))
+    pd.testing.assert_frame_equal(there.forecast(future=zoned), here.forecast(future=future), check_dtype=False)
+
+
+def test_an_explanation_is_of_the_forecast_that_predict_tells(there: RemoteResult, here: Result) -> None:
+    """With the values that rows bring along."""
+    later = sales(stores=3, days=DAYS + 3)
+    later = later[later["date"] >= "2023-04-12"]
+    for row, said in zip(there.explain(later), here.predict(later), strict=True):
+        assert row.said == pytest.approx(float(said))
+
+
 def test_rows_of_steps_are_predicted_and_scored_there_too(there: RemoteResult, here: Result) -> None:
     later = sales(stores=3, days=DAYS + 7)
     later = later[later["date"] >= "2023-04-12"]
@@ -119,6 +134,9 @@ def test_the_columns_that_name_a_series_are_told_and_asked_for(up: Up, there: Re
         ({"future": [{"store": "s0"}]}, 422, "'date' is not among these rows"),
         ({"history": [{"store": "s0", "date": "2023-04-12"}]}, 422, "no column 'sales'"),
         ({"steps": 3}, 422, "steps"),
+        ({"levels": [99.99999999999999]}, 422, "levels"),
+        ({"history": [{"store": "s0", "date": "9999-01-01", "sales": 1.0}]}, 422, "nearly all would be gaps"),
+        ({"history": [{"store": None, "date": "2023-04-12", "sales": 1.0}]}, 422, "'store' names the series"),
     ],
 )
 def test_what_cannot_be_foretold_is_refused_in_one_line(

@@ -8,7 +8,7 @@ from service_made import BASE, Made, bearer, server
 from service_real import until
 
 from automl.doors.service.accounts import Principal
-from automl.doors.service.environment import without_secrets
+from automl.doors.service.environment import NEEDED, without_secrets
 from automl.doors.service.guard import COOKIE
 from automl.doors.service.problems import Problem
 from automl.errors import OptionError
@@ -92,11 +92,12 @@ def test_the_log_of_deeds_tells_who_signed_in_and_who_could_not(made: Made) -> N
     until(lambda: {("comes", 303), (None, 401)} <= told())
 
 
-def test_processes_of_the_server_are_told_no_secret_of_its_environment() -> None:
-    """By their names, as everybody names them; what programs need to run stays."""
+def test_what_is_called_a_secret_is_left_out_of_an_environment() -> None:
+    """By names as everybody gives them; what programs need to run stays, and what is asked to."""
     kept = {"PATH": "/bin", "HOME": "/root", "LD_LIBRARY_PATH": "/lib", "HF_HOME": "/cache", "OMP_NUM_THREADS": "1"}
     opens = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD", "AUTOML_TOKEN", "DATABASE_URL", "API_KEY")
     assert without_secrets({**kept, **dict.fromkeys(opens, "x")}) == kept
+    assert without_secrets({"PGPASSWORD": "x", "API_KEY": "x"}, kept=NEEDED) == {"PGPASSWORD": "x"}
 
 
 def test_a_token_may_do_no_more_than_its_scope_and_its_user(made: Made) -> None:

@@ -1,7 +1,9 @@
 """What opens the server is written down nowhere: a whole session, and then a look into everything that it left."""
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,40 @@ def test_no_token_and_no_password_is_in_any_file_log_event_or_process(server: Se
             assert secret not in content, (what, place)
         first = content.count(server.token)
         assert first == (1 if place == "the log" else 0), place  # shown once, at the first start
+
+
+def test_processes_of_the_server_are_told_no_secret_of_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of runs, and those that look at what was sent, while they do."""
+    monkeypatch.setenv("OF_SOMEBODY_API_KEY", "opens everything")
+    with real_server(tmp_path / "home") as server:
+        assert server.process is not None
+        own = psutil.Process(server.process.pid)
+        assert own.environ()["OF_SOMEBODY_API_KEY"] == "opens everything"
+        seen: dict[str, str] = {}
+        is_over = threading.Event()
+
+        def watch() -> None:
+            while not is_over.wait(0.005):
+                for process in own.children():
+                    with suppress(psutil.Error):
+                        told, words = json.dumps(process.environ()), " ".join(process.cmdline())
+                        seen[next((one for one in ("looker", "worker") if one in words), words)] = told
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            dataset = server.upload()
+            server.json("GET", f"/v1/datasets/{dataset}/profile?target=churned")
+            server.begin(dataset, {**QUICK, "budget": "100000 trials"})
+            until(server.workers)
+            until(lambda: "worker" in seen)
+        finally:
+            is_over.set()
+            watcher.join()
+        assert {"looker", "worker"} <= set(seen)
+        assert all("PATH" in told and "opens everything" not in told for told in seen.values())
 
 
 def test_a_run_learns_the_databases_password_where_nobody_sees_it(server: Server) -> None:

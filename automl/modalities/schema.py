@@ -162,6 +162,11 @@ class Schema:
         return any(hasattr(one.codec, "gather") for one in self.decoders)
 
     @property
+    def is_of_rows(self) -> bool:
+        """Whether a row is a step of a series, and not a whole one: then steps are asked for all together."""
+        return any(one.is_of_rows for one in self.decoders)
+
+    @property
     def worded(self) -> tuple[str, ...]:
         """Decoded columns that hold words, which can be taken out one by one."""
         return tuple(one.column.name for one in self.decoders if one.codec.kind == WORDED)

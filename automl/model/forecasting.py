@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from automl.scoring.conformal import Said
 
 LEVELS = (80.0, 95.0)
+HIGHEST = 99.99  # percent: of more no number of backtests tells
 FORECAST = "forecast"
 
 
@@ -41,8 +42,10 @@ class ForecastRequest:
         if self.horizon is not None and (isinstance(self.horizon, bool) or int(self.horizon) < 1):
             raise OptionError(f"horizon must be 1 step or more, got {self.horizon!r}.")
         for level in self.levels:
-            if not 0 < float(level) < 100:
-                raise OptionError(f"levels are percentages between 0 and 100, got {level!r}. For instance (80, 95).")
+            if not 0 < float(level) <= HIGHEST:
+                raise OptionError(f"levels are percentages above 0, at most {HIGHEST:g}, got {level!r}. Give (80, 95).")
+        if len({f"{level:g}" for level in self.levels}) < len(self.levels):
+            raise OptionError(f"levels must differ, got {tuple(self.levels)}.")
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def is_likely(ready: Prepared) -> bool:
     """Whether time should be kept for a student: numbers are there to learn from, and no quantiles asked for."""
     blocks = ready.shared.raw.blocks.values()
     is_read = not ready.prior.is_coursed or any(block.encoder is not None for block in blocks)
-    return is_read and not ready.schema.is_of_steps and ready.shared.task != "quantile"
+    return is_read and not ready.schema.is_of_rows and ready.shared.task != "quantile"
 
 
 def make(inputs: FinishInputs, field: Sequence[Candidate]) -> tuple[FinishInputs, list[Candidate], str]:

@@ -164,7 +164,7 @@ def _picking(
     baseline = next(c for c in marked if c.name == BASELINE)
     rivals = [c for c in marked if c.name != BASELINE] or marked
     asked, clock = limits(options), inputs.context.clock
-    is_of_steps = inputs.ready.schema.is_of_steps
+    is_of_steps = inputs.ready.schema.is_of_rows
     inner = replace(asked, row_ms=max(0.0, asked.row_ms - reading.row_ms))
     # what a trained network takes to read a row comes on top, also for models that read it themselves
     everyday_ms = max(EVERYDAY.row_ms / 4, EVERYDAY.row_ms - reading.row_ms) + reading.told_ms

@@ -124,9 +124,12 @@ def _as_json(frame: pd.DataFrame) -> bytes:
 def plain_rows(data: Any) -> list[dict[str, Any]]:
     """A table as a list of objects, times as they are written."""
     from automl.data.reading import load_features
+    from automl.modalities.panel.stamps import bare
     from automl.plain import as_json
 
     frame = load_features(data)
+    zoned = [name for name in frame if getattr(frame[name].dtype, "tz", None) is not None]
+    frame = frame.assign(**{name: bare(frame[name]) for name in zoned})  # as times are read where the model is
     rows: list[dict[str, Any]] = as_json(frame.astype(object).where(frame.notna(), None).to_dict(orient="records"))
     return rows
 

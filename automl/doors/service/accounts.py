@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ SCOPES = ("read", "predict", "write", "admin")  # each may do what those before 
 ROLES = {"viewer": "predict", "member": "write", "admin": "admin"}  # what each may do at most
 PREFIX = "aml_"
 SESSION_S = 12 * 3600.0
+TOKENLESS = "signed in"  # what a session is called that no token made
 USED_S = 60.0  # between two notes of when a token was used
 RECALLED_S = 1.0  # for which a token is not looked up again
 MOST_RECALLED = 10_000
@@ -133,7 +135,7 @@ class Accounts:
         kept = row.password if row is not None and row.password else NOBODY
         if not _is_password(password, kept) or row is None:
             raise Problem(401, "name or password are wrong. Ask an admin for a new password if yours is lost.")
-        return self._new_token(row.id, "signed in", ROLES[row.role], SESSION_S, is_session=True)[1]
+        return self._new_token(row.id, TOKENLESS, ROLES[row.role], SESSION_S, is_session=True)[1]
 
     def exchange(self, secret: str) -> str:
         """The secret of a new session for who has a token, with which it ends at the latest."""
@@ -166,11 +168,15 @@ class Accounts:
         mine = select(TOKENS).where(TOKENS.c.user_id == by.user_id, TOKENS.c.revoked_at.is_(None))
         with self._db.reading() as work:
             rows = [_token(row) for row in work.execute(mine).all()]
-        own = [row for row in rows if row.id == by.token_id]
-        if own and own[0].is_session:  # of a password there is no token that it was made with
-            own = [row for row in rows if not row.is_session and _signed_in(row.name) == own[0].name]
-        ends = [row.expires_at for row in own]
-        return None if not ends or None in ends else max(end for end in ends if end is not None) - time.time()
+        own = next((row for row in rows if row.id == by.token_id), None)
+        if own is not None and own.is_session:
+            if own.name == TOKENLESS:
+                return None
+            twins = [row for row in rows if not row.is_session and _signed_in(row.name) == own.name]
+            own = min(twins, key=lambda row: row.expires_at or math.inf, default=None)  # of one name: the strictest
+        if own is None:
+            raise Problem(401, "what you ask with was revoked in this moment. Sign in again.")
+        return None if own.expires_at is None else own.expires_at - time.time()
 
     def make_token_of(self, user: str, name: str, scope: str, days: float | None) -> tuple[Token, str]:
         """The same for anybody: for the machine's own command line."""

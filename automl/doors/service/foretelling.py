@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
-from automl.doors.service.problems import Problem
+from pydantic import ValidationError
+
+from automl.doors.service.problems import Problem, first_wrong
 from automl.doors.service.rows_in import TableReader
+from automl.doors.service.shapes.models import ForecastWishShape
 from automl.doors.serving.work import ModelWork
 from automl.errors import InputError
 from automl.messages import counted
 from automl.model.forecasting import ForecastRequest, known_series, told_ahead
 from automl.plain import as_json
 
+USUAL_LEVELS = 2  # with so many intervals as many steps are told at once as rows are; with more, fewer
 
-def foretold(work: ModelWork, tables: TableReader, asked: ForecastRequest) -> dict[str, Any]:
-    """A row for each step of each series; `future` and `history` came as lists of objects."""
+
+def foretold(work: ModelWork, tables: TableReader, content: bytes) -> bytes:
+    """A row for each step of each series, as JSON: all of what takes long, for a thread aside."""
+    try:
+        wish = ForecastWishShape.model_validate_json(content)
+    except ValidationError as error:
+        raise Problem(422, first_wrong(error.errors()), kind="bad-input") from error
     if work.served.is_several:
         raise InputError("this model has several targets, and a forecast is of one. Run each target by itself.")
     model = work.served.first.model
-    given = ForecastRequest(
-        horizon=asked.horizon, levels=asked.levels,
-        future=None if asked.future is None else tables.frame(asked.future),
-        history=None if asked.history is None else tables.frame(asked.history),
+    asked = ForecastRequest(
+        horizon=wish.horizon, levels=wish.levels,
+        future=None if wish.future is None else tables.frame(wish.future),
+        history=None if wish.history is None else tables.frame(wish.history),
     )  # fmt: skip
-    series, usual = known_series(model, given.history)
-    steps = series * (given.horizon or usual)
-    if steps > tables.most_rows:
+    series, usual = known_series(model, asked.history)
+    steps = series * (asked.horizon or usual)
+    most = tables.most_rows * USUAL_LEVELS // max(USUAL_LEVELS, len(asked.levels))
+    if steps > most:
         raise Problem(
-            413, f"{counted(steps, 'step')} would be foretold, at most {tables.most_rows:,} are at once. Give a "
-            "shorter horizon, or history= of some series."
+            413, f"{counted(steps, 'step')} would be foretold, at most {most:,} are at once. Give a shorter horizon, "
+            "or history= of some series."
         )  # fmt: skip
-    said = told_ahead(model, given)
+    said = told_ahead(model, asked)
     dates = [str(name) for name in said.table if said.table[name].dtype.kind == "M"]
     rows = said.table.astype(dict.fromkeys(dates, str)).to_dict(orient="records")
     names = [str(name) for name in said.table]
-    return {"columns": names, "dates": dates, "forecast": as_json(rows), "notes": list(said.notes)}
+    told = {"columns": names, "dates": dates, "forecast": as_json(rows), "notes": list(said.notes)}
+    return json.dumps(told, ensure_ascii=False).encode("utf-8", "backslashreplace")

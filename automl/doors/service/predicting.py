@@ -93,7 +93,8 @@ def _explained(work: ModelWork, frame: Any, label: Label, column: str | None) ->
         raise Problem(
             413, f"{len(frame):,} rows are to be explained, at most {MOST_EXPLAINED} are at once. Send parts."
         )
-    names = [name for name in work.served.bodies.names if name in frame.columns]
+    bodies = work.served.bodies
+    names = [name for name in (*bodies.names, *bodies.also) if name in frame.columns]
     cells: Mapping[str, Sequence[Any]] = {name: frame[name].tolist() for name in names}
     found = work.explain(CellRows(cells, len(frame)), None if label is None else str(label), column)
     return {"targets": found["targets"]}

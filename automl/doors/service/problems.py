@@ -103,7 +103,7 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     async def on_shape(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return Problem(422, _first(error), kind="bad-input").response()
+        return Problem(422, first_wrong(error.errors()), kind="bad-input").response()
 
     app.add_exception_handler(Exception, on_problem)
     app.add_exception_handler(Problem, on_problem)
@@ -124,9 +124,9 @@ def _lost(status: int, request: Request) -> str:
     return f"{where} is nothing that this server {'knows' if status == 404 else 'does'}. See /v1/openapi.json."
 
 
-def _first(error: RequestValidationError) -> str:
+def first_wrong(errors: Sequence[Any]) -> str:
     """The first thing that does not fit, in a line: where, what was seen, what is wanted."""
-    first = error.errors()[0]
+    first = errors[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path")) or "the body"
     seen = first.get("input")
     told = "" if first["type"] == "missing" or isinstance(seen, dict | list) else f", got {shown(seen)}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.doors.service import asked
-from automl.doors.service.environment import without_secrets
+from automl.doors.service.environment import NEEDED, without_secrets
 from automl.doors.service.problems import Problem
 from automl.doors.service.queue import Assignment, Queue
 from automl.doors.service.tables import State
@@ -106,7 +106,7 @@ class Starter:
             return subprocess.Popen(
                 [sys.executable, "-m", "automl.doors.service.worker"],
                 stdin=subprocess.PIPE, stdout=kept, stderr=kept, start_new_session=True, cwd=_workplace(self._service),
-                env={**(without_secrets() if is_here else os.environ), "PYTHONUNBUFFERED": "1"},
+                env={**(without_secrets(kept=NEEDED) if is_here else os.environ), "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
 
     def _order(self, claim: Assignment) -> Order:

@@ -54,7 +54,7 @@ class TargetModel:
             schema = self.model.schema
             if not schema.decoders:
                 return raw
-            steps = schema.cells(rows.frame()) if schema.is_of_steps else {}
+            steps = schema.cells(rows.frame()) if schema.is_of_rows else {}
             return schema.decode(raw, {**rows.cells, **steps}, is_described=self.model.is_described)
 
     def answer(self, raws: Sequence[Raw]) -> list[Said]:

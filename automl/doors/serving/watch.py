@@ -153,5 +153,6 @@ class DriftWatch:
 
 def _as_one(some: Sequence[CellRows]) -> CellRows:
     """Rows of several requests as one."""
-    cells = {name: [cell for rows in some for cell in rows.cells[name]] for name in some[0].cells}
+    names = dict.fromkeys(name for rows in some for name in rows.cells)  # not all have what is optional
+    cells = {name: [cell for rows in some for cell in rows.cells.get(name, [None] * rows.count)] for name in names}
     return CellRows(cells, sum(rows.count for rows in some))

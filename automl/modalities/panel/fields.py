@@ -51,6 +51,12 @@ class Fields:
         """Of each row the name of its series."""
         if not self.series:
             return [""] * len(frame)
+        for name in self.series:
+            if (is_empty := frame[name].isna().to_numpy()).any():
+                raise InputError(
+                    f"{shown(name)} names the series of a row, and is empty in row {int(is_empty.argmax()) + 1}. Give "
+                    "its name, or remove the row."
+                )
         parts = [frame[name].astype("str").tolist() for name in self.series]
         return parts[0] if len(parts) == 1 else [JOINED.join(row) for row in zip(*parts, strict=True)]
 

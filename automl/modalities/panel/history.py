@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from automl.modalities.panel.grid import Grid, Identity, Placed
+from automl.errors import InputError
+from automl.messages import shown
+from automl.modalities.panel.grid import MOST_GAPS, MOST_PLACES, Grid, Identity, Placed
 from search_spaces.checked import arrays, need, table
 
 KEPT, KEPT_ALL = 5_000, 20_000_000  # newest steps of a series that a model brings along, and of all together
@@ -31,6 +33,7 @@ def joined(history: Grid, placed: Placed, number: Mapping[str, int]) -> Placed:
     old_first = np.where(has, history.first[known], own.first)
     old_last = np.where(has, history.first[known] + np.diff(history.starts)[known], own.first)
     first, last = np.minimum(own.first, old_first), np.maximum(lasts, old_last)
+    _refuse_gaps(own, last - first, len(own.values) + int(np.diff(history.starts)[known[has]].sum()))
     starts = np.concatenate([[0], np.cumsum(last - first)]).astype(np.int64)
     values = np.full(starts[-1], np.nan)
     past = np.full((starts[-1], own.past.shape[1]), np.nan, dtype=np.float32)
@@ -49,6 +52,18 @@ def joined(history: Grid, placed: Placed, number: Mapping[str, int]) -> Placed:
     past[moved] = np.where(has_past, own.past, past[moved])
     rows = placed.rows + shift[np.searchsorted(own.starts, placed.rows, side="right") - 1]
     return Placed(Grid(names=own.names, starts=starts, first=first, values=values, past=past), rows)
+
+
+def _refuse_gaps(own: Grid, lengths: np.ndarray, known: int) -> None:
+    """Refuse rows so far from what is known of their series that gaps would fill the memory."""
+    total = float(lengths.astype(np.float64).sum())
+    if total > min(MOST_PLACES, MOST_GAPS * known + 10_000):
+        at = int(lengths.argmax())
+        whose = f"series {shown(own.names[at])}" if own.names[at] else "the series"
+        raise InputError(
+            f"{whose} would have {int(lengths[at]):,} steps from what is known of it to these rows: nearly all would "
+            "be gaps. Look at their times, or bring what came between."
+        )
 
 
 def newest(grid: Grid) -> Grid:

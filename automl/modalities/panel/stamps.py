@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FARTHEST = 2.0**53  # a plain number that is a time; above, steps are no whole numbers any more
+
+
 def read_stamps(cells: pd.Series) -> tuple[np.ndarray, str]:
     """Times as datetime64[s], or as float64 where they are plain numbers; and a note on what was mended.
 
@@ -29,7 +32,7 @@ def read_stamps(cells: pd.Series) -> tuple[np.ndarray, str]:
         cells = dates  # a million dates that came as objects take one second, as texts twenty
     if cells.dtype.kind == "M" or isinstance(cells.dtype, pd.DatetimeTZDtype):
         _refuse_missing(cells, cells.isna().to_numpy())
-        return _bare(cells), ""
+        return bare(cells), ""
     _refuse_missing(cells, cells.isna().to_numpy())
     texts = cells.astype("str").str.strip()
     numbers = pd.to_numeric(texts, errors="coerce")
@@ -40,7 +43,7 @@ def read_stamps(cells: pd.Series) -> tuple[np.ndarray, str]:
 
 def _numbers(cells: pd.Series) -> np.ndarray:
     numbers = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    _refuse_missing(cells, ~np.isfinite(numbers))
+    _refuse_missing(cells, ~(np.abs(numbers) < FARTHEST))
     return numbers
 
 
@@ -82,7 +85,7 @@ def _refuse_missing(cells: pd.Series, is_missing: np.ndarray) -> None:
         )
 
 
-def _bare(cells: pd.Series) -> np.ndarray:
+def bare(cells: pd.Series) -> np.ndarray:
     """Without a zone: whole days as they are called there, moments in UTC, where no hour comes twice."""
     if getattr(cells.dt, "tz", None) is not None:
         local = cells.dt.tz_localize(None)

@@ -17,7 +17,7 @@ MOST_WINDOWS = 5
 # Backtests and windows of each by the number of series: a window of many series holds many rows already.
 WINDOWS_BELOW = ((2, 5, 8), (20, 5, 4), (100, 3, 4))
 OTHERWISE = (2, 1)
-MOST_HELD = 0.2  # of the steps of a usual series, in all windows but the first of each backtest
+MOST_HELD = 0.2  # of the steps of a usual series at most, where a backtest holds more than one window
 FITS_EACH = 10  # of a usual family, that time must be left for with each backtest
 FEW_SERIES, STRETCHES = 20, 6  # below so many, each window of one is cut into so many stretches that err alike
 LEAST_KNOWN = 3  # values before a window's origin, without which nothing can be foretold in it

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 240  # of a series; of longer stretches each so manieth step is drawn
 LEAST_BEFORE = 30  # steps before the first backtest, where there are so many
+MOST_FANS = 5  # windows that are drawn, the newest
 SEASONS = 10  # before what is drawn that its season is learned from
 SMOOTH = 9  # steps that a trend is a mean over, where nothing repeats
 
@@ -57,6 +58,10 @@ class _Stretch:
 def _drawn(tests: Backtests, at: int, role: str, error: float) -> DrawnSeriesJson:
     panel = tests.named.panel
     mine = np.flatnonzero(tests.series == at)
+    origins = tests.places[mine] - tests.step[mine] + 1
+    newest = np.unique(origins)[::-1][:MOST_FANS]
+    drawn = [mine[origins == origin] for origin in newest]
+    mine = np.concatenate(drawn)
     stretch = _stretch(tests, at, mine)
     places = stretch.places
     trend, season, rest = _decomposed(tests, int(panel.starts[at]), stretch)
@@ -67,7 +72,7 @@ def _drawn(tests: Backtests, at: int, role: str, error: float) -> DrawnSeriesJso
         "every": stretch.every,
         "times": tests.named.times(places),
         "values": _listed(panel.store[places]),
-        "windows": [_fan(tests, mine[tests.window[mine] == k], stretch) for k in np.unique(tests.window[mine])[::-1]],
+        "windows": [_fan(tests, rows, stretch) for rows in drawn],
         "trend": _listed(trend),
         "season": _listed(season),
         "rest": _listed(rest),
@@ -75,7 +80,7 @@ def _drawn(tests: Backtests, at: int, role: str, error: float) -> DrawnSeriesJso
 
 
 def _stretch(tests: Backtests, at: int, mine: np.ndarray) -> _Stretch:
-    """From some seasons before the first backtest to the end of the last."""
+    """From some seasons before the first of these windows to the end of the last."""
     panel = tests.named.panel
     first = int((tests.places[mine] - tests.step[mine] + 1).min())
     end = int(tests.places[mine].max()) + 1

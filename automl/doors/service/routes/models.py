@@ -42,7 +42,6 @@ from automl.doors.serving.told import Wishes
 from automl.doors.serving.work import ModelWork
 from automl.errors import ArtifactError, InputError
 from automl.messages import near, shown
-from automl.model.forecasting import ForecastRequest
 from automl.places import only_within
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -164,22 +163,25 @@ async def explain(
     return ExplanationsShape(**told)
 
 
-@router.post("/models/{model_id}/forecast", responses=problems(404, 409, 413, 503, 507))
-async def forecast(request: Request, by: Asker, model_id: str, wanted: ForecastWishShape) -> ForecastShape:
+@router.post(
+    "/models/{model_id}/forecast", response_model=ForecastShape, responses=problems(404, 409, 413, 415, 503, 507),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {JSON: {"schema": ForecastWishShape.model_json_schema()}}}
+    },
+)  # fmt: skip
+async def forecast(request: Request, by: Asker, model_id: str) -> Response:
     """The next steps of the series that a model knows, with intervals; `history` goes on from newer values.
 
     Nothing is kept of what is sent: the model stays as it was fitted.
     """
     _check_names(request, ())
-    service = service_of(request)
-    one = service.models.get(by, model_id)
-    asked_for = ForecastRequest(**wanted.model_dump())
+    service, one, body = await _asked(request, by, model_id, (JSON,))
 
-    async def ask(work: ModelWork, tables: TableReader) -> dict[str, Any]:
+    async def ask(work: ModelWork, tables: TableReader) -> bytes:
         async with service.models.loaded.aside:
-            return await asyncio.to_thread(foretold, work, tables, asked_for)
+            return await asyncio.to_thread(foretold, work, tables, body.content)
 
-    return ForecastShape(**await _answered(service, one, ask))
+    return Response(await _answered(service, one, ask), media_type=JSON)
 
 
 @router.post("/models/{model_id}/monitor", openapi_extra=_body(), responses=problems(404, 409, 413, 415, 503, 507))
@@ -246,11 +248,13 @@ def card(request: Request, by: Reader, model_id: str) -> Response:
 # --- what they share --------------------------------------------------------------------------------------------------
 
 
-async def _asked(request: Request, by: Principal, model_id: str) -> tuple[Service, ModelRecord, SentBody]:
+async def _asked(
+    request: Request, by: Principal, model_id: str, kinds: Sequence[str] = (JSON, CSV, PARQUET, ZIP)
+) -> tuple[Service, ModelRecord, SentBody]:
     """The model that is asked, found before the body is read."""
     service = service_of(request)
     one = service.models.get(by, model_id)
-    return service, one, await body_of(request)
+    return service, one, await body_of(request, kinds)
 
 
 async def _answered(service: Service, one: ModelRecord, ask: Callable[[ModelWork, TableReader], Any]) -> Any:
