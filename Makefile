@@ -25,7 +25,7 @@ test: setup  ## run all tests but those on Ray and the longest
 	$(RUN)python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not ray and not long and not soak and not image"
 
 test-ray: setup  ## run the tests on Ray: the same contract, machines that go, deployment files
-	$(RUN)python -m pytest -m ray
+	$(RUN)python -m pytest -m "ray and not soak"
 
 test-long: setup  ## run the longer tests: all that the README shows, killed runs, whole walks
 	$(RUN)python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m long

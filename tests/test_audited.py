@@ -191,7 +191,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, lasting_workers: None) -> Resu
     )  # fmt: skip
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_run_lists_its_suspects_and_learns_again_without_them(run: Result) -> None:
     """By its best model's held-out answers; the score with and without on the same rows, and the file beside it."""
     _, wrong = mistaken(people(1_500), 0.12)

@@ -59,7 +59,7 @@ def made(run: Result, one: Candidate, data: object = None) -> automl.Model:
     return run.select(one.name, data=data)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_bag_can_be_had_as_one_model_fitted_on_all_rows(run: Result) -> None:
     """Its score is that of the folds' models, its cost that of one of them, and it is fitted when it is asked for."""
     bag = next(one for one in run._candidates if one.name == named(run, ", one model").made_from)

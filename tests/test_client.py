@@ -192,7 +192,7 @@ def test_a_saved_model_predicts_here_what_it_predicted_there(
         remote.save(target)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_another_model_of_the_run_is_selected_there(remote: RemoteResult, client: Client, tmp_path: Path) -> None:
     """It answers there, is brought here, and can be removed."""

@@ -142,7 +142,7 @@ def test_a_network_on_the_wrong_media_is_refused(patchnet: Family) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.soak
 def test_the_page_on_images_and_sounds_can_be_followed_line_by_line(tmp_path: Path) -> None:
     """Its commands and its code run, in the order of the page, on a twelfth of the digits."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")

@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "text.md").read_text()
 
 
 @pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.soak
 def test_the_page_on_texts_can_be_followed_line_by_line(tmp_path: Path) -> None:
     """Its commands and its code run, in the order of the page."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")

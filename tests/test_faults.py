@@ -133,7 +133,7 @@ def test_a_trial_that_hangs_is_ended_and_the_run_keeps_its_budget(table: Path, b
     assert report(run)["run"]["overrun_s"] < SLACK_S
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_trial_that_runs_out_of_memory_is_tried_on_fewer_rows(tmp_path: Path) -> None:
     """A worker may hold no more than it has: the trial fails, and its heir on half of the rows names it."""
     rows = 20_000
@@ -224,7 +224,7 @@ def test_the_studies_can_be_read_while_the_run_goes_on(table: Path, tmp_path: Pa
     driver.communicate()
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_a_finished_run_goes_on_with_more_budget(table: Path, whole: Path, tmp_path: Path) -> None:
     """What it had found stays and takes part, its quote too; without more budget there is nothing to do."""
     run = tmp_path / "run"

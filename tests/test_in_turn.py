@@ -83,7 +83,7 @@ def asked(run: Path) -> list[tuple[str, str]]:
     return [(event["family"], json.dumps(event["plan"]["params"])) for event in told if event["event"] == "asked"]
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_seed_asks_for_the_same_trials_in_whatever_order_they_end(
     table: Path, tmp_path: Path, two: Lasting, monkeypatch: pytest.MonkeyPatch

@@ -304,7 +304,7 @@ def test_of_numbers_the_farthest_misses_come_first(tmp_path: Path, cache: Path) 
     assert "said" in Page((tmp_path / "run" / "report.html").read_text()).words
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_network_on_sounds_shows_where_it_listened(tmp_path: Path, cache: Path, short_courses: None) -> None:
     """Spectrograms with their seconds, and Grad-CAM over them."""

@@ -84,7 +84,7 @@ def test_doubling_every_row_does_not_turn_the_verdict(runs: dict[str, Result]) -
 
 
 @pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.soak
 def test_more_budget_never_promises_less_beyond_noise(runs: dict[str, Result]) -> None:
     """Twelve trials begin with the same six."""
     six, twelve = runs["once"].score, runs["longer"].score

@@ -181,7 +181,7 @@ def test_a_network_reads_one_of_several_columns_and_says_which(
     pd.testing.assert_series_equal(again.predict(rows), run.predict(rows))
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_one_network_reads_pictures_sounds_and_numbers(folder: Path, tmp_path: Path, short_courses: None) -> None:
     """No column has to be chosen; the saved model says the same, and columns are weighed and drawn as ever."""

@@ -148,7 +148,7 @@ def can_part() -> bool:
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.skipif(not can_part(), reason="needs the right to make namespaces")
-@pytest.mark.parametrize("what", ["table", "images", "s3"])
+@pytest.mark.parametrize("what", ["table", *(pytest.param(one, marks=pytest.mark.soak) for one in ("images", "s3"))])
 def test_hosts_that_share_no_folder_bring_a_run_to_its_end(what: str) -> None:
     """A head without CPUs, a worker that sees nothing of the driver's: model, test score, importances, maps."""
     for needed in ("ray", *(("moto", "s3fs") if what == "s3" else ())):

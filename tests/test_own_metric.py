@@ -243,7 +243,7 @@ def test_rows_on_which_it_fails_later_are_infinitely_bad() -> None:
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_run_optimises_the_function_and_tunes_labels_for_it(customers: pd.DataFrame, tmp_path: Path) -> None:
     """Recall counts more than precision, so rows are called churned well below one half."""

@@ -161,7 +161,7 @@ def test_forward_folds_refit_on_all_rows(tmp_path: Path) -> None:
     assert (np.diff(result.predict(data).to_numpy(), axis=1) >= 0).all()
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_the_command_line_writes_a_column_per_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--quantiles with commas; one level is one column."""

@@ -84,7 +84,7 @@ def test_a_run_lives_in_an_object_store(table: Path, tmp_path: Path, monkeypatch
         automl.fit(str(table), "churned", run_dir="memory://bucket/runs/a", **options)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_run_goes_on_from_the_copy_when_its_machine_is_gone(table: Path, tmp_path: Path, home: Path) -> None:
     """The driver is killed and its folder lost: whoever resumes the URL has what was copied by then."""

@@ -70,7 +70,7 @@ def afar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.undo()
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_series_travel_to_workers_that_share_no_disk(table: Path, tmp_path: Path, afar: None) -> None:
     """Networks too; the newest values are scored as test data."""
     test = sales(stores=3, days=97).drop(columns="promo").groupby("store").tail(7)

@@ -38,7 +38,7 @@ def states(server: Server, run_id: str) -> list[str]:
     return [str(body["state"]) for body in bodies[:-1] if "state" in body]
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_runs_outlive_the_server_and_the_next_one_takes_over_with_the_line_as_it_was(server: Server) -> None:
     dataset = server.upload()
     works = server.begin(dataset, LONG)

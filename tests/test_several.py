@@ -138,7 +138,7 @@ def test_the_command_line_takes_names_with_commas_between(tmp_path: Path, capsys
     assert (tmp_path / "run1" / "model").is_dir()
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_quantiles_of_several_targets_stand_side_by_side(tmp_path: Path) -> None:
     """A column per target and level, weights included."""

@@ -63,7 +63,7 @@ def report(run: Path) -> dict:
     return json.loads((run / "report.json").read_text())
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.slow
 def test_frozen_weights_help_classical_models_and_the_model_needs_no_other_place(tmp_path: Path, vit: Path) -> None:
     """On glyphs that no one saw before; the saved model, moved and alone, answers as the run did, bit by bit."""
