@@ -128,8 +128,9 @@ def plain_rows(data: Any) -> list[dict[str, Any]]:
     from automl.plain import as_json
 
     frame = load_features(data)
-    zoned = [name for name in frame if getattr(frame[name].dtype, "tz", None) is not None]
-    frame = frame.assign(**{name: bare(frame[name]) for name in zoned})  # as times are read where the model is
+    frame = frame.copy(deep=False)
+    for name in [name for name in frame if getattr(frame[name].dtype, "tz", None) is not None]:
+        frame[name] = bare(frame[name])  # as times are read where the model is
     rows: list[dict[str, Any]] = as_json(frame.astype(object).where(frame.notna(), None).to_dict(orient="records"))
     return rows
 
