@@ -657,6 +657,15 @@ def test_ticks_are_few_and_inside(low, width):
     assert all(scale.low <= value <= scale.high for value, _ in ticks)
 
 
+@pytest.mark.parametrize("value", [13.4994510, 0.68553, 1234567.8, 0.0123, 0.0, -3.2])
+def test_the_labels_of_a_single_value_are_short(value):
+    """A run with one trial is drawn too: its score is no string of digits that the picture cuts."""
+    ticks = axes.Scale(*axes.span([value]), 0, 100).ticks(5)
+    assert ticks
+    assert all(len(label) <= 9 for _, label in ticks), ticks
+    assert len({label for _, label in ticks}) == len(ticks)
+
+
 @given(st.floats(1e-4, 1e6), st.floats(1, 1e6))
 def test_logarithmic_ticks_are_few_and_inside(low, factor):
     """The same for the cost axis, however wide it is."""

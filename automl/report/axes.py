@@ -15,6 +15,7 @@ from automl.report import words
 CHAR_PX = 7.2  # a wide guess at one character of 12 px text, so that labels do not touch
 EDGE = 10  # pixels from the end of an axis within which a label is drawn inwards
 NAME_PX = 8.4  # the same of a bold name
+LEAST = 1e-3  # of its values, that an axis is wide: of less the labels would be all digits
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,11 @@ def span(core: Sequence[float], others: Sequence[float] = (), reach: float = 0.6
     One very bad model must not press all the good ones into a line.
     """
     low, high = min(core), max(core)
-    least = max(abs(low), abs(high)) * 1e-6 or 1e-6
+    least = max(abs(low), abs(high)) * LEAST or LEAST
     width = max(high - low, least)
     near = [value for value in others if low - reach * width <= value <= high + reach * width]
     low, high = min([low, *near]), max([high, *near])
-    edge = 0.07 * max(high - low, least)
+    edge = max(0.07 * (high - low), least / 2)
     return low - edge, high + edge
 
 
