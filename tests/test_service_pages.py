@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -13,6 +14,7 @@ from service_made import Made, server
 
 from automl import Result
 from automl.doors.service.pages.drawing import STATIC
+from automl.doors.service.pages.run import _without
 
 MOST_BYTES = 100_000
 
@@ -300,3 +302,16 @@ def test_no_script_makes_tags_of_what_it_was_told() -> None:
         text = script.read_text(encoding="utf-8")
         for word in ("innerHTML", "insertAdjacentHTML", "document.write", "eval(", "outerHTML ="):
             assert word not in text, (script.name, word)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"data": {"task": "binary"}}, "how common each class is"),
+        ({"data": {"task": "regression"}}, "the same number for all"),
+        ({"data": {"task": "regression"}, "forecasts": {"metric": "mase"}}, "the last season again"),
+    ],
+)
+def test_what_a_model_is_held_against_is_named_rightly(told: dict[str, Any], said: str) -> None:
+    """On the page of a run, beside the score without a model."""
+    assert _without(told) == said

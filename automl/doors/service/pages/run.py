@@ -156,5 +156,13 @@ def _outcome(request: Request, by: Principal, run_id: str) -> dict[str, Any]:
         "dangers": words.dangers(told), "picks": front[:MANY_ROWS], "pick_strip": charts.strips(scores),
         "score": words.part(told, "verdict", "score"), "chosen": words.part(told, "verdict", "chosen"),
         "baseline": words.part(told, "verdict", "baseline"), "cost": words.part(told, "cost", "invoice"),
-        "run_s": words.part(told, "run", "seconds"),
+        "run_s": words.part(told, "run", "seconds"), "without": _without(told),
     }  # fmt: skip
+
+
+def _without(told: Mapping[str, Any]) -> str:
+    """What is said where there is no model."""
+    if words.part(told, "forecasts"):
+        return "the last season again"
+    is_of_classes = words.part(told, "data", "task") in ("binary", "multiclass")
+    return "how common each class is" if is_of_classes else "the same number for all"
