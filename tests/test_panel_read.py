@@ -16,6 +16,7 @@ from automl.ensemble.candidates import HeldOutComparison
 from automl.errors import AutomlError, InputError
 from automl.modalities import mixture
 from automl.modalities.panel.codec import PanelCodec, codec_from_json
+from automl.modalities.panel.fields import Fields
 from automl.modalities.panel.windows import choose_windows, fold_windows, newest_window, window_of
 from automl.options import Options
 from automl.records import Audit, Dataset, Profile
@@ -73,6 +74,16 @@ def test_the_order_of_rows_changes_nothing_but_their_order() -> None:
     assert np.array_equal(a.store, b.store, equal_nan=True)
     assert np.array_equal(a.rows[shuffled.index.to_numpy()], b.rows)
     assert np.array_equal(a.origins, b.origins)
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64", "str", "object", "Int64", "category"])
+def test_a_series_with_a_number_for_a_name_is_the_same_however_it_is_held(kind: str) -> None:
+    """3, 3.0 and "3": rows of JSON, of a Parquet file with gaps and of a CSV are of one series."""
+    fields = Fields(time="d", target="y", series=("shop",))
+    assert fields.names(pd.DataFrame({"shop": pd.Series([3, 12]).astype(kind)})) == ["3", "12"]
+    assert fields.names(pd.DataFrame({"shop": pd.Series([3.0, "12 "], dtype=object)})) == ["3", "12"]
+    with pytest.raises(InputError, match="'shop' names the series of a row, and is empty in row 2"):
+        fields.names(pd.DataFrame({"shop": pd.Series([3, None], dtype=object)}))
 
 
 def test_a_gap_stays_a_gap() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from automl.errors import InputError
 from automl.messages import near, shown
 from automl.modalities.panel.grid import Identity
+from automl.modalities.table.parse import distinct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,16 +49,10 @@ class Fields:
         return self.series
 
     def names(self, frame: pd.DataFrame) -> list[str]:
-        """Of each row the name of its series."""
+        """Of each row the name of its series, spelled as categories are: 3 and 3.0 name the same one."""
         if not self.series:
             return [""] * len(frame)
-        for name in self.series:
-            if (is_empty := frame[name].isna().to_numpy()).any():
-                raise InputError(
-                    f"{shown(name)} names the series of a row, and is empty in row {int(is_empty.argmax()) + 1}. Give "
-                    "its name, or remove the row."
-                )
-        parts = [frame[name].astype("str").tolist() for name in self.series]
+        parts = [_spelled(frame[name], name) for name in self.series]
         return parts[0] if len(parts) == 1 else [JOINED.join(row) for row in zip(*parts, strict=True)]
 
     def past_numbers(self, frame: pd.DataFrame) -> np.ndarray:
@@ -73,6 +68,16 @@ class Fields:
         labels = {name: list(known) for name, known in (self.labels or {}).items()}
         listed = {name: list(getattr(self, name)) for name in ("series", "past", "static", "known")}
         return {"time": self.time, "target": self.target, **listed, "labels": labels}
+
+
+def _spelled(cells: pd.Series, name: str) -> list[str]:
+    codes, texts = distinct(cells)
+    if (is_empty := codes < 0).any():
+        raise InputError(
+            f"{shown(name)} names the series of a row, and is empty in row {int(is_empty.argmax()) + 1}. Give its "
+            "name, or remove the row."
+        )
+    return [texts[code] for code in codes.tolist()]
 
 
 def fields_from(plain: Mapping[str, Any]) -> Fields:
