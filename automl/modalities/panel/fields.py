@@ -12,7 +12,6 @@ import numpy as np
 from automl.errors import InputError
 from automl.messages import near, shown
 from automl.modalities.panel.grid import Identity
-from automl.modalities.table.parse import distinct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,12 +70,15 @@ class Fields:
 
 
 def _spelled(cells: pd.Series, name: str) -> list[str]:
-    codes, texts = distinct(cells)
+    import pandas as pd
+
+    codes, found = pd.factorize(cells.astype(object))
     if (is_empty := codes < 0).any():
         raise InputError(
             f"{shown(name)} names the series of a row, and is empty in row {int(is_empty.argmax()) + 1}. Give its "
             "name, or remove the row."
         )
+    texts = [str(int(one)) if isinstance(one, float) and one.is_integer() else str(one).strip() for one in found]
     return [texts[code] for code in codes.tolist()]
 
 
