@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.modalities import mixture
-from automl.modalities.table.parse import distinct, to_dates, to_number
+from automl.modalities.parse import distinct, to_dates, to_number
 from automl.records import Column, Dataset, Kind, Profile
 
 

@@ -19,7 +19,7 @@ from automl.data.target import class_weights, encode_target
 from automl.errors import InputError
 from automl.modalities import mixture
 from automl.modalities.mixture import Prior, Raw, Schema, learn_schema
-from automl.modalities.table.parse import to_dates, to_number
+from automl.modalities.parse import to_dates, to_number
 from automl.modalities.table.repeats import row_ids
 from automl.options import Options
 from automl.records import Dataset, FoldPlan, Kind, Profile

@@ -15,7 +15,7 @@ from automl.data.target import COMMA_FACT, TargetFacts, class_weights, encode_ta
 from automl.errors import InputError, OptionError
 from automl.messages import near
 from automl.modalities import mixture
-from automl.modalities.table.parse import is_numeric
+from automl.modalities.parse import is_numeric
 from automl.options import Options
 from automl.records import UNUSED_KINDS, Audit, Column, Dataset, Kind, Profile
 from automl.scoring import metrics, own_metric

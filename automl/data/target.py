@@ -14,7 +14,7 @@ import numpy as np
 
 from automl.errors import InputError, OptionError
 from automl.messages import percent
-from automl.modalities.table.parse import (
+from automl.modalities.parse import (
     MISSING_WORDS,
     WORD_PAIRS,
     by_value,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.modalities.table.kinds import to_dates, to_number
-from automl.modalities.table.parse import distinct
+from automl.modalities.parse import distinct
 from automl.records import Column, Kind
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from automl.modalities.mixture import Raw, Schema
 from automl.modalities.protocol import Unseen
 from automl.modalities.table import encode
 from automl.modalities.table.encode import Coding
-from automl.modalities.table.parse import ISO, spell
+from automl.modalities.parse import ISO, spell
 from automl.records import Kind
 
 MOST_REMEMBERED, LONGEST = 20_000, 100  # texts of a column, and letters of one

@@ -12,6 +12,7 @@ import numpy as np
 from automl.errors import InputError
 from automl.messages import near, shown
 from automl.modalities.panel.grid import Identity
+from automl.modalities.parse import distinct, spell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,15 +71,12 @@ class Fields:
 
 
 def _spelled(cells: pd.Series, name: str) -> list[str]:
-    import pandas as pd
-
-    codes, found = pd.factorize(cells.astype(object))
+    codes, texts = distinct(cells)
     if (is_empty := codes < 0).any():
         raise InputError(
             f"{shown(name)} names the series of a row, and is empty in row {int(is_empty.argmax()) + 1}. Give its "
             "name, or remove the row."
         )
-    texts = [str(int(one)) if isinstance(one, float) and one.is_integer() else str(one).strip() for one in found]
     return [texts[code] for code in codes.tolist()]
 
 
@@ -97,14 +95,14 @@ def labels_of(frame: pd.DataFrame, past: tuple[str, ...]) -> dict[str, tuple[str
     found = {}
     for name in past:
         if frame[name].dtype.kind not in "iufb" and np.isnan(_numbers(frame[name], None)).mean() > 0.5:
-            found[name] = tuple(sorted({str(cell) for cell in frame[name].dropna().tolist()}))
+            found[name] = tuple(sorted({spell(cell) for cell in frame[name].dropna().tolist()}))
     return found
 
 
 def _numbers(cells: pd.Series, labels: tuple[str, ...] | None) -> np.ndarray:
     if labels is not None:
         places = {label: float(at) for at, label in enumerate(labels)}
-        return np.array([places.get(str(cell), np.nan) for cell in cells.tolist()], dtype=np.float64)
+        return np.array([places.get(spell(cell), np.nan) for cell in cells.tolist()], dtype=np.float64)
     if cells.dtype.kind in "iufb":
         return cells.to_numpy(dtype=np.float64, na_value=np.nan)
     return values_of(cells)

@@ -16,7 +16,7 @@ import numpy as np
 from automl.messages import percent
 from automl.modalities.table.kinds import looks_like_id
 from automl.modalities.table.leaks import Judge, judge
-from automl.modalities.table.parse import (
+from automl.modalities.parse import (
     MISSING_WORDS,
     distinct,
     is_date,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.modalities.table.parse import to_number
+from automl.modalities.parse import to_number
 from automl.records import PLAIN_KINDS, Column, Kind
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.messages import percent
-from automl.modalities.table.parse import (
+from automl.modalities.parse import (
     MISSING_WORDS,
     WORD_PAIRS,
     distinct,
