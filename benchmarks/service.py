@@ -38,8 +38,8 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 from service_real import CUSTOMERS, LONG, QUICK, Server, until  # noqa: E402 - from the tests, found above
 
 import automl  # noqa: E402
-from automl.doors.service.database import Database  # noqa: E402
-from automl.doors.service.queue import tell  # noqa: E402
+from automl.doors.service.ground.database import Database  # noqa: E402
+from automl.doors.service.line.queue import tell  # noqa: E402
 
 CLIENTS, WAITING = 50, 4
 ROUNDS, ROUND_S = 5, 6.0

@@ -21,7 +21,7 @@ from multiprocessing import connection
 from pathlib import Path
 
 from cluster import share
-from cluster.nursery import NEWS, kill
+from cluster.nursery import MOST_MODULES, NEWS, kill
 from cluster.pool import Job
 from cluster.task import Begun
 
@@ -42,7 +42,7 @@ class Worker:
 
     name: str
     pipe: connection.Connection
-    is_warm: bool  # asked for when all modules were loaded
+    loaded: int  # preloaded modules that it is born with, at least
     pid: int = 0  # 0 until it says that it is born
     job: Job | None = None
     begun: Begun | None = None
@@ -62,7 +62,7 @@ class Crew:
     def __init__(self, size: int, preload: Sequence[str], env: Mapping[str, str]) -> None:
         self.workers: list[Worker] = []
         self._size = size
-        self._preload = list(preload)
+        self._preload = list(preload)[:MOST_MODULES]
         self._env = {**os.environ, **_ONE_THREAD, **env}
         self._owner = os.getpid()
         self._restarts_left = 1
@@ -75,11 +75,20 @@ class Crew:
         """Block until there is something to read, or the time is over."""
         connection.wait([self._control, *(worker.pipe for worker in self.workers)], min(timeout_s, _LONGEST_LISTEN_S))
 
-    def replace(self, worker: Worker) -> Worker:
-        """End a worker and ask for another in its place."""
+    @property
+    def is_warm(self) -> bool:
+        """Whether all modules are loaded."""
+        return self.loaded >= len(self._preload)
+
+    def needed(self, modules: Sequence[str]) -> int:
+        """How many preloaded modules a worker must be born with to know all of these that are preloaded at all."""
+        return max((self._preload.index(module) + 1 for module in modules if module in self._preload), default=0)
+
+    def replace(self, worker: Worker, loaded: int = 0) -> Worker:
+        """End a worker and ask for another in its place, to be born once so many modules are loaded."""
         self._dismiss(worker)
         place = self.workers.index(worker)
-        self.workers[place] = self._hire()
+        self.workers[place] = self._hire(loaded)
         return self.workers[place]
 
     def read_news(self) -> bool:
@@ -90,7 +99,7 @@ class Crew:
                 if pid:
                     self._deaths[pid] = (_how_it_ended(status), cpu_s, peak_mb)
                 else:
-                    self.is_warm = True
+                    self.loaded = max(self.loaded, status)
         except BlockingIOError:
             return True
         except OSError:  # reset, or closed after the last restart
@@ -121,7 +130,7 @@ class Crew:
 
     def _start(self) -> None:
         self._deaths: dict[int, tuple[str, float, float]] = {}
-        self.is_warm = len(self._preload) < 2  # no worker is born before the first import
+        self.loaded = min(1, len(self._preload))  # no worker is born before the first import
         self._control, theirs = socket.socketpair()
         start = {
             "path": [entry or str(Path.cwd()) for entry in sys.path],
@@ -140,12 +149,13 @@ class Crew:
             )
         self.workers = [self._hire() for _ in range(self._size)]
 
-    def _hire(self) -> Worker:
+    def _hire(self, loaded: int = 0) -> Worker:
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIPE_BYTES)
         with theirs, suppress(OSError):  # from a dead nursery; the end of this pipe then tells
-            socket.send_fds(self._control, [b"+"], [theirs.fileno()])
-        return Worker(f"worker {next(self._numbers)}", connection.Connection(ours.detach()), self.is_warm)
+            socket.send_fds(self._control, [bytes([loaded])], [theirs.fileno()])
+        pipe = connection.Connection(ours.detach())
+        return Worker(f"worker {next(self._numbers)}", pipe, max(loaded, self.loaded))
 
     def _dismiss(self, worker: Worker) -> None:
         if worker.pid:

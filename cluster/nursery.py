@@ -1,8 +1,9 @@
 """The fork server and the workers it forks: what runs in the processes of a local pool.
 
-The nursery is a fresh interpreter that imports the preloaded modules and forks a worker whenever the driver asks, so a
-worker is warm at birth. It runs no job and starts no thread, which keeps forking safe. Whoever loses the process above
-it ends: workers are killed with the nursery, the nursery kills its workers when the driver is gone.
+The nursery is a fresh interpreter that imports the preloaded modules and forks a worker whenever the driver asks, at
+once or when so many modules are loaded: a worker is warm at birth. It runs no job and starts no thread, which keeps
+forking safe. Whoever loses the process above it ends: workers are killed with the nursery, the nursery kills its
+workers when the driver is gone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -28,8 +29,20 @@ from cluster import scratch, share
 from cluster.meter import Meter, rusage_mb
 from cluster.task import Begun, Task, perform
 
-NEWS = struct.Struct("!iidd")  # pid of a dead worker (0: all modules are loaded), its wait status, cpu_s, peak_mb
+NEWS = struct.Struct("!iidd")  # pid of a dead worker, its wait status, cpu_s, peak_mb; or 0 and the modules loaded
+MOST_MODULES = 255  # a request is one byte
+LEAST_S = 1.0  # that a job has, however long its worker was waited for
 _PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Ward:
+    """What the nursery looks after: its workers, and the requests for those that are to be born later."""
+
+    control: socket.socket
+    children: set[int]
+    asked: list[tuple[int, int]]  # modules to be loaded before, and the worker's end of a pipe
+    loaded: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,7 @@ class Errand:
     task: Task
     data: tuple[str, ...]
     gpu: str  # of this machine, as CUDA_VISIBLE_DEVICES names them; empty: none
+    given_s: float  # of the monotonic clock, which is one for all processes of a machine
 
 
 def kill(pid: int) -> None:
@@ -61,62 +75,77 @@ def kill(pid: int) -> None:
 def main(control_fd: int, preload: Sequence[str], folders: Sequence[str]) -> None:
     """Fork on request until the driver is gone; then end all workers and remove the shared folders."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what Ctrl-C means
-    children: set[int] = set()
     with socket.socket(fileno=control_fd) as control:
-        signal.signal(signal.SIGCHLD, lambda *_: _reap(control, children))
+        ward = Ward(control, set(), [])
+        signal.signal(signal.SIGCHLD, lambda *_: _reap(ward))
         try:
-            _serve(control, children, preload)
+            _serve(ward, preload)
         finally:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for pid in children:
+            for pid in ward.children:
                 kill(pid)
     scratch.remove(folders)
     os._exit(0)  # taking down a large interpreter in order would take longer than the driver waits
 
 
-def _serve(control: socket.socket, children: set[int], preload: Sequence[str]) -> None:
+def _serve(ward: Ward, preload: Sequence[str]) -> None:
     """Import, answering between imports. Requests that come before the first import wait for it."""
     for module in preload:
         with suppress(Exception):  # a job that needs the module fails with this very error; others go on without it
             importlib.import_module(module)
-        while select.select([control], [], [], 0)[0]:
-            if not _answer(control, children):
+        ward.loaded += 1
+        ward.control.sendall(NEWS.pack(0, ward.loaded, 0.0, 0.0))
+        while select.select([ward.control], [], [], 0)[0]:
+            if not _hear(ward):
                 return
-    control.sendall(NEWS.pack(0, 0, 0.0, 0.0))
-    while _answer(control, children):
-        pass
+        _bear(ward)
+    while _hear(ward):
+        _bear(ward)
 
 
-def _answer(control: socket.socket, children: set[int]) -> bool:
-    """Fork a worker for the next request, a byte with the worker's end of a pipe; False once the driver is gone."""
+def _hear(ward: Ward) -> bool:
+    """The next request: how many modules its worker is to be born with, and its end of a pipe; False: no driver."""
     try:
-        request, fds, _, _ = socket.recv_fds(control, 1, 1)
+        request, fds, _, _ = socket.recv_fds(ward.control, 1, 1)
     except ConnectionError:
         return False
     if not request:
         return False
+    ward.asked.append((request[0], fds[0]))
+    return True
+
+
+def _bear(ward: Ward) -> None:
+    """Fork the workers whose modules are loaded."""
+    for request in [one for one in ward.asked if one[0] <= ward.loaded]:
+        ward.asked.remove(request)
+        _fork(ward, request[1])
+
+
+def _fork(ward: Ward, pipe_fd: int) -> None:
     gc.freeze()  # a collection in a worker then leaves the pages of preloaded modules shared
     nursery = os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # no reaping of a child that is not yet written down
     pid = os.fork()
     if pid == 0:
-        _live(control, fds[0], nursery)
-    children.add(pid)
+        for _, fd in ward.asked:  # of workers to come: who else held them would hide their death
+            os.close(fd)
+        _live(ward.control, pipe_fd, nursery)
+    ward.children.add(pid)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-    os.close(fds[0])
-    return True
+    os.close(pipe_fd)
 
 
-def _reap(control: socket.socket, children: set[int]) -> None:
+def _reap(ward: Ward) -> None:
     """Tell the driver how workers died and what they had used. Waits for known pids only: imports have children too."""
-    for pid in list(children):
+    for pid in list(ward.children):
         with suppress(ChildProcessError):  # a nested signal was here first
             ended, status, usage = os.wait4(pid, os.WNOHANG)
             if ended:
-                children.discard(pid)
+                ward.children.discard(pid)
                 kill(pid)  # the worker is gone, what it started may not be
                 with suppress(OSError):
-                    control.sendall(NEWS.pack(pid, status, usage.ru_utime + usage.ru_stime, rusage_mb(usage)))
+                    ward.control.sendall(NEWS.pack(pid, status, usage.ru_utime + usage.ru_stime, rusage_mb(usage)))
 
 
 # --- worker ----------------------------------------------------------------------------------------------------------
@@ -148,7 +177,13 @@ def _work(pipe: Connection) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = errand.gpu  # read when the first job that computes on one begins
         meter = Meter()
         pipe.send(Begun(meter.started_s, meter.cpu_at_start_s))  # breaks here if the driver has given the task up
-        pipe.send(perform(errand.task, meter, partial(_fetch, errand.data, shared)))
+        pipe.send(perform(_in_time(errand, meter), meter, partial(_fetch, errand.data, shared)))
+
+
+def _in_time(errand: Errand, meter: Meter) -> Task:
+    """The task with what is left of its seconds: those until this worker was born are gone."""
+    left_s = errand.task.soft_s - (meter.started_s - errand.given_s)
+    return replace(errand.task, soft_s=max(left_s, min(errand.task.soft_s, LEAST_S)))
 
 
 def _fetch(keys: Sequence[str], shared: dict[str, Any]) -> list[Any]:

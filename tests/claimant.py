@@ -5,9 +5,9 @@ Words: the database's address, the server's name. Prints the runs that it took, 
 
 import sys
 
-from automl.doors.service.database import Database
-from automl.doors.service.queue import Queue
-from automl.doors.service.tables import State
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.tables import State
+from automl.doors.service.line.queue import Queue
 
 
 def main() -> None:

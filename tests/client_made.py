@@ -22,11 +22,11 @@ from sqlalchemy import update
 
 from automl import Client, Result
 from automl.doors.service.app import make_app
-from automl.doors.service.queue import tell
+from automl.doors.service.ground.settings import Settings
+from automl.doors.service.ground.tables import RUNS, State
+from automl.doors.service.line.queue import tell
+from automl.doors.service.line.worker import told
 from automl.doors.service.service import Service
-from automl.doors.service.settings import Settings
-from automl.doors.service.tables import RUNS, State
-from automl.doors.service.worker import told
 
 WAIT_S = 120.0
 

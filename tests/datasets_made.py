@@ -13,14 +13,14 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from automl.doors.service.accounts import Accounts, Principal
-from automl.doors.service.database import Database
-from automl.doors.service.datasets import Datasets
-from automl.doors.service.deeds import Deeds
-from automl.doors.service.guard import Guard
-from automl.doors.service.problems import install
+from automl.doors.service.access.accounts import Accounts, Principal
+from automl.doors.service.access.deeds import Deeds
+from automl.doors.service.access.guard import Guard
+from automl.doors.service.data.datasets import Datasets
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.problems import install
+from automl.doors.service.ground.settings import Settings
 from automl.doors.service.routes import datasets as routes
-from automl.doors.service.settings import Settings
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
 TABLE = b"age,city,churned\n41,Oslo,no\n35,Rome,yes\n"

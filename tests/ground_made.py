@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from automl.doors.service.accounts import Accounts, Principal
-from automl.doors.service.database import Database
-from automl.doors.service.queue import Assignment, Queue
-from automl.doors.service.runs import Runs
-from automl.doors.service.settings import Settings
-from automl.doors.service.tables import RUNS, RunRecord
+from automl.doors.service.access.accounts import Accounts, Principal
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.settings import Settings
+from automl.doors.service.ground.tables import RUNS, RunRecord
+from automl.doors.service.line.queue import Assignment, Queue
+from automl.doors.service.line.runs import Runs
 
 JOBS, MOST_WORKING = 100, 100
 

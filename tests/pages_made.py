@@ -10,10 +10,10 @@ from typing import Any
 from service_made import Made
 
 from automl import Result
-from automl.doors.service.guard import COOKIE
-from automl.doors.service.queue import Queue
-from automl.doors.service.tables import State
-from automl.doors.service.worker import told
+from automl.doors.service.access.guard import COOKIE
+from automl.doors.service.ground.tables import State
+from automl.doors.service.line.queue import Queue
+from automl.doors.service.line.worker import told
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 OWN = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}

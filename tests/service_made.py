@@ -9,8 +9,8 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from automl.doors.service.app import make_app
+from automl.doors.service.ground.settings import Settings
 from automl.doors.service.service import Service
-from automl.doors.service.settings import Settings
 
 BASE = "http://127.0.0.1:8642"
 

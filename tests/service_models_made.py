@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 from service_made import Made
 
-from automl.doors.service.queue import Queue
-from automl.doors.service.tables import State
-from automl.doors.service.worker import told
+from automl.doors.service.ground.tables import State
+from automl.doors.service.line.queue import Queue
+from automl.doors.service.line.worker import told
 from automl.result import open_run
 
 JSON, CSV = {"content-type": "application/json"}, {"content-type": "text/csv"}

@@ -18,15 +18,15 @@ import httpx
 import psutil
 from sqlalchemy import update
 
-from automl.doors.service.database import Database
-from automl.doors.service.settings import SQLITE_NAME
-from automl.doors.service.tables import RUNS
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.settings import SQLITE_NAME
+from automl.doors.service.ground.tables import RUNS
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
 QUICK = {"target": "churned", "budget": "2 trials", "families": ["linear"]}
 LONG = {**QUICK, "budget": "100000 trials"}
 PATIENCE_S = 240.0  # for what must happen; a busy machine may be slow
-WORKER = "automl.doors.service.worker"
+WORKER = "automl.doors.service.line.worker"
 PROGRAM = """
 import json, resource, sys
 given = json.loads(sys.argv[1])
@@ -35,7 +35,7 @@ if (most := given.pop("file_bytes", None)) is not None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 from automl.doors.service.app import serve
-from automl.doors.service.settings import Settings
+from automl.doors.service.ground.settings import Settings
 sys.exit(serve(Settings.of(given)))
 """
 

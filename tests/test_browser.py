@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_report import model, sample
+from report_made import model, sample
 
 from automl import Result
 from automl.report import draw

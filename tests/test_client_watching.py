@@ -15,7 +15,7 @@ from automl import Client
 from automl.doors.client import watching
 from automl.doors.client import wire as wires
 from automl.doors.client.watching import WatchedRun
-from automl.doors.service.queue import tell
+from automl.doors.service.line.queue import tell
 from automl.errors import OptionError, RunError
 from automl.runtime.progress import Pulse
 

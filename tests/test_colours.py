@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_report import sample
+from report_made import sample
 
 from automl.report import draw, short
 

@@ -7,8 +7,8 @@ from itertools import zip_longest
 from typing import Any
 
 import pytest
+from report_made import paths, replaced
 from test_browser import full
-from test_report import paths, replaced
 
 from automl.report import sections
 from automl.report.page import piece

@@ -12,7 +12,7 @@ import pytest
 from client_made import Served
 
 from automl.doors.cli import main
-from automl.doors.service.settings import Settings
+from automl.doors.service.ground.settings import Settings
 
 Capture = pytest.CaptureFixture[str]
 

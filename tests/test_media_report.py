@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from report_made import HOSTILE, Page, sample
 from test_media_run import save_pictures, save_sounds
-from test_report import HOSTILE, Page, sample
 
 import automl
 from automl.errors import InputError

@@ -19,7 +19,9 @@ import pytest
 from cluster import contracts, share
 from cluster.local import LocalPool
 from cluster.meter import Meter
+from cluster.nursery import Errand, _in_time
 from cluster.pool import Grant, Job, Outcome, Pool, Status
+from cluster.task import Task
 
 REPOSITORY = Path(__file__).parent.parent
 PATIENCE_S = 120.0  # nothing waits longer, on however busy a machine
@@ -200,6 +202,39 @@ def test_workers_born_early_are_replaced_by_warm_ones() -> None:
         assert wait_for(lambda: pool._crew.read_news() and pool._crew.is_warm)
         assert run(pool, f"{__name__}:loaded", "wave").value is True
         assert run(pool, f"{__name__}:loaded", "chunk_of_nothing").value is False
+
+
+GATE = """
+import os, time
+from pathlib import Path
+while not Path(os.environ["GATE"]).exists():
+    time.sleep(0.01)
+"""
+
+
+def test_a_job_waits_for_the_import_that_it_needs_and_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its worker would import the same beside the nursery, and both for twice as long."""
+    (tmp_path / "slow_to_import.py").write_text(GATE)
+    monkeypatch.syspath_prepend(tmp_path)
+    gate = tmp_path / "gate"
+    with LocalPool(2, preload=("json", "slow_to_import", "wave"), env={"GATE": str(gate)}) as pool:
+        pool.submit(Job("needs it", f"{__name__}:loaded", "wave", needs=("wave", "a_module_that_nobody_preloads")))
+        pool.submit(Job("does not", f"{__name__}:loaded", "wave"))
+        assert {name: one.value for name, one in contracts.gather(pool, 1).items()} == {"does not": False}
+        gate.touch()
+        assert contracts.gather(pool, 1)["needs it"].value is True
+
+
+@pytest.mark.parametrize(("asked", "waited", "left"), [(8.0, 3.0, 5.0), (2.0, 10.0, 1.0), (0.5, 10.0, 0.5)])
+def test_seconds_that_a_job_waits_for_its_worker_are_taken_from_its_own(
+    asked: float, waited: float, left: float
+) -> None:
+    """But for the last one: it would return with nothing."""
+    meter = Meter()
+    task = Task("it", "module:name", b"", 1, 0.0, asked)
+    assert _in_time(Errand(task, (), "", meter.started_s - waited), meter).soft_s == pytest.approx(left)
 
 
 def loaded(_: object, module: str) -> bool:

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from test_report import Page, misfits, paths, replaced, sample
+from report_made import Page, misfits, paths, replaced, sample
 
 import automl
 from automl.report import draw, schema, sections

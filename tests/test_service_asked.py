@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service_made import server
 
-from automl.doors.service import asked
-from automl.doors.service.problems import Problem
-from automl.doors.service.settings import Settings
+from automl.doors.service.ground import asked
+from automl.doors.service.ground.problems import Problem
+from automl.doors.service.ground.settings import Settings
 from automl.errors import AutomlError, OptionError
 
 SETTINGS = Settings(home=Path("home"))

@@ -24,7 +24,7 @@ SERVE = """
 import sys
 from pathlib import Path
 from automl.doors.service.app import serve
-from automl.doors.service.settings import Settings
+from automl.doors.service.ground.settings import Settings
 sys.exit(serve(Settings(home=Path(sys.argv[1]), port=0)))
 """
 

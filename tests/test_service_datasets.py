@@ -15,10 +15,10 @@ import pytest
 from datasets_made import CUSTOMERS, TABLE, Home, home_of, packed, picture
 from sqlalchemy import update
 
-from automl.doors.service import columns
-from automl.doors.service.problems import Problem
-from automl.doors.service.runs import Runs
-from automl.doors.service.tables import RUNS, State
+from automl.doors.service.data import columns
+from automl.doors.service.ground.problems import Problem
+from automl.doors.service.ground.tables import RUNS, State
+from automl.doors.service.line.runs import Runs
 from automl.errors import InputError
 from automl.modalities.table.kinds import describe
 
@@ -288,7 +288,7 @@ def test_dates_are_counts_over_time_and_texts_their_lengths_with_words() -> None
 
 def test_an_answer_is_short_however_wide_the_table(tmp_path: Path) -> None:
     """Columns are told by name when there are too many to draw."""
-    from automl.doors.service.seen import see
+    from automl.doors.service.data.seen import see
 
     frame = pd.DataFrame(
         {f"{'column of a long name ' * 9}{at}": [f"_{row % 5}" for row in range(12)] for at in range(700)}
@@ -304,7 +304,7 @@ def test_of_a_large_table_the_beginning_is_seen_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut where a line ends outside of quotes."""
-    from automl.doors.service import seen
+    from automl.doors.service.data import seen
 
     monkeypatch.setattr(seen, "MOST_TEXT", 1000)
     monkeypatch.setattr(seen, "MOST_CELLS", 100)
@@ -324,7 +324,7 @@ def test_of_a_large_table_the_beginning_is_seen_and_that_is_said(
 
 
 def test_too_many_who_wait_are_asked_to_come_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automl.doors.service.looking.MOST_WAITING", 0)
+    monkeypatch.setattr("automl.doors.service.data.looking.MOST_WAITING", 0)
     with pytest.raises(Problem, match="Ask again in a moment") as told:
         home.datasets.looking.look("see", {}, home.path)
     assert (told.value.status, told.value.headers["Retry-After"]) == (503, "10")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.doors.service.downloads import SIGNS, as_attachment, safe_cell, safe_csv
+from automl.doors.service.ground.downloads import SIGNS, as_attachment, safe_cell, safe_csv
 
 
 @pytest.mark.parametrize("sign", sorted(SIGNS))

@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from automl.doors.service.ground.problems import Problem
 from automl.doors.service.pages import fields, pictured, running, wording
 from automl.doors.service.pages.compared import differing, pictures
 from automl.doors.service.pages.dataset import guess
 from automl.doors.service.pages.forms import SentForm
-from automl.doors.service.problems import Problem
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from datasets_made import TABLE, home_of, picture
 
-from automl.doors.service.fetching import Fetcher, is_public, name_in, place_in
-from automl.doors.service.problems import Problem
+from automl.doors.service.data.fetching import Fetcher, is_public, name_in, place_in
+from automl.doors.service.ground.problems import Problem
 from automl.errors import InputError
 
 HOST = "data.example.org"

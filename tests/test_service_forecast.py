@@ -17,7 +17,7 @@ from panels_made import sales
 import automl
 from automl import Result
 from automl.doors.client.result import RemoteResult
-from automl.doors.service.described import _columns
+from automl.doors.service.models.described import _columns
 from automl.errors import AutomlError
 from automl.model import manifest
 

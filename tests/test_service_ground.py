@@ -12,14 +12,14 @@ from ground_made import Ground, ground, together
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from automl.doors.service import live
-from automl.doors.service.accounts import Principal
-from automl.doors.service.database import Database
-from automl.doors.service.deeds import Deed, Deeds
-from automl.doors.service.idempotent import forget_open, once
-from automl.doors.service.live import Live
-from automl.doors.service.problems import Problem, problem_of
-from automl.doors.service.tables import EVENTS, META, MODELS, RUNS, TOKENS, RunRecord, State
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.access.deeds import Deed, Deeds
+from automl.doors.service.access.idempotent import forget_open, once
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.problems import Problem, problem_of
+from automl.doors.service.ground.tables import EVENTS, META, MODELS, RUNS, TOKENS, RunRecord, State
+from automl.doors.service.line import live
+from automl.doors.service.line.live import Live
 from automl.errors import OptionError, RunError
 
 KEPT_S = 3600.0

@@ -7,10 +7,10 @@ import pytest
 from service_made import BASE, Made, bearer, server
 from service_real import until
 
-from automl.doors.service.accounts import Principal
-from automl.doors.service.environment import NEEDED, without_secrets
-from automl.doors.service.guard import COOKIE
-from automl.doors.service.problems import Problem
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.access.guard import COOKIE
+from automl.doors.service.ground.environment import NEEDED, without_secrets
+from automl.doors.service.ground.problems import Problem
 from automl.errors import OptionError
 
 

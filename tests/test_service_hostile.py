@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from automl.doors.service import looker, looking, receiving, unpacking
-from automl.doors.service.formats import shown_name, stem_of
+from automl.doors.service.data import looker, looking, receiving, unpacking
+from automl.doors.service.data.formats import shown_name, stem_of
 
 PATIENCE_S = 120
 

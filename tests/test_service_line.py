@@ -14,9 +14,9 @@ import pytest
 from ground_made import JOBS, Ground, ground, together
 from sqlalchemy import update
 
-from automl.doors.service.database import Database
-from automl.doors.service.queue import MOST_LOSSES, Assignment, Queue
-from automl.doors.service.tables import RUNS, State
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.tables import RUNS, State
+from automl.doors.service.line.queue import MOST_LOSSES, Assignment, Queue
 
 CLAIMANT = Path(__file__).with_name("claimant.py")
 PATIENCE_S = 120

@@ -16,10 +16,10 @@ from service_models_made import Asking, model_of, plain, put
 
 import automl
 from automl import Result
-from automl.doors.service import artifacts, described
-from automl.doors.service.artifacts import entries, zipped
-from automl.doors.service.loaded import LoadedModels
-from automl.doors.service.tables import State
+from automl.doors.service.ground.tables import State
+from automl.doors.service.models import artifacts, described
+from automl.doors.service.models.artifacts import entries, zipped
+from automl.doors.service.models.loaded import LoadedModels
 from automl.errors import ArtifactError
 
 
@@ -323,7 +323,7 @@ def test_facts_of_a_model_are_read_once_until_it_is_saved_anew(
         read.append(folder)
         return facts_of(folder)
 
-    monkeypatch.setattr("automl.doors.service.models.facts_of", counted)
+    monkeypatch.setattr("automl.doors.service.models.shelf.facts_of", counted)
     made.service.models._facts.clear()
     for _ in range(3):
         asking.get()

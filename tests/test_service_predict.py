@@ -14,7 +14,7 @@ from service_models_made import CSV, PARQUET, Asking, as_csv, as_parquet, model_
 
 import automl
 from automl import Result
-from automl.doors.service.answers import Telling
+from automl.doors.service.asking.answers import Telling
 from automl.doors.serving.told import ToldAnswers, Wishes
 
 

@@ -14,16 +14,16 @@ import pytest
 from service_made import BASE, Made, bearer, server
 from sqlalchemy import insert
 
-from automl.doors.service import live
-from automl.doors.service.deeds import MOST_TOLD_APART, Deed, Deeds
-from automl.doors.service.guard import COOKIE
-from automl.doors.service.looking import MOST_WAITING, Looking
-from automl.doors.service.problems import Problem
-from automl.doors.service.receiving import apart
-from automl.doors.service.selecting import MOST_WAITING as MOST_SELECTIONS
-from automl.doors.service.selecting import Wish
-from automl.doors.service.tables import DATASETS, MODELS, RUNS
-from automl.doors.service.when import iso
+from automl.doors.service.access.deeds import MOST_TOLD_APART, Deed, Deeds
+from automl.doors.service.access.guard import COOKIE
+from automl.doors.service.data.looking import MOST_WAITING, Looking
+from automl.doors.service.data.receiving import apart
+from automl.doors.service.ground.problems import Problem
+from automl.doors.service.ground.tables import DATASETS, MODELS, RUNS
+from automl.doors.service.ground.when import iso
+from automl.doors.service.line import live
+from automl.doors.service.models.selecting import MOST_WAITING as MOST_SELECTIONS
+from automl.doors.service.models.selecting import Wish
 from automl.errors import OptionError
 
 ROWS = {"rows": [{"a": 1}]}
@@ -293,7 +293,7 @@ def test_an_error_of_the_database_is_logged_without_what_was_to_be_stored(
     finally:
         with made.service.database.writing() as work:
             work.exec_driver_sql("ALTER TABLE tokens_away RENAME TO tokens")
-    from automl.doors.service.accounts import _hash
+    from automl.doors.service.access.accounts import _hash
 
     assert "no such table" in caplog.text
     assert _hash("aml_new") not in caplog.text

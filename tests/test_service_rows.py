@@ -21,7 +21,7 @@ from service_models_made import CSV, PARQUET, ZIP, Asking, as_csv, as_parquet, m
 
 import automl
 from automl import Result
-from automl.doors.service import rows_in
+from automl.doors.service.asking import rows_in
 
 
 @pytest.fixture(scope="module")

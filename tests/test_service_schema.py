@@ -10,9 +10,9 @@ import pytest
 from service_made import Made, server
 
 from automl import Result
-from automl.doors.service.queue import Queue
-from automl.doors.service.tables import State
-from automl.doors.service.worker import told
+from automl.doors.service.ground.tables import State
+from automl.doors.service.line.queue import Queue
+from automl.doors.service.line.worker import told
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
 HOST = "testserver"  # by which schemathesis calls a server in its own process

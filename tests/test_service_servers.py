@@ -10,8 +10,8 @@ from databases import Postgres
 from service_real import LONG, QUICK, Server, until
 from sqlalchemy import select
 
-from automl.doors.service.database import Database
-from automl.doors.service.tables import RUNS
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.tables import RUNS
 
 pytestmark = pytest.mark.slow
 

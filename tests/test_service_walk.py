@@ -16,8 +16,8 @@ from conftest import CUSTOMERS
 import automl
 from automl.doors.cli.parser import build
 from automl.doors.client import asking
-from automl.doors.service.accounts import ROLES, SCOPES
-from automl.doors.service.settings import Settings
+from automl.doors.service.access.accounts import ROLES, SCOPES
+from automl.doors.service.ground.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")

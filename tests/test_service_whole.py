@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from datasets_made import TABLE, Home, home_of
 
-from automl.doors.service import receiving
+from automl.doors.service.data import receiving
 
 PATIENCE_S = 120
 
@@ -137,7 +137,7 @@ def test_what_is_there_is_still_there_after_a_sweep(tmp_path: Path) -> None:
 def test_a_look_ends_with_the_server(tmp_path: Path) -> None:
     """Its process writes nothing into a home that another server may have cleared up."""
     process = child(tmp_path / "home", """
-        from automl.doors.service import looking
+        from automl.doors.service.data import looking
         begin = looking.subprocess.Popen
         def begun(*given, **named):
             made = begin(*given, **named)

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from automl.doors.service.accounts import Accounts, Principal
-from automl.doors.service.database import Database
-from automl.doors.service.queue import Assignment, Queue
-from automl.doors.service.runs import Runs
-from automl.doors.service.settings import Settings
-from automl.doors.service.tables import RunRecord, State
-from automl.doors.service.trials import trials_of
-from automl.doors.service.worker import Order
+from automl.doors.service.access.accounts import Accounts, Principal
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.settings import Settings
+from automl.doors.service.ground.tables import RunRecord, State
+from automl.doors.service.line.queue import Assignment, Queue
+from automl.doors.service.line.runs import Runs
+from automl.doors.service.line.trials import trials_of
+from automl.doors.service.line.worker import Order
 from automl.result import open_run
 
 CUSTOMERS = Path(__file__).parent.parent / "examples" / "customers.csv"
@@ -63,7 +63,7 @@ class Bench:
 
     def start(self, order: Order) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "automl.doors.service.worker"], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-m", "automl.doors.service.line.worker"], stdin=subprocess.PIPE, start_new_session=True
         )
         self.processes.append(process)
         assert process.stdin is not None
@@ -222,7 +222,7 @@ def test_a_process_that_ended_between_its_report_and_its_word_is_done_without_wo
     with bench.database.writing() as work:
         from sqlalchemy import update
 
-        from automl.doors.service.tables import RUNS
+        from automl.doors.service.ground.tables import RUNS
 
         work.execute(update(RUNS).where(RUNS.c.id == run.id).values(state=State.QUEUED, verdict="{}"))
     _, process = bench.begin(run)

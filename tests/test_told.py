@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_report import HOSTILE, Page, paths, replaced, sample
+from report_made import HOSTILE, Page, paths, replaced, sample
 
 from automl import Result
 from automl.report import draw, sections, short, terminal

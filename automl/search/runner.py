@@ -90,6 +90,7 @@ class Runner:
             memory_mb=min(needed_mb, room_mb(nodes)),
             soft_s=limits.soft_s,
             hard_s=limits.hard_s,
+            needs=family.imports,
         )
         self._give(RunningFold(attempt, fold, job, after_s=limits.after_s))
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.doors.cli.streams import print_json
-from automl.doors.service.settings import Settings
+from automl.doors.service.ground.settings import Settings
 from automl.errors import InputError, OptionError
 
 if TYPE_CHECKING:
-    from automl.doors.service.accounts import Accounts
+    from automl.doors.service.access.accounts import Accounts
 
 ABOUT = """Serve data sets, runs and models to people with a browser and to programs, by HTTP.
 
@@ -203,9 +203,9 @@ def _accounts(given: Namespace) -> Iterator[Accounts]:
     """Users and tokens of a home that is there."""
     settings = _settings(given, ["home", "database"])
     with _installed():
-        from automl.doors.service.accounts import Accounts
-        from automl.doors.service.database import Database
-        from automl.doors.service.problems import Problem
+        from automl.doors.service.access.accounts import Accounts
+        from automl.doors.service.ground.database import Database
+        from automl.doors.service.ground.problems import Problem
     is_there = bool(settings.database) or Path(settings.database_url.removeprefix("sqlite:///")).is_file()
     is_first = given.verb == "token" and given.way == "create"  # a token before the first start, so that no log has it
     if not is_there and not is_first:
@@ -235,7 +235,7 @@ def _make_admin(accounts: Accounts) -> None:
 
 def _machine(accounts: Accounts) -> Any:
     """Who works on the machine itself may see and end every token."""
-    from automl.doors.service.accounts import Principal
+    from automl.doors.service.access.accounts import Principal
 
     first = next((one for one in accounts.users() if one.role == "admin"), None)
     if first is None:

@@ -13,12 +13,13 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from automl.doors.service.deeds import COUNTED_S
-from automl.doors.service.guard import OPEN, Guard
-from automl.doors.service.problems import install
-from automl.doors.service.routes import accounts, datasets, doorway, models, pages, runs
+from automl.doors.service.access.deeds import COUNTED_S
+from automl.doors.service.access.guard import OPEN, Guard
+from automl.doors.service.ground.problems import install
+from automl.doors.service.ground.settings import Settings
+from automl.doors.service.pages import routes as pages
+from automl.doors.service.routes import accounts, datasets, doorway, models, runs
 from automl.doors.service.service import Service
-from automl.doors.service.settings import Settings
 from automl.doors.service.shapes.problem import ProblemShape
 from automl.places import holding_to, only_within
 

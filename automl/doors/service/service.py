@@ -11,20 +11,24 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 
-from automl.doors.service import asked
-from automl.doors.service.accounts import Accounts, Principal
-from automl.doors.service.database import Database
-from automl.doors.service.datasets import Datasets
-from automl.doors.service.deeds import Deeds
-from automl.doors.service.idempotent import forget_open
-from automl.doors.service.live import Live
-from automl.doors.service.models import Models
-from automl.doors.service.problems import Problem
-from automl.doors.service.runner import Starter
-from automl.doors.service.runs import Runs
-from automl.doors.service.settings import Settings
-from automl.doors.service.tables import RunRecord
+from automl.doors.service.access.accounts import Accounts, Principal
+from automl.doors.service.access.deeds import Deeds
+from automl.doors.service.access.idempotent import forget_open
+from automl.doors.service.data.datasets import Datasets
+from automl.doors.service.ground import asked
+from automl.doors.service.ground.database import Database
+from automl.doors.service.ground.problems import Problem
+from automl.doors.service.ground.settings import Settings
+from automl.doors.service.ground.tables import RunRecord
+from automl.doors.service.line.live import Live
+from automl.doors.service.line.queue import Assignment, Queue
+from automl.doors.service.line.runner import Starter
+from automl.doors.service.line.runs import Runs
+from automl.doors.service.line.worker import Order
+from automl.doors.service.models.shelf import Models
 from automl.errors import RunError
+from automl.places import only_within
+from cluster.cores import cores
 
 
 class Service:
@@ -41,7 +45,7 @@ class Service:
         self.runs = Runs(self.database, settings)
         self.models = Models(self.database, settings, self.runs)
         self.live = Live(self.runs)
-        self.runner = Starter(self)
+        self.runner = Starter(Queue(self.database), settings, self.order)
         self._lock: Any = None
 
     def begin(self) -> None:
@@ -71,7 +75,22 @@ class Service:
         self.deeds.flush()
         self.accounts.flush()
 
-    def placed(self, run: RunRecord) -> dict[str, Any]:
+    def order(self, claim: Assignment) -> Order:
+        """What the process of this run is told."""
+        settings, run = self.settings, self.runs.known(claim.run_id)
+        options = {**self._placed(run), "cluster": settings.cluster}
+        if settings.cluster == "local":
+            options["workers"] = settings.workers or max(1, cores() // settings.jobs)
+        named = (run.dataset_id, asked.names_of(run.options)[0])  # what it learns from, and what it is tested on
+        sources = [self.datasets.source(one) for one in named if one is not None]
+        return Order(
+            database=settings.database_url, run_id=run.id, attempt=claim.attempt,
+            folder=str(self.runs.folder(run.id)), data=str(sources[0].path),
+            files_within=only_within(*(source.within for source in sources)),
+            options=options, more=run.more,
+        )  # fmt: skip
+
+    def _placed(self, run: RunRecord) -> dict[str, Any]:
         """A run's options with ids turned into places of this machine."""
         options = dict(run.options)
         test, model = asked.names_of(options)

@@ -16,10 +16,10 @@ import numpy as np
 
 from automl.modalities.files.read import MISSING
 from automl.modalities.mixture import Raw, Schema
+from automl.modalities.parse import ISO, spell
 from automl.modalities.protocol import Unseen
 from automl.modalities.table import encode
 from automl.modalities.table.encode import Coding
-from automl.modalities.parse import ISO, spell
 from automl.records import Kind
 
 MOST_REMEMBERED, LONGEST = 20_000, 100  # texts of a column, and letters of one

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.messages import percent
-from automl.modalities.table.kinds import looks_like_id
-from automl.modalities.table.leaks import Judge, judge
 from automl.modalities.parse import (
     MISSING_WORDS,
     distinct,
@@ -25,6 +23,8 @@ from automl.modalities.parse import (
     to_dates,
     to_number,
 )
+from automl.modalities.table.kinds import looks_like_id
+from automl.modalities.table.leaks import Judge, judge
 from automl.options import Options
 from automl.records import PLAIN_KINDS, Column, Dataset, Finding, Kind, Profile
 from search_spaces.spec import OF_NUMBERS, Task

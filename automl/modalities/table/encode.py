@@ -16,8 +16,8 @@ import numpy as np
 
 from automl.errors import SchemaError
 from automl.modalities.files.read import MISSING
-from automl.modalities.protocol import Raw, Unseen
 from automl.modalities.parse import by_value, distinct, read_dates, read_numbers, value_of
+from automl.modalities.protocol import Raw, Unseen
 from automl.modalities.table.words import are_words
 from automl.plain import as_json
 from automl.records import Column, Kind

@@ -10,8 +10,8 @@ import pandas as pd
 from automl.data.taken import take
 from automl.data.target import encode_target
 from automl.modalities.mixture import Raw
-from automl.modalities.table.audit import signal
 from automl.modalities.parse import distinct
+from automl.modalities.table.audit import signal
 from automl.plain import as_json
 from automl.records import PLAIN_KINDS, Column, Dataset, Kind, Score
 from automl.refit.apart import question

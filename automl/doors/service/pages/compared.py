@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from automl.doors.service.accounts import Principal
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.ground.problems import Problem
 from automl.doors.service.pages.drawing import PageRoute, page
-from automl.doors.service.problems import Problem
 from automl.doors.service.routes import needs, runs
 from automl.doors.service.service import service_of
 from automl.report import axes, charts, words

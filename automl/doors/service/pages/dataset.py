@@ -12,12 +12,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from automl.doors.service.accounts import Principal
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.ground.problems import Problem, problem_of
 from automl.doors.service.pages import fields
 from automl.doors.service.pages.drawing import PageRoute, attempt, page, unfit
 from automl.doors.service.pages.forms import Sent, SentForm
 from automl.doors.service.pages.pictured import with_pictures
-from automl.doors.service.problems import Problem, problem_of
 from automl.doors.service.routes import Reader, Writer, accounts, runs
 from automl.doors.service.routes import datasets as api
 from automl.doors.service.service import service_of

@@ -17,9 +17,9 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from automl.doors.service.accounts import Principal
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.ground.problems import Problem, problem_of
 from automl.doors.service.pages import wording
-from automl.doors.service.problems import Problem, problem_of
 from automl.doors.service.service import service_of
 from automl.errors import AutomlError
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
+from automl.doors.service.ground.problems import Problem
 from automl.doors.service.pages.forms import SentForm
-from automl.doors.service.problems import Problem
 from automl.doors.service.shapes.accounts import OptionShape
 from automl.messages import shown
 from automl.options import Options

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 
-from automl.doors.service.problems import Problem
+from automl.doors.service.ground.problems import Problem
 
 KIND = "application/x-www-form-urlencoded"
 

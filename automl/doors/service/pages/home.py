@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from automl.doors.service.accounts import Principal
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.ground.problems import Problem
+from automl.doors.service.ground.tables import OVER, State
 from automl.doors.service.pages.drawing import PageRoute, attempt, page
 from automl.doors.service.pages.forms import Sent
-from automl.doors.service.problems import Problem
 from automl.doors.service.routes import Reader, Writer, runs
 from automl.doors.service.routes import datasets as api
 from automl.doors.service.service import service_of
 from automl.doors.service.shapes.datasets import Import
-from automl.doors.service.tables import OVER, State
 from automl.report import words
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

@@ -10,11 +10,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from automl.doors.service.accounts import Principal
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.ground.problems import Problem, problem_of
 from automl.doors.service.pages.drawing import PageRoute, attempt, origin, page
 from automl.doors.service.pages.forms import Sent, SentForm
 from automl.doors.service.pages.pictured import lean, share
-from automl.doors.service.problems import Problem, problem_of
 from automl.doors.service.routes import Asker, Reader, Writer
 from automl.doors.service.routes import models as api
 from automl.doors.service.service import service_of

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from automl.doors.service.accounts import ROLES, SCOPES, Principal
+from automl.doors.service.access.accounts import ROLES, SCOPES, Principal
+from automl.doors.service.ground.problems import Problem
 from automl.doors.service.pages.drawing import PageRoute, attempt, page
 from automl.doors.service.pages.forms import Sent, SentForm
-from automl.doors.service.problems import Problem
 from automl.doors.service.routes import Reader, needs
 from automl.doors.service.routes import accounts as api
 from automl.doors.service.shapes.accounts import NewToken, NewUser, UserChange

@@ -8,18 +8,18 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from automl.doors.service.accounts import Principal
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.ground.problems import Problem
+from automl.doors.service.ground.tables import OVER
 from automl.doors.service.pages import running
 from automl.doors.service.pages.drawing import PageRoute, attempt, page
 from automl.doors.service.pages.forms import Sent
-from automl.doors.service.problems import Problem
 from automl.doors.service.routes import Reader, Writer
 from automl.doors.service.routes import models as model_api
 from automl.doors.service.routes import runs as api
 from automl.doors.service.service import service_of
 from automl.doors.service.shapes.models import SelectionShape
 from automl.doors.service.shapes.runs import More, RunChange
-from automl.doors.service.tables import OVER
 from automl.report import charts, words
 from automl.result import board
 

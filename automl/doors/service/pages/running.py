@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from automl.doors.service.tables import State
+from automl.doors.service.ground.tables import State
 from automl.errors import OptionError
 from automl.options import Budget
 from automl.report import axes, charts, words

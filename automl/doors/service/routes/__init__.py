@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from automl.doors.service.accounts import Principal
-from automl.doors.service.problems import Problem
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.ground.problems import Problem
 from automl.doors.service.service import principal_of
 
 

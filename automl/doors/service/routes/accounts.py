@@ -7,7 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from automl.doors.service.asked import OPEN_TO_ALL
+from automl.doors.service.ground.asked import OPEN_TO_ALL
+from automl.doors.service.ground.when import iso
 from automl.doors.service.routes import Reader, needs
 from automl.doors.service.service import service_of
 from automl.doors.service.shapes.accounts import (
@@ -26,7 +27,6 @@ from automl.doors.service.shapes.accounts import (
     UserShape,
 )
 from automl.doors.service.shapes.problem import problems
-from automl.doors.service.when import iso
 from automl.options import Options
 from automl.plain import as_json
 

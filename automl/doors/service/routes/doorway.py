@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from automl.doors.service.guard import COOKIE, set_cookie
-from automl.doors.service.problems import Problem
+from automl.doors.service.access.guard import COOKIE, set_cookie
+from automl.doors.service.ground.problems import Problem
 from automl.doors.service.service import Service, service_of
 from automl.doors.service.shapes.problem import problems
 

@@ -10,19 +10,20 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from automl.doors.service import asked, predicting
-from automl.doors.service.accounts import Principal
-from automl.doors.service.answers import Telling
-from automl.doors.service.artifacts import entries, zipped
-from automl.doors.service.described import NOTHING, saved_in
-from automl.doors.service.downloads import as_attachment
-from automl.doors.service.foretelling import foretold
-from automl.doors.service.loaded import cannot_be_read
-from automl.doors.service.models import ModelRecord
-from automl.doors.service.problems import Problem
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.asking import predicting
+from automl.doors.service.asking.answers import Telling
+from automl.doors.service.asking.foretelling import foretold
+from automl.doors.service.asking.rows_in import CSV, JSON, PARQUET, ZIP, SentBody, TableReader, body_of
+from automl.doors.service.ground import asked
+from automl.doors.service.ground.downloads import as_attachment
+from automl.doors.service.ground.problems import Problem
+from automl.doors.service.models.artifacts import entries, zipped
+from automl.doors.service.models.described import NOTHING, saved_in
+from automl.doors.service.models.loaded import cannot_be_read
+from automl.doors.service.models.selecting import Wish
+from automl.doors.service.models.shelf import ModelRecord
 from automl.doors.service.routes import Asker, Reader, Writer
-from automl.doors.service.rows_in import CSV, JSON, PARQUET, ZIP, SentBody, TableReader, body_of
-from automl.doors.service.selecting import Wish
 from automl.doors.service.service import Service, service_of
 from automl.doors.service.shapes.models import (
     ROW,

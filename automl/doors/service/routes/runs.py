@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from automl.doors.service.accounts import Principal
-from automl.doors.service.guard import REPORT_CSP
-from automl.doors.service.idempotent import once
-from automl.doors.service.problems import Problem
+from automl.doors.service.access.accounts import Principal
+from automl.doors.service.access.guard import REPORT_CSP
+from automl.doors.service.access.idempotent import once
+from automl.doors.service.ground.problems import Problem
+from automl.doors.service.ground.tables import OVER, RunRecord, State
+from automl.doors.service.line.trials import trials_of
 from automl.doors.service.routes import Reader, Writer
 from automl.doors.service.service import Service, service_of
 from automl.doors.service.shapes.problem import problems
@@ -28,8 +30,6 @@ from automl.doors.service.shapes.runs import (
     TrialList,
     TrialShape,
 )
-from automl.doors.service.tables import OVER, RunRecord, State
-from automl.doors.service.trials import trials_of
 from automl.plain import as_json
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl.doors.service.tables import Token, User
-from automl.doors.service.when import iso
+from automl.doors.service.ground.tables import Token, User
+from automl.doors.service.ground.when import iso
 
 Scope = Literal["read", "predict", "write", "admin"]
 Role = Literal["viewer", "member", "admin"]

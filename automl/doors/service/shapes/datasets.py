@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from automl.doors.service.datasets import KnownDataset
-from automl.doors.service.when import iso
+from automl.doors.service.data.datasets import KnownDataset
+from automl.doors.service.ground.when import iso
 
 TOLD_COLUMNS = 500
 EXAMPLE: dict[str, Any] = {

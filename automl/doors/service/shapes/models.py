@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl.doors.service.described import ColumnFacts, ModelFacts, TargetTold
-from automl.doors.service.models import ModelRecord
-from automl.doors.service.when import iso
+from automl.doors.service.ground.when import iso
+from automl.doors.service.models.described import ColumnFacts, ModelFacts, TargetTold
+from automl.doors.service.models.shelf import ModelRecord
 from automl.model.reference import Promise
 from automl.plain import as_json
 

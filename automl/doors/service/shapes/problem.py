@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from automl.doors.service.problems import MEDIA_TYPE
+from automl.doors.service.ground.problems import MEDIA_TYPE
 
 
 class ProblemShape(BaseModel):

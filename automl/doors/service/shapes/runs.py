@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl.doors.service.tables import RunRecord, State
-from automl.doors.service.when import iso
+from automl.doors.service.ground.tables import RunRecord, State
+from automl.doors.service.ground.when import iso
 
 EXAMPLE: Any = {"dataset": "dataset_0123456789abcdef", "options": {"target": "churned", "budget": "5m"}}
 

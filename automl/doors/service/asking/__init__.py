@@ -1,0 +1,1 @@
+"""What is asked of a model with rows, and how it is answered."""

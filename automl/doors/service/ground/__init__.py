@@ -1,0 +1,1 @@
+"""What all rooms of the server stand on: its settings, its records, its refusals."""

@@ -1,0 +1,1 @@
+"""Models of finished runs: found, described, loaded, selected anew, taken home."""
