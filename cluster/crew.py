@@ -67,6 +67,7 @@ class Crew:
         self._owner = os.getpid()
         self._restarts_left = 1
         self._numbers = itertools.count(1)
+        self.loaded = 0  # preloaded modules by now
         self.shelf = share.Shelf()
         self._control: socket.socket
         self._start()

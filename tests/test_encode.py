@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from automl.errors import SchemaError
 from automl.modalities.mixture import learn_schema, schema_from_json
+from automl.modalities.table import encode as encoding
+from automl.modalities.table.encode import encode, learn_coding
 from automl.modalities.table.kinds import describe
 from automl.plain import as_json
-from automl.records import Profile
+from automl.records import Column, Kind, Profile
 
 
 def schema_of(frame: pd.DataFrame):
@@ -109,3 +111,23 @@ def test_any_column_is_encoded_the_same_way_twice(cells: list[object]) -> None:
         alone = schema.encode(frame.iloc[[i]])
         np.testing.assert_array_equal(alone.codes[0], raw.codes[i])
         np.testing.assert_array_equal(alone.numbers[0], raw.numbers[i])
+
+
+def test_columns_of_numbers_are_read_together_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their dtypes, infinities, gaps and offsets are, and whatever stands between them."""
+    far = 1_700_000_000_000
+    frame = pd.DataFrame({
+        "whole": [1, -2, 3], "far": [far, far + 5, far + 7], "half": np.array([0.5, np.inf, np.nan], np.float16),
+        "huge": [1e300, -1e300, np.nan], "word": ["a", None, "b"], "truth": [True, False, True],
+        "nullable": pd.array([1, None, 3], dtype="Int64"), "text": ["1,000", "?", "3 %"],
+        "unsigned": np.array([0, 1, 2**63], np.uint64), "span": pd.to_timedelta([1, 2, 3], unit="s"),
+    })  # fmt: skip
+    codings = [
+        learn_coding(frame[name], Column(name=name, kind=kind, why="", missing=0.0, unique=3))
+        for name, kind in ((n, Kind.CATEGORY if n == "word" else Kind.NUMBER) for n in frame)
+    ]
+    together = encode(frame, codings)
+    monkeypatch.setattr(encoding, "FEW_CELLS", 0)
+    alone = encode(frame, codings)
+    np.testing.assert_array_equal(together.numbers, alone.numbers)
+    np.testing.assert_array_equal(together.codes, alone.codes)

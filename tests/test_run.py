@@ -1,10 +1,12 @@
 """The whole flow on real small data: from a table to a model, a decision and a report."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 import automl
 from automl import AutoMLClassifier, AutoMLRegressor, Result
+from automl.ensemble.frontier import Limits
 from automl.errors import ArtifactError, InputError, OptionError, SchemaError
 from automl.options import Options
 from automl.refit import finish
@@ -341,6 +344,31 @@ def test_the_saved_model_is_as_fast_as_was_asked(
     usual = report["verdict"]["model"]["row_ms"] - result.leaderboard().set_index("name").loc[result.best, "row_ms"]
     met = [row["score"]["value"] for row in singles if row["row_ms"] + usual < 0.5 * limit_ms]
     assert result.score.value >= max(met, default=0.0)
+
+
+@pytest.mark.parametrize(("asked", "saved"), [({}, 1), ({"max_latency_ms": 1_000.0}, 2)], ids=["ours", "the user's"])
+def test_a_model_that_turns_out_slow_is_chosen_again_in_time_or_for_a_limit_that_was_asked_for(
+    customers: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, float], saved: int
+) -> None:
+    """Wide tables measured some milliseconds too slow went on choosing for as long again as the whole end may take."""
+    picking, use, tried = finish._picking, finish._use, []
+
+    def picking_within(*given: Any) -> Any:
+        pick = picking(*given)
+        return lambda slower: replace(pick(slower), limits=Limits(1_000.0, math.inf))
+
+    def use_slowly(*given: Any) -> Used:
+        tried.append(given)
+        return replace(use(*given), row_ms=1e6)
+
+    monkeypatch.setattr(finish, "_picking", picking_within)
+    monkeypatch.setattr(finish, "_use", use_slowly)
+    monkeypatch.setattr(finish, "_is_late", lambda *_: True)
+    monkeypatch.setattr(finish.picks, "tried", lambda *_: {})
+    automl.fit(
+        customers, target="churned", budget="1 trial", families="linear", run_dir=tmp_path / "run", verbose=0, **asked
+    )  # fmt: skip
+    assert len(tried) == saved
 
 
 def _take_as_long_as_said(monkeypatch: pytest.MonkeyPatch) -> None:

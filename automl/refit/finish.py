@@ -6,8 +6,10 @@ the choice is made again, knowing that, and only in the end by dropping folds.
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +44,7 @@ from automl.refit.conforming import Conforming
 from automl.refit.measure import Answered, Probe, Used, together
 from automl.refit.members import Refitter, formed, lean, sum_ms
 from automl.refit.reading import ReadingCost, measure_reading
-from automl.runtime.clock import WRITTEN_S
+from automl.runtime.clock import WRITTEN_S, Clock
 from automl.runtime.context import RunContext
 from automl.runtime.workplace import load_rates
 from automl.scoring import metrics
@@ -56,6 +58,7 @@ LEAST_USE_S = 1.5  # a model that was saved late is still tried this long
 LIVES = 3  # of the job that tries a saved model, should its worker die
 REPEATING = 0.25  # of the time that is left, at most, to repeat calls of a saved model
 TRIES = 5  # models that are saved, measured and found too slow before the fastest is taken
+NOISE = 0.2  # of what reading a row takes: two measurements of it differ by that, and no limit of ours is that exact
 CAUTION = 1.1  # a model is expected to be so many times slower than it was measured
 
 PickWith = Callable[[Mapping[str, float]], Pick]  # names of candidates -> how many times slower than their parts
@@ -122,7 +125,7 @@ def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -
     if places(inputs.ready.schema):
         usual = background.choose(inputs.ready.shared.raw, inputs.ready.shared.weight)
         background.keep(inputs.context.folder.path, usual, is_shipped=options.explain == "required")
-    found, used = _settle(inputs, _picking(inputs, marked, tied, reading, options), reading)
+    found, used = _settle(inputs, _picking(inputs, marked, tied, reading, options), reading, limits(options))
     size = artifact.size_mb(inputs.model)
     measured = {"row_ms": used.row_ms, "batch_ms": used.batch_ms, "size_mb": size}
     if math.isnan(used.row_ms):  # no time was left to try it: the sum of its parts
@@ -232,14 +235,21 @@ def _nearest(field: Sequence[Candidate], inner: Limits, asked: Limits) -> Pick:
     return Pick(fastest, told, inner)
 
 
-def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost) -> tuple[Pick, Used]:
-    """Choose, refit what is unfinished, save and use what was saved, again until it is as fast as the limits ask."""
-    facts = artifact.describe(inputs.profile, inputs.ready.schema, inputs.dataset)
+def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost, allowed: Limits) -> tuple[Pick, Used]:
+    """Choose, refit what is unfinished, save and use what was saved, again until it is as fast as the limits ask.
+
+    A limit that the user set is held whatever the clock says; for any other, the time that there is must do.
+    """
+    facts, clock = artifact.describe(inputs.profile, inputs.ready.schema, inputs.dataset), inputs.context.clock
     refitter = Refitter(inputs.models, inputs.ready.shared, inputs.context)
+    is_asked = math.isfinite(allowed.row_ms)
+    beyond_ms = reading.row_ms * (1.0 if is_asked else 1.0 + NOISE)
     slower: dict[str, float] = {}
     refitted: set[int] = set()
     kept: list[Member] = []
-    for tries in range(TRIES + 1):
+    took_s = 0.0
+    for tries in itertools.count():
+        began, is_last = time.monotonic(), tries == TRIES or (tries > 0 and _is_late(clock, took_s))
         found = pick(slower)
         one = found.candidate
         members = formed(one, inputs.models, inputs.context.folder)
@@ -250,8 +260,7 @@ def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost) -> tuple
                 refitted |= {m.plan.number for m in members if m.folds == (ALL_ROWS,)}
         told_ms = reading.of(one, inputs.models)
         own_ms = max(0.0, found.limits.row_ms - told_ms) / slower.get(one.name, 1.0)  # at first hoping
-        row_ms = 0.0 if tries == TRIES else own_ms
-        before, kept = kept, lean(members, inputs.models, replace(found.limits, row_ms=row_ms))
+        before, kept = kept, lean(members, inputs.models, replace(found.limits, row_ms=0.0 if is_last else own_ms))
         if kept == before:
             break
         inputs.conforming.ensure(one)
@@ -261,11 +270,18 @@ def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost) -> tuple
         shutil.rmtree(inputs.model, ignore_errors=True)
         beside.rename(inputs.model)
         used = _use(inputs, inputs.model, picks.seconds(inputs.context))
-        if not used.row_ms > found.limits.row_ms + reading.row_ms:
+        took_s = time.monotonic() - began
+        is_fast = not used.row_ms > found.limits.row_ms + beyond_ms
+        if is_fast or is_last or (not is_asked and _is_late(clock, took_s)):
             break
         seen = (used.row_ms - reading.row_ms - told_ms) / max(sum_ms(kept, inputs.models), 1e-3)
         slower[one.name] = CAUTION * max(slower.get(one.name, 1.0), seen)
     return found, used
+
+
+def _is_late(clock: Clock, took_s: float) -> bool:
+    """Whether there is no time to choose and save once more."""
+    return clock.is_timed and clock.left(WRITTEN_S) < took_s
 
 
 def _use(inputs: FinishInputs, saved: Path, seconds: float) -> Used:

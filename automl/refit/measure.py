@@ -54,7 +54,7 @@ def use(_grant: Grant, probe: Probe, packed: Packed | None = None) -> Used:
     """Load the model and predict: one row (median of several), many rows."""
     memory = timing.Memory()
     model = opened(probe.path, packed)
-    one = probe.rows.iloc[:1]
+    one = probe.rows.iloc[:1].copy()  # in one piece, as whoever asks brings it: a file is read in pieces
     model.predict(one)  # the first call loads libraries
     row = timing.timed(lambda: model.predict(one), 0.0, (ROW_REPEATS, ROW_REPEATS))
     batch = timing.timed(lambda: model.predict(probe.rows), 0.0, (1, 1))

@@ -115,7 +115,10 @@ class Allocator:
         )
 
     def _probe(self, left_s: float) -> Start | Continue | None:
-        """The first family's default with each recipe before others begin, so that they begin with the best."""
+        """The first family's default with each recipe before others begin, so that they begin with the best.
+
+        Where whole bags take too long for that, one fold of each: a recipe may matter more than any family.
+        """
         first = self._families[0]
         mine = [a for a in self._of(first) if not a.plan.is_quick]
         has_hints = len(self._able(first)) < 2 or any(
@@ -130,8 +133,9 @@ class Allocator:
             is_worth_it = not attempt.trouble and attempt.fold_s * folds < PROBE_SHARE * whole_s
             if attempt.folds and is_worth_it and attempt.missing(folds):
                 return Continue(attempt.plan.number, attempt.missing(folds)[0])
-        unseen = [recipe for recipe in self._able(first) if recipe not in tried]
-        if unseen and spent_s + self._fold_s(first) * folds < PROBE_SHARE * whole_s:
+        unseen, fold_s = [recipe for recipe in self._able(first) if recipe not in tried], self._fold_s(first)
+        is_known = any(a.folds for a in mine) and fold_s < LOOK_SHARE * left_s * self._load.slots
+        if unseen and (spent_s + fold_s * folds < PROBE_SHARE * whole_s or is_known):
             return Start(
                 family=first, given=first.configs()[0], because=f"default with {unseen[0]} features", recipe=unseen[0]
             )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 20_000  # of one column; the rarest beyond it count as unseen
 DATE_PARTS = ("days", "year", "month", "day", "weekday", "hour")
+FEW_CELLS = 1_000_000  # up to which columns of numbers are read together
 MAX_WORDS = 50  # that a column of numbers or dates may hold beside them; one that has more has words without end
 FLOAT32_EXACT = 2**24  # whole numbers beyond it lose digits in float32, so such columns are centred first
 
@@ -78,7 +79,11 @@ def encode(frame: pd.DataFrame, codings: Sequence[Coding]) -> Raw:
     codes: list[np.ndarray] = []
     texts: list[np.ndarray] = []
     unseen: list[Unseen] = []
+    together = _numbers_together(frame, codings)
     for coding in codings:
+        if (values := together.get(coding.column.name)) is not None:
+            numbers.append(values)
+            continue
         series = frame[coding.column.name]
         if coding.column.kind == Kind.CATEGORY:
             codes.append(_codes(series, coding))
@@ -95,6 +100,24 @@ def encode(frame: pd.DataFrame, codings: Sequence[Coding]) -> Raw:
         tuple(texts),
         tuple(u for u in unseen if len(u.rows)),
     )
+
+
+def _numbers_together(frame: pd.DataFrame, codings: Sequence[Coding]) -> dict[str, np.ndarray]:
+    """Of few rows the columns whose dtype says numbers, as `_numbers` reads each: one by one, a row takes as long as
+    its table is wide.
+    """
+    if len(frame) * len(codings) > FEW_CELLS:
+        return {}
+    known = {dtype for dtype in frame.dtypes.unique() if isinstance(dtype, np.dtype) and dtype.kind in "iufb"}
+    found = frame.select_dtypes(include=list(known)) if known else frame.iloc[:, :0]
+    place = {name: at for at, name in enumerate(found.columns.tolist())}
+    able = [one for one in codings if one.column.kind in (Kind.NUMBER, Kind.BOOLEAN) and one.column.name in place]
+    if len(able) < 2:
+        return {}
+    values = found.to_numpy(np.float64)[:, [place[one.column.name] for one in able]]
+    offsets, limit = np.array([one.offset for one in able]), np.finfo(np.float32).max
+    read = np.clip(np.where(np.isfinite(values), values, np.nan) - offsets, -limit, limit).astype(np.float32)
+    return {one.column.name: read[:, at] for at, one in enumerate(able)}
 
 
 def check(frame: pd.DataFrame, codings: Sequence[Coding]) -> None:
