@@ -265,8 +265,8 @@ def test_other_families_begin_with_the_recipe_that_did_best_and_leave_out_the_ba
     assert {recipe for _, recipe in seen[3:]} == {"means"}
 
 
-def test_recipes_are_compared_by_whole_bags_where_one_fold_says_little_and_only_while_that_is_cheap() -> None:
-    """The first family's bag with one recipe is finished before the next recipe; a dear one is not compared."""
+def test_recipes_are_compared_by_whole_bags_where_one_fold_says_little_as_long_as_that_is_cheap() -> None:
+    """The first family's bag with one recipe is finished before the next recipe; dear ones have one fold, or none."""
     race = Race([family("a"), family("b")], recipes=("plain", "means"), is_careful=True, rows=500)
     race.look(race.allocator.next(100.0), 1.0)
     assert race.allocator.next(100.0) == Continue(1, 1)
@@ -274,9 +274,15 @@ def test_recipes_are_compared_by_whole_bags_where_one_fold_says_little_and_only_
     step = race.allocator.next(100.0)
     assert isinstance(step, Start)
     assert (step.family.name, step.recipe) == ("a", "means")
+    hasty = race.allocator.next(3.0)
+    assert not isinstance(hasty, Start) or hasty.recipe != "means"
     dear = race.allocator.next(8.0)
     assert isinstance(dear, Start)
-    assert dear.family.name == "b"
+    assert (dear.family.name, dear.recipe) == ("a", "means")
+    race.look(dear, 1.1)
+    after = race.allocator.next(8.0)
+    assert isinstance(after, Start)
+    assert after.family.name == "b"
 
 
 def test_a_fit_without_room_in_memory_learns_from_fewer_rows_and_says_so() -> None:
