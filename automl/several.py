@@ -39,7 +39,7 @@ from automl.runtime.resume import (
     source_of,
     whereabouts,
 )
-from automl.stages import run_one
+from automl.stages import Before, run_one
 
 LEAST_S = 5.0  # for each target: below it no model but the baseline can be counted on
 
@@ -168,7 +168,7 @@ def _run_one(data: Any, options: Options, listener: Watcher) -> Result:
         options, earlier = open_earlier(folder, options_of(folder, given), None)
         for note in folder.notes:
             listener.say(f"note: {note}")
-        return Result(run_one(data, options, listener, started, earlier))
+        return Result(run_one(data, options, listener, started, Before(earlier=earlier)))
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

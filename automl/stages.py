@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import search_spaces
 from automl.data import counted
 from automl.data.prepare import Prepared, check_held, prepare, read_held, weigh
 from automl.data.profiler import examine
@@ -38,7 +37,7 @@ from automl.report.gather.explained import unexplained
 from automl.report.inputs import ReportInputs
 from automl.report.sections.decision import verdict_json
 from automl.report.sections.looked import SamplesJson
-from automl.runtime import invoice
+from automl.runtime import invoice, workplace
 from automl.runtime.batches import hearing
 from automl.runtime.clock import CHOSEN_S, REFIT_SHARE, Clock
 from automl.runtime.context import RunContext
@@ -53,13 +52,10 @@ from automl.runtime.resume import (
     on_disk,
     whereabouts,
 )
-from automl.runtime.workplace import energy_meter, load_rates, open_pool, tariff
+from automl.runtime.workplace import Opened, energy_meter, load_rates, tariff
 from automl.search.loop import Search
 from cluster.pool import Pool
-from search_spaces.spec import TORCH, MediaKind
-
-# What workers import while the data is still being read, in the order in which it is needed, as far as it is.
-PRELOAD = ("lightgbm", "xgboost", "sklearn.ensemble", *TORCH)
+from search_spaces.spec import MediaKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,19 +76,23 @@ class Before:
         return self.earlier.folder.path if self.earlier else self.renewal.old if self.renewal else None
 
 
-def run_one(
-    data: Any, options: Options, listener: Watcher, started: float, earlier: Earlier | None = None,
-    renewal: Renewal | None = None,
-) -> Path:  # fmt: skip
-    """The stages, in order, and the run's folder; of an `earlier` run those that are left.
+NOTHING = Before()
 
-    Of a `renewal` the search is left out: what an earlier run chose is trained anew.
+
+def run_one(
+    data: Any, options: Options, listener: Watcher, started: float, before: Before = NOTHING,
+    opened: Opened | None = None,
+) -> Path:  # fmt: skip
+    """The stages, in order, and the run's folder; of an earlier run those that are left.
+
+    Of a renewal the search is left out: what an earlier run chose is trained anew. `opened`: workers that are on
+    their way already.
     """
-    before = Before(earlier=earlier, renewal=renewal)
-    moment, rates = datetime.now(UTC).isoformat(timespec="seconds"), load_rates(options.rates)
-    clock = earlier.clock(options, started) if earlier else Clock(options.budget, started)
-    pool, notes = open_pool(options, preload(options))  # workers warm up while the data is read
+    earlier, moment = before.earlier, datetime.now(UTC).isoformat(timespec="seconds")
+    pool, notes = opened or workplace.open_pool(options)  # workers warm up while the data is read
     with pool:
+        rates = load_rates(options.rates)
+        clock = earlier.clock(options, started) if earlier else Clock(options.budget, started)
         _say(listener, notes)
         clock.goodbye_s = pool.goodbye_s
         clock.hold(tariff(pool.nodes(), rates))
@@ -124,7 +124,7 @@ def run_one(
 def renewed(asked: renew.RenewRequest, listener: Watcher, started: float) -> Path:
     """What an earlier run chose, trained anew: the folder of the new run."""
     rows, options, renewal = renew.begin(asked)
-    return run_one(rows, options, listener, started, renewal=renewal)
+    return run_one(rows, options, listener, started, Before(renewal=renewal))
 
 
 def _last_words(told: Mapping[str, Any], folder: RunFolder) -> list[str]:
@@ -207,17 +207,6 @@ def _conclude(task: _Task, options: Options, inputs: finish.FinishInputs, moment
         confusion=mistakes.gather(inputs, end.chosen), samples=shown, importance=weighed, parts=added, verdict=verdict,
         found=found,
     )  # fmt: skip
-
-
-def preload(options: Options) -> tuple[str, ...]:
-    """The modules that the workers of this run need, without those of families that cannot take part."""
-    known = search_spaces.names()
-    families = [search_spaces.get(name) for name in options.families or known if name in known]
-    routes = (options.route,) if options.route in ("classical", "neural") else ("classical", "neural")
-    able = [family for family in families if family.name not in options.exclude and family.route in routes]
-    needed = list(dict.fromkeys(module for family in able for module in family.imports))
-    asked = [module for module in needed if options.families and module not in PRELOAD]
-    return ("automl.search.trial", *(module for module in PRELOAD if module in needed), *asked)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
-from automl import stages
 from automl.options import Options
+from automl.runtime import workplace
 from cluster.cores import cores
 from cluster.local import LocalPool
 
@@ -27,16 +26,16 @@ class Lasting(LocalPool):
 @contextmanager
 def sharing(lasting_pools: dict[int, Lasting]) -> Iterator[None]:
     """Runs in this process take the workers that stay."""
-    opened = stages.open_pool
+    opened = workplace.open_pool
 
-    def open_lasting(options: Options, preload: Sequence[str]) -> tuple[Any, list[str]]:
+    def open_lasting(options: Options, modules: Sequence[str] | None = None) -> workplace.Opened:
         if options.cluster not in ("auto", "local") or "RAY_ADDRESS" in os.environ:
-            return opened(options, preload)
+            return opened(options, modules)
         count = options.workers or cores()
         if count not in lasting_pools:
-            lasting_pools[count] = Lasting(count, preload=("automl.search.trial", *stages.PRELOAD))
+            lasting_pools[count] = Lasting(count, preload=("automl.search.trial", *workplace.PRELOAD))
         return lasting_pools[count], []
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("automl.stages.open_pool", open_lasting)
+        patch.setattr("automl.runtime.workplace.open_pool", open_lasting)
         yield

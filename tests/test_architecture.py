@@ -111,6 +111,18 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
     assert run_python(code) == "[]"
 
 
+def test_workers_are_on_their_way_before_anything_heavy_is_loaded() -> None:
+    """The budget counts from the call: workers import beside the process that asked for them, not after it."""
+    code = (
+        "import sys, automl\n"
+        "automl.fit\n"
+        "from automl.runtime.workplace import preload\n"
+        "assert 'lightgbm' in preload(automl.Options.of({'target': 'y'}))\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules and m != 'numpy'])"
+    )
+    assert run_python(code) == "[]"
+
+
 def test_the_public_face_is_this() -> None:
     """A name joins or leaves the public face on purpose."""
     assert sorted(automl.__all__) == [

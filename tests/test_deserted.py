@@ -72,7 +72,7 @@ def test_without_a_machine_a_run_ends_with_the_best_model_so_far(
     """Nobody waits for ever; the model is there, and the run can go on where there are machines again."""
     monkeypatch.setattr(context, "GONE_S", 0.5)
     pool = Fading(jobs)
-    monkeypatch.setattr("automl.stages.open_pool", lambda *_: (pool, []))
+    monkeypatch.setattr("automl.runtime.workplace.open_pool", lambda *_: (pool, []))
     run = tmp_path / "run"
     result = automl.fit(table, "churned", budget="3 trials", families="linear,lightgbm", run_dir=run, test=table)
     said = capsys.readouterr().err

@@ -12,6 +12,7 @@ from drivers import small_table
 from lasting import Lasting
 
 import automl
+from automl.runtime import workplace
 from automl.search import in_turn
 from automl.search.in_turn import LEAST_LAG, known_to
 from cluster.pool import Job, Outcome
@@ -71,10 +72,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def two(lasting_pools: dict[int, Lasting]) -> Lasting:
     """Workers that stay."""
-    from automl import stages
 
     if 2 not in lasting_pools:
-        lasting_pools[2] = Lasting(2, preload=("automl.search.trial", *stages.PRELOAD))
+        lasting_pools[2] = Lasting(2, preload=("automl.search.trial", *workplace.PRELOAD))
     return lasting_pools[2]
 
 
@@ -93,7 +93,7 @@ def test_a_seed_asks_for_the_same_trials_in_whatever_order_they_end(
     seen = {}
     for slots, seed in ((2, 0), (60, 1)):
         pool = Wide(two, slots, seed)
-        monkeypatch.setattr("automl.stages.open_pool", lambda *_, pool=pool: (pool, []))
+        monkeypatch.setattr("automl.runtime.workplace.open_pool", lambda *_, pool=pool: (pool, []))
         run = tmp_path / f"{slots}-{seed}"
         automl.fit(table, "churned", budget="13 trials", families="linear", run_dir=run, verbose=0)
         seen[slots, seed] = asked(run), pool.most_trials

@@ -57,7 +57,7 @@ def afar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with Afar(tmp_path) as pool:
         monkeypatch.setattr(pool, "close", lambda: None)  # for the next run of the test
-        monkeypatch.setattr("automl.stages.open_pool", lambda *_: (pool, []))
+        monkeypatch.setattr("automl.runtime.workplace.open_pool", lambda *_: (pool, []))
         yield
         monkeypatch.undo()
 

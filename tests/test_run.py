@@ -22,10 +22,10 @@ from automl.options import Options
 from automl.refit import finish
 from automl.refit.measure import Used
 from automl.refit.reading import ReadingCost
+from automl.runtime.workplace import preload
 from automl.search import runner
 from automl.search.steps import Attempt
 from automl.search.trial import FoldResult
-from automl.stages import preload
 from search_spaces.spec import TORCH
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lasting_workers")]

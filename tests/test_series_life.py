@@ -65,7 +65,7 @@ def afar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Workers that see nothing in the test's folder."""
     with Afar(tmp_path) as pool:
         monkeypatch.setattr(pool, "close", lambda: None)
-        monkeypatch.setattr("automl.stages.open_pool", lambda *_: (pool, []))
+        monkeypatch.setattr("automl.runtime.workplace.open_pool", lambda *_: (pool, []))
         yield
         monkeypatch.undo()
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import search_spaces
 from automl.errors import OptionError, RunError
 from automl.options import Options
 from automl.runtime.clock import Tariff
@@ -19,21 +20,27 @@ from cluster.local import LocalPool
 from cluster.memory import free_mb
 from cluster.pool import Node
 from cluster.prices import Machine, PriceError, Rates
+from search_spaces.spec import TORCH
 
 if TYPE_CHECKING:
     from cluster.on_ray import RayPool
 
+Opened = tuple["LocalPool | RayPool", list[str]]  # workers, and what a user should know of them
+
+# What workers import while the data is still being read, in the order in which it is needed, as far as it is.
+PRELOAD = ("lightgbm", "xgboost", "sklearn.ensemble", *TORCH)
 MB_PER_GB = 1024.0
 RAY_PRELOAD = 2  # modules that every worker imports for itself at once; the others when a job needs them
 GROW_S = 900.0  # at most for a cluster that grows to bring the CPUs asked for: machines take minutes
 GROW_SHARE = 0.3  # of the time there is, at most
 
 
-def open_pool(options: Options, preload: Sequence[str]) -> tuple[LocalPool | RayPool, list[str]]:
-    """The workers of this run, and what a user should know of them."""
+def open_pool(options: Options, modules: Sequence[str] | None = None) -> Opened:
+    """The workers of this run, born with what it may need or with these modules, and what a user should know."""
+    modules = preload(options) if modules is None else modules
     address = os.environ.get("RAY_ADDRESS")
     if _is_here(options):
-        pool_here = LocalPool(options.workers or cores(), preload=preload)
+        pool_here = LocalPool(options.workers or cores(), preload=modules)
         trouble = working_gpus().trouble
         return pool_here, [f"note: {trouble}"] if trouble else []
     notes = []
@@ -47,11 +54,23 @@ def open_pool(options: Options, preload: Sequence[str]) -> tuple[LocalPool | Ray
 
     where = None if options.cluster in ("auto", "ray") else options.cluster
     try:
-        pool = RayPool(where, cpus=options.workers or cores(), workers=options.workers, preload=preload[:RAY_PRELOAD],
+        pool = RayPool(where, cpus=options.workers or cores(), workers=options.workers,
+                       preload=modules[:RAY_PRELOAD],
                        want=options.workers or 0, patience_s=_patience_s(options))  # fmt: skip
     except RuntimeError as problem:
         raise RunError(str(problem)) from problem
     return pool, [*notes, *pool.notes, f"cluster: {describe(pool.nodes())}"]
+
+
+def preload(options: Options) -> tuple[str, ...]:
+    """The modules that the workers of this run need, without those of families that cannot take part."""
+    known = search_spaces.names()
+    families = [search_spaces.get(name) for name in options.families or known if name in known]
+    routes = (options.route,) if options.route in ("classical", "neural") else ("classical", "neural")
+    able = [family for family in families if family.name not in options.exclude and family.route in routes]
+    needed = list(dict.fromkeys(module for family in able for module in family.imports))
+    asked = [module for module in needed if options.families and module not in PRELOAD]
+    return ("automl.search.trial", *(module for module in PRELOAD if module in needed), *asked)
 
 
 def _is_here(options: Options) -> bool:

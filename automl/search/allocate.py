@@ -13,7 +13,7 @@ from dataclasses import replace
 from statistics import median
 
 from automl.modalities.mixture import PLAIN
-from automl.search.gaps import times_behind
+from automl.search.gaps import levelled, times_behind
 from automl.search.rivals import Rivals
 from automl.search.steps import Attempt, Continue, Course, Load, Start
 from search_spaces.spec import Family, Float, Route
@@ -106,18 +106,14 @@ class Allocator:
         if not unseen or not is_cheap or any(a.trouble or not a.plan.is_quick for a in tried):
             return None
         quick = {**first.configs()[0], **first.quick}
-        return Start(
-            family=first,
-            given=quick,
-            because=_joined("a first model in seconds", unseen[0]),
-            recipe=unseen[0],
-            is_quick=True,
-        )
+        told = _joined("a first model in seconds", unseen[0])
+        return Start(family=first, given=quick, because=told, recipe=unseen[0], is_quick=True)
 
     def _probe(self, left_s: float) -> Start | Continue | None:
         """The first family's default with each recipe before others begin, so that they begin with the best.
 
-        Where whole bags take too long for that, one fold of each: a recipe may matter more than any family.
+        The others get their bags as long as they are no worse, luck apart; one fold of each is seen in any case, also
+        where whole bags take too long: a recipe may matter more than any family.
         """
         first = self._families[0]
         mine = [a for a in self._of(first) if not a.plan.is_quick]
@@ -129,9 +125,11 @@ class Allocator:
         folds = self._load.goal if self._load.is_careful else 1
         spent_s, whole_s = sum(a.spent.cpu_s for a in mine), self._spent_s() + left_s * self._load.slots
         tried = {_recipe(a): a for a in reversed(mine)}  # the default of each recipe came first
+        gaps = self._gaps([a for a in tried.values() if a.folds])
         for attempt in reversed(tried.values()):
             is_worth_it = not attempt.trouble and attempt.fold_s * folds < PROBE_SHARE * whole_s
-            if attempt.folds and is_worth_it and attempt.missing(folds):
+            is_good = attempt is mine[0] or gaps.get(attempt.plan.number, math.inf) <= 1.0
+            if attempt.folds and is_worth_it and is_good and attempt.missing(folds):
                 return Continue(attempt.plan.number, attempt.missing(folds)[0])
         unseen, fold_s = [recipe for recipe in self._able(first) if recipe not in tried], self._fold_s(first)
         is_known = any(a.folds for a in mine) and fold_s < LOOK_SHARE * left_s * self._load.slots
@@ -304,12 +302,8 @@ class Allocator:
             told = f"portfolio {place} of {len(configs) - 1}"
             return Start(family=family, given=configs[place], because=_joined(told, because), recipe=recipes[0])
         given = None if family.space else configs[0]
-        return Start(
-            family=family,
-            given=given,
-            because=because or "search: the ensemble wants more of its family",
-            recipe=recipes[0],
-        )
+        told = because or "search: the ensemble wants more of its family"
+        return Start(family=family, given=given, because=told, recipe=recipes[0])
 
     def _recipes(self, family: Family) -> list[str]:
         """Those of the family that make something of this table, the most promising first."""
@@ -331,11 +325,14 @@ class Allocator:
         return self._load.recipes_of(family)
 
     def _recipe_error(self, recipe: str, attempts: list[Attempt], *, is_quick: bool = False) -> float:
-        """The least error so far of trials with this recipe, on the folds by which trials are judged."""
+        """The least error so far of trials with this recipe, on the folds by which trials are judged, or as if."""
         folds = range(self._load.goal if self._load.is_careful and not is_quick else 1)
         same = [a for a in attempts if _recipe(a) == recipe and a.plan.is_quick == is_quick]
         judged = [a for a in same if all(k in a.folds for k in folds)]
-        return min((sum(a.folds[k].error for k in folds) / len(folds) for a in judged), default=math.inf)
+        if not judged:
+            begun = [a for a in same if a.folds and not a.trouble and not is_quick]
+            return min((levelled(a, self._mine()) for a in begun), default=math.inf)
+        return min(sum(a.folds[k].error for k in folds) / len(folds) for a in judged)
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
