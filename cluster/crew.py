@@ -31,6 +31,7 @@ _BOOT = (
 )
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _PIPE_BYTES = 128 * 1024  # what we ask the system to hold for a worker that does not read yet
+BIRTH_S = 120.0  # that a worker may take to be born, beside the time of its job: a first import from a slow disk
 _NEWS_S = 0.5  # how long to wait for the nursery's word on a death; only while it imports does it need longer
 _GOODBYE_S = 0.1  # how long the nursery may take to end by itself
 _LONGEST_LISTEN_S = 3600.0  # the system's own limit is about 24 days; infinity is beyond it
@@ -45,6 +46,7 @@ class Worker:
     loaded: int  # preloaded modules that it is born with, at least
     pid: int = 0  # 0 until it says that it is born
     job: Job | None = None
+    given_s: float = 0.0  # when it was given its job, on the monotonic clock
     begun: Begun | None = None
     gpus: dict[str, float] = field(default_factory=dict)  # that it ever had, by the share of each
     is_used: bool = False  # had a job
@@ -52,8 +54,10 @@ class Worker:
 
     @property
     def deadline_s(self) -> float:
-        """When its job must be killed; never, as long as it has not begun."""
-        return self.begun.at_s + self.job.hard_s if self.begun and self.job else math.inf
+        """When its job must be killed; one that has not begun waits for its worker, but not for ever."""
+        if self.job is None:
+            return math.inf
+        return self.job.hard_s + (self.begun.at_s if self.begun else self.given_s + BIRTH_S)
 
 
 class Crew:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from cluster.crew import Crew, Worker
+from cluster.crew import BIRTH_S, Crew, Worker
 from cluster.devices import Gpu, working_gpus
 from cluster.interrupts import interrupts_held
 from cluster.memory import free_mb
@@ -151,8 +151,14 @@ class LocalPool:
         now_s = time.monotonic()
         for worker in self._crew.workers:
             if worker.job is not None and worker.deadline_s <= now_s:
-                self._kill(worker, f"killed {worker.job.hard_s:g} s after its start, its hard deadline")
+                self._kill(worker, self._why_late(worker, worker.job))
         self._hand_out()
+
+    @staticmethod
+    def _why_late(worker: Worker, job: Job) -> str:
+        if worker.begun is None:
+            return f"its worker was not there {BIRTH_S + job.hard_s:g} s after it was asked for"
+        return f"killed {job.hard_s:g} s after its start, its hard deadline"
 
     def _hear_all(self) -> None:
         for worker in self._crew.workers:
@@ -197,7 +203,8 @@ class LocalPool:
         """Give a job to a worker; False if none can take it now."""
         message = _message(queued, gpus)
         idle = [worker for worker in self._crew.workers if worker.job is None]
-        able = [one for one in self._knowing(idle, queued.job.needs) if one.pid or len(message) <= _EAGER_BYTES]
+        is_small = len(message) <= _EAGER_BYTES
+        able = [one for one in self._knowing(idle, queued.job.needs if is_small else ()) if one.pid or is_small]
         if not able:
             return False
         worker = max(able, key=lambda worker: (not (gpus and worker.is_used), worker.pid > 0))  # one that is there
@@ -205,14 +212,14 @@ class LocalPool:
             if any(not other.is_used for other in idle):
                 return False  # once that is born
             worker = self._crew.replace(worker)
-            if len(message) > _EAGER_BYTES:
+            if not is_small:
                 return False
         try:
             worker.pipe.send_bytes(message)
         except OSError:
             return False  # dead while idle: the next turn hears of it, and finds the job still in the queue
         self._queue.remove(queued)
-        worker.job, worker.gpus, worker.is_used = queued.job, gpus, True
+        worker.job, worker.given_s, worker.gpus, worker.is_used = queued.job, time.monotonic(), gpus, True
         return True
 
     def _knowing(self, idle: Sequence[Worker], modules: Sequence[str]) -> list[Worker]:

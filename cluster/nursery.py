@@ -33,6 +33,7 @@ NEWS = struct.Struct("!iidd")  # pid of a dead worker, its wait status, cpu_s, p
 MOST_MODULES = 255  # a request is one byte
 LEAST_S = 1.0  # that a job has, however long its worker was waited for
 _PR_SET_PDEATHSIG = 1
+_NOT_INHERITED = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # by what an import may start: ends of workers to come
 
 
 @dataclass
@@ -94,7 +95,8 @@ def _serve(ward: Ward, preload: Sequence[str]) -> None:
         with suppress(Exception):  # a job that needs the module fails with this very error; others go on without it
             importlib.import_module(module)
         ward.loaded += 1
-        ward.control.sendall(NEWS.pack(0, ward.loaded, 0.0, 0.0))
+        with suppress(OSError):  # the driver is gone: the next request says so
+            ward.control.sendall(NEWS.pack(0, ward.loaded, 0.0, 0.0))
         while select.select([ward.control], [], [], 0)[0]:
             if not _hear(ward):
                 return
@@ -106,7 +108,7 @@ def _serve(ward: Ward, preload: Sequence[str]) -> None:
 def _hear(ward: Ward) -> bool:
     """The next request: how many modules its worker is to be born with, and its end of a pipe; False: no driver."""
     try:
-        request, fds, _, _ = socket.recv_fds(ward.control, 1, 1)
+        request, fds, _, _ = socket.recv_fds(ward.control, 1, 1, _NOT_INHERITED)
     except ConnectionError:
         return False
     if not request:
@@ -128,9 +130,7 @@ def _fork(ward: Ward, pipe_fd: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # no reaping of a child that is not yet written down
     pid = os.fork()
     if pid == 0:
-        for _, fd in ward.asked:  # of workers to come: who else held them would hide their death
-            os.close(fd)
-        _live(ward.control, pipe_fd, nursery)
+        _live(ward, pipe_fd, nursery)
     ward.children.add(pid)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.close(pipe_fd)
@@ -151,13 +151,15 @@ def _reap(ward: Ward) -> None:
 # --- worker ----------------------------------------------------------------------------------------------------------
 
 
-def _live(control: socket.socket, pipe_fd: int, nursery: int) -> NoReturn:
+def _live(ward: Ward, pipe_fd: int, nursery: int) -> NoReturn:
     """A worker's life; never returns into the nursery's code."""
     try:
         os.setpgid(0, 0)  # a group of its own, to be killed as one
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        control.close()
+        ward.control.close()
+        for _, fd in ward.asked:  # of workers to come: who else held them would hide their death
+            os.close(fd)
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == nursery:

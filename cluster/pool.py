@@ -58,7 +58,7 @@ class Job:
     memory_mb: float = 0.0  # that it is expected to need; zero: unknown
     soft_s: float = float("inf")  # the function is asked to return after this many seconds
     hard_s: float = float("inf")  # and its worker is killed after this many
-    needs: tuple[str, ...] = ()  # modules that it will import: a pool that is just importing them waits until it has
+    needs: tuple[str, ...] = ()  # modules that it will import; a local pool that is just importing them waits for that
 
 
 @dataclass(frozen=True)

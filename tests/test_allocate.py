@@ -274,7 +274,7 @@ def test_recipes_are_compared_by_whole_bags_where_one_fold_says_little_as_long_a
     step = race.allocator.next(100.0)
     assert isinstance(step, Start)
     assert (step.family.name, step.recipe) == ("a", "means")
-    hasty = race.allocator.next(3.0)
+    hasty = race.allocator.next(1.1)
     assert not isinstance(hasty, Start) or hasty.recipe != "means"
     dear = race.allocator.next(8.0)
     assert isinstance(dear, Start)

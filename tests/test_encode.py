@@ -126,6 +126,7 @@ def test_columns_of_numbers_are_read_together_as_each_alone(monkeypatch: pytest.
         learn_coding(frame[name], Column(name=name, kind=kind, why="", missing=0.0, unique=3))
         for name, kind in ((n, Kind.CATEGORY if n == "word" else Kind.NUMBER) for n in frame)
     ]
+    assert list(encoding._numbers_together(frame, codings)) == ["whole", "far", "half", "huge", "truth", "unsigned"]
     together = encode(frame, codings)
     monkeypatch.setattr(encoding, "FEW_CELLS", 0)
     alone = encode(frame, codings)

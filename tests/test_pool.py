@@ -212,19 +212,55 @@ while not Path(os.environ["GATE"]).exists():
 """
 
 
-def test_a_job_waits_for_the_import_that_it_needs_and_holds_up_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else its worker would import the same beside the nursery, and both for twice as long."""
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    return tmp_path / "gate"
+
+
+@pytest.fixture
+def gated(tmp_path: Path, gate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPool]:
+    """A pool of two whose nursery waits in an import until the gate is there."""
     (tmp_path / "slow_to_import.py").write_text(GATE)
     monkeypatch.syspath_prepend(tmp_path)
-    gate = tmp_path / "gate"
-    with LocalPool(2, preload=("json", "slow_to_import", "wave"), env={"GATE": str(gate)}) as pool:
-        pool.submit(Job("needs it", f"{__name__}:loaded", "wave", needs=("wave", "a_module_that_nobody_preloads")))
-        pool.submit(Job("does not", f"{__name__}:loaded", "wave"))
-        assert {name: one.value for name, one in contracts.gather(pool, 1).items()} == {"does not": False}
-        gate.touch()
-        assert contracts.gather(pool, 1)["needs it"].value is True
+    with LocalPool(2, preload=("json", "slow_to_import", "wave"), env={"GATE": str(gate)}) as opened:
+        yield opened
+
+
+def test_a_job_waits_for_the_import_that_it_needs_while_another_runs(gated: LocalPool, gate: Path) -> None:
+    """Else its worker would import the same beside the nursery, and both for twice as long."""
+    gated.submit(Job("needs it", f"{__name__}:loaded", "wave", needs=("wave", "a_module_that_nobody_preloads")))
+    gated.submit(Job("does not", f"{__name__}:loaded", "wave"))
+    assert {name: one.value for name, one in contracts.gather(gated, 1).items()} == {"does not": False}
+    gate.touch()
+    assert contracts.gather(gated, 1)["needs it"].value is True
+
+
+def test_a_job_whose_worker_is_not_born_can_be_cancelled_and_is_not_waited_for_without_end(
+    gated: LocalPool, gate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends late, what comes after it runs, and the worker that is born for nobody is gone."""
+    gated.submit(Job("cancelled", f"{__name__}:loaded", "wave", needs=("wave",)))
+    gated.cancel("cancelled")
+    assert contracts.gather(gated, 1)["cancelled"].status is Status.LATE
+    monkeypatch.setattr("cluster.crew.BIRTH_S", 0.0)
+    gated.submit(Job("hangs", f"{__name__}:loaded", "wave", needs=("wave",), hard_s=0.2))
+    late = contracts.gather(gated, 1)["hangs"]
+    assert late.status is Status.LATE
+    assert "its worker was not there" in late.error
+    monkeypatch.undo()
+    gate.touch()
+    assert run(gated, f"{__name__}:loaded", "wave", needs=("wave",)).value is True
+
+
+def test_a_nursery_that_dies_while_it_imports_loses_the_jobs_that_wait_and_another_one_begins(
+    gated: LocalPool, gate: Path
+) -> None:
+    """The runner gives what was lost once more."""
+    gated.submit(Job("waits", f"{__name__}:loaded", "wave", needs=("wave",)))
+    nursery_of(gated).kill()
+    assert contracts.gather(gated, 1)["waits"].status is Status.LOST
+    gate.touch()
+    assert run(gated, f"{__name__}:loaded", "wave", needs=("wave",)).value is True
 
 
 @pytest.mark.parametrize(("asked", "waited", "left"), [(8.0, 3.0, 5.0), (2.0, 10.0, 1.0), (0.5, 10.0, 0.5)])

@@ -24,6 +24,7 @@ MISSING_WORDS = frozenset(  # in a column of numbers or dates these say that not
 )
 WORD_PAIRS = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("off", "on"), ("0", "1"))  # no, yes
 WORDS = {word: float(value) for pair in WORD_PAIRS for value, word in enumerate(pair)}
+MOST_WHOLE = 2.0**53  # up to which a float is the whole number that was written
 ISO = "ISO8601"  # pandas' name for any ISO form: with or without time, fraction and zone
 
 # Ties go to the earlier form: with slashes the month first, with dots and dashes the day first.
@@ -52,7 +53,7 @@ def spell(value: Any) -> str:
     """The text of a cell: 3 and 3.0 agree, whatever dtype held them."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, float | np.floating) and (number := float(value)).is_integer() and abs(number) < 1e15:
+    if isinstance(value, float | np.floating) and (number := float(value)).is_integer() and abs(number) <= MOST_WHOLE:
         return str(int(number))
     return str(value).strip()
 

@@ -6,7 +6,6 @@ the choice is made again, knowing that, and only in the end by dropping folds.
 
 from __future__ import annotations
 
-import itertools
 import math
 import shutil
 import time
@@ -247,10 +246,8 @@ def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost, allowed:
     slower: dict[str, float] = {}
     refitted: set[int] = set()
     kept: list[Member] = []
-    took_s = 0.0
-    for tries in itertools.count():
-        began, is_last = time.monotonic(), tries == TRIES or (tries > 0 and _is_late(clock, took_s))
-        found = pick(slower)
+    for tries in range(TRIES + 1):
+        is_last, found = tries == TRIES, pick(slower)
         one = found.candidate
         members = formed(one, inputs.models, inputs.context.folder)
         members = [replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in members]
@@ -264,15 +261,15 @@ def _settle(inputs: FinishInputs, pick: PickWith, reading: ReadingCost, allowed:
         if kept == before:
             break
         inputs.conforming.ensure(one)
+        began = time.monotonic()
         beside = inputs.model.with_name(".model")  # a run that goes on keeps its earlier model until there is a new one
         shutil.rmtree(beside, ignore_errors=True)
         artifact.save(beside, kept, inputs.context.folder, {**facts, "name": one.name, "readout": one.readout})
         shutil.rmtree(inputs.model, ignore_errors=True)
         beside.rename(inputs.model)
         used = _use(inputs, inputs.model, picks.seconds(inputs.context))
-        took_s = time.monotonic() - began
         is_fast = not used.row_ms > found.limits.row_ms + beyond_ms
-        if is_fast or is_last or (not is_asked and _is_late(clock, took_s)):
+        if is_fast or is_last or (not is_asked and _is_late(clock, time.monotonic() - began)):
             break
         seen = (used.row_ms - reading.row_ms - told_ms) / max(sum_ms(kept, inputs.models), 1e-3)
         slower[one.name] = CAUTION * max(slower.get(one.name, 1.0), seen)

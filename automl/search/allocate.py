@@ -34,6 +34,7 @@ LOOK_SHARE = 0.15  # of all the workers' seconds left at most for the first look
 HOLDOUT_SHARE = 0.3  # the same where a look is all that a model gets
 BAG_SHARE = 0.35  # and for the bag that has to follow where one fold says little
 PROBE_SHARE = 0.2  # of all workers' seconds, for comparing the recipes with the first family
+LOOKS_SHARE = 0.3  # the same where a whole bag takes more than that, so that each recipe has one fold
 WORSE = 1.02  # an error so many times the best recipe's with another family is reason enough not to try a recipe
 HINT_SHARE = 0.04  # of all workers' seconds left, that one more quick fit may take to compare recipes
 FIRST_LOOK_ENDING = 1.2  # times its seconds that a first look may take
@@ -132,8 +133,10 @@ class Allocator:
             if attempt.folds and is_worth_it and is_good and attempt.missing(folds):
                 return Continue(attempt.plan.number, attempt.missing(folds)[0])
         unseen, fold_s = [recipe for recipe in self._able(first) if recipe not in tried], self._fold_s(first)
-        is_known = any(a.folds for a in mine) and fold_s < LOOK_SHARE * left_s * self._load.slots
-        if unseen and (spent_s + fold_s * folds < PROBE_SHARE * whole_s or is_known):
+        is_dear = fold_s * folds >= PROBE_SHARE * whole_s
+        needed_s, share = (fold_s, LOOKS_SHARE) if is_dear else (fold_s * folds, PROBE_SHARE)
+        is_late = is_dear and (fold_s * FIRST_LOOK_ENDING > left_s or folds == 1 or not any(a.folds for a in mine))
+        if unseen and spent_s + needed_s < share * whole_s and not is_late:
             return Start(
                 family=first, given=first.configs()[0], because=f"default with {unseen[0]} features", recipe=unseen[0]
             )

@@ -102,7 +102,8 @@ def labels_of(frame: pd.DataFrame, past: tuple[str, ...]) -> dict[str, tuple[str
 def _numbers(cells: pd.Series, labels: tuple[str, ...] | None) -> np.ndarray:
     if labels is not None:
         places = {label: float(at) for at, label in enumerate(labels)}
-        return np.array([places.get(spell(cell), np.nan) for cell in cells.tolist()], dtype=np.float64)
+        told = cells.tolist()  # models saved earlier hold words as str() has them
+        return np.array([places.get(spell(one), places.get(str(one), np.nan)) for one in told], dtype=np.float64)
     if cells.dtype.kind in "iufb":
         return cells.to_numpy(dtype=np.float64, na_value=np.nan)
     return values_of(cells)

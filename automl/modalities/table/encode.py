@@ -106,7 +106,7 @@ def _numbers_together(frame: pd.DataFrame, codings: Sequence[Coding]) -> dict[st
     """Of few rows the columns whose dtype says numbers, as `_numbers` reads each: one by one, a row takes as long as
     its table is wide.
     """
-    if len(frame) * len(codings) > FEW_CELLS:
+    if frame.size > FEW_CELLS:
         return {}
     known = {dtype for dtype in frame.dtypes.unique() if isinstance(dtype, np.dtype) and dtype.kind in "iufb"}
     found = frame.select_dtypes(include=list(known)) if known else frame.iloc[:, :0]
