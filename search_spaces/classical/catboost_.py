@@ -40,8 +40,8 @@ SPACE: Space = {
     "leaf_estimation_iterations": Int(1, 10, start=1, log=True),
     "subsample": Float(0.6, 1.0, start=0.85),
     "rsm": Float(0.5, 1.0, start=0.9),
-    "max_ctr_complexity": Int(1, 4, start=2),
-    "one_hot_max_size": Int(2, 40, start=10, log=True),
+    "max_ctr_complexity": Int(1, 4, start=1),
+    "one_hot_max_size": Int(2, 40, start=25, log=True),
 }
 
 # After values that others learned on many public tables (AutoGluon's and TabArena's portfolios).
