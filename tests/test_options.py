@@ -191,6 +191,8 @@ def test_a_budget_in_money_that_nothing_costs_is_refused(tmp_path: Path) -> None
         ("workers", True, "a whole number"),
         ("families", None, "a text, or several"),
         ("exclude", (1, 2), "a text, or several"),
+        ("series_id", True, "a text, or several"),
+        ("series_id", [1], "a text, or several"),
         ("route", 3, "a text"),
         ("time_column", ["a"], "a text"),
         ("run_dir", 5, "a path"),

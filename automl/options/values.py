@@ -17,6 +17,7 @@ KINDS: Mapping[str, tuple[Any, str]] = {  # by how an option is declared: what i
     "str": (str, "a text"),
     "str | Path": ((str, Path), "a path"),
     "tuple[str, ...]": ((str, list, tuple, set, frozenset), "a text, or several"),
+    "str | tuple[str, ...]": ((str, list, tuple), "a text, or several"),
 }
 LOOSE = ("weights", "retrain_every")  # that are made texts of whatever is given
 
@@ -28,7 +29,7 @@ def check_kind(name: str, declared: str, value: Any) -> None:
         return
     allowed, called = KINDS[kind]
     is_plain = not isinstance(value, bool) and isinstance(value, allowed)
-    if not is_plain or (kind == "tuple[str, ...]" and not all(isinstance(part, str) for part in value)):
+    if not is_plain or (kind.endswith("tuple[str, ...]") and not all(isinstance(part, str) for part in value)):
         raise OptionError(f"{name} must be {called}, got {shown(value)}.")
 
 
