@@ -19,7 +19,7 @@ KINDS: Mapping[str, tuple[Any, str]] = {  # by how an option is declared: what i
     "tuple[str, ...]": ((str, list, tuple, set, frozenset), "a text, or several"),
     "str | tuple[str, ...]": ((str, list, tuple), "a text, or several"),
 }
-LOOSE = ("weights", "retrain_every")  # that are made texts of whatever is given
+LOOSE = ("weights", "retrain_every", "target")  # that are made texts of whatever is given
 
 
 def check_kind(name: str, declared: str, value: Any) -> None:
