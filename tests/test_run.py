@@ -346,9 +346,11 @@ def test_the_saved_model_is_as_fast_as_was_asked(
     assert result.score.value >= max(met, default=0.0)
 
 
-@pytest.mark.parametrize(("asked", "saved"), [({}, 1), ({"max_latency_ms": 1_000.0}, 2)], ids=["ours", "the user's"])
+@pytest.mark.parametrize(
+    ("asked", "is_again"), [({}, False), ({"max_latency_ms": 1_000.0}, True)], ids=["ours", "asked"]
+)
 def test_a_model_that_turns_out_slow_is_chosen_again_in_time_or_for_a_limit_that_was_asked_for(
-    customers: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, float], saved: int
+    customers: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, float], is_again: bool
 ) -> None:
     """Wide tables measured some milliseconds too slow went on choosing for as long again as the whole end may take."""
     picking, use, tried = finish._picking, finish._use, []
@@ -368,7 +370,7 @@ def test_a_model_that_turns_out_slow_is_chosen_again_in_time_or_for_a_limit_that
     automl.fit(
         customers, target="churned", budget="1 trial", families="linear", run_dir=tmp_path / "run", verbose=0, **asked
     )  # fmt: skip
-    assert len(tried) == saved
+    assert (len(tried) > 1) == is_again
 
 
 def _take_as_long_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
