@@ -125,7 +125,7 @@ def explained(name: str, question: Question) -> tuple[np.ndarray, ...]:
 def test_an_explainer_finds_the_one_place_that_tells_the_class(name: str, kind: str) -> None:
     """Maps of the plane's size, finite, within 0 .. 1, the top reached, and highest where the mark is.
 
-    By chance a quarter would be; how sure a small network is hangs on how its processor rounds: 0.75 and above were seen.
+    By chance a quarter would be; a small network hangs on how its processor rounds: 0.75 and more were seen.
     """
     media, y = (corners if kind == "image" else chirps)(ROWS, seed=1)
     maps = explained(name, asked_of(network(kind), media, y))
