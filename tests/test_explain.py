@@ -69,7 +69,7 @@ def chirps(rows: int, seed: int = 0) -> tuple[Media, np.ndarray]:
 
 
 def fitted(family, data, **params: object) -> Learner:
-    media, y = data(200)
+    media, y = data(400)  # of 200 a network finds the place in 0.75 of the cases on one processor, in 0.8 on others
     learner = learners.make(family, {**starts(family.space), **SMALL, **params})
     learner.fit(Rows(rows_of(media), y.astype(np.int64)), None, Run("binary", 2, "log_loss", 0))
     return learner
@@ -123,10 +123,7 @@ def explained(name: str, question: Question) -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize("kind", ["image", "audio"])
 @pytest.mark.parametrize("name", explain.names())
 def test_an_explainer_finds_the_one_place_that_tells_the_class(name: str, kind: str) -> None:
-    """Maps of the plane's size, finite, within 0 .. 1, the top reached, and highest where the mark is.
-
-    By chance a quarter would be; a small network hangs on how its processor rounds: 0.75 and more were seen.
-    """
+    """Maps of the plane's size, finite, within 0 .. 1, the top reached, and highest where the mark is."""
     media, y = (corners if kind == "image" else chirps)(ROWS, seed=1)
     maps = explained(name, asked_of(network(kind), media, y))
     assert len(maps) == ROWS
@@ -136,7 +133,7 @@ def test_an_explainer_finds_the_one_place_that_tells_the_class(name: str, kind: 
         assert np.isfinite(one).all()
         assert one.min() >= 0
         assert one.max() == 1
-    assert hits(maps, media) >= 0.65
+    assert hits(maps, media) >= 0.8
 
 
 @pytest.mark.parametrize("name", explain.names())
