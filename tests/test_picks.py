@@ -18,6 +18,7 @@ import automl
 from automl import Result
 from automl.doors.cli import main
 from automl.errors import AutomlError, OptionError
+from automl.ensemble.frontier import PICKS
 from automl.options import Options
 from automl.refit import costs, timing
 from automl.report import draw
@@ -136,6 +137,7 @@ def test_a_run_of_an_earlier_version_is_selected_from_and_drawn(finished: Result
         row["picks"] = [pick for pick in row["picks"] if pick != "smallest"]
     for key in ("pairs", "redrawn"):
         del told["arena"][key]
+    told["run"]["budget"] = "60s"  # in a run that counts trials megabytes decide, and not the clock
     (tmp_path / "old" / "report.json").write_text(json.dumps(told), encoding="utf-8")
     old = Result(tmp_path / "old")
     assert old.leaderboard()["p50_ms"].isna().all()
@@ -143,6 +145,34 @@ def test_a_run_of_an_earlier_version_is_selected_from_and_drawn(finished: Result
     assert old.select("smallest").parts
     assert old.select(prefer="cheap").manifest["name"] == finished.select("cheapest tied").manifest["name"]
     assert "What accuracy costs" in draw(told, old.folder)
+
+
+@pytest.mark.parametrize(("prefer", "pick"), [(prefer, pick) for pick, prefer in PICKS.items()])
+def test_a_preference_is_the_pick_that_stands_in_the_report(
+    finished: Result, tmp_path: Path, prefer: str, pick: str
+) -> None:
+    """Whatever blend the clock let in: one word and the other mean the same row, and with a limit no row is meant."""
+    shutil.copytree(finished.folder, tmp_path / "timed")
+    told = json.loads((tmp_path / "timed" / "report.json").read_text(encoding="utf-8"))
+    told["run"]["budget"] = "60s"
+    names = [row["name"] for row in told["leaderboard"] if row["name"] != "constant"]
+    for row in told["leaderboard"]:  # a row that no rule would choose
+        row["picks"] = [pick] if row["name"] == names[-1] else []
+    (tmp_path / "timed" / "report.json").write_text(json.dumps(told), encoding="utf-8")
+    timed = Result(tmp_path / "timed")
+    assert timed.select(prefer=prefer).manifest["name"] == timed.select(pick).manifest["name"] == names[-1]
+
+
+def test_where_trials_are_counted_a_preference_goes_by_size(finished: Result) -> None:
+    """What a clock measured decides nothing there: no model that is tied with the chosen one is smaller."""
+    rows = {row["name"]: row for row in rows_of(finished)}
+    cheap = rows[str(finished.select(prefer="cheap").manifest["name"])]
+    best = rows[str(finished.select(prefer="accurate", max_latency_ms=1e9).manifest["name"])]
+    pairs = json.loads((finished.folder / "report.json").read_text(encoding="utf-8"))["arena"]["pairs"]
+    tied = {best["name"], *(name for pair in pairs if best["name"] in pair for name in pair)}
+    plain = [rows[name] for name in tied if len(rows[name]["weights"]) == 1]
+    assert cheap["name"] in tied
+    assert all(cheap["size_mb"] <= row["size_mb"] for row in plain)
 
 
 def test_a_result_without_its_run_picks_nothing(finished: Result, tmp_path: Path) -> None:

@@ -55,14 +55,11 @@ class Wanted:
 
 def chosen(report: Mapping[str, Any], wanted: Wanted) -> Pick:
     """The model that is meant, by the run's report; OptionError where there is none."""
-    field, prefer = [board.candidate(row) for row in report["leaderboard"]], wanted.prefer
-    if wanted.pick is not None:
-        field, prefer = _named(field, wanted)
+    bargain = _bargain(report, wanted)
+    field, prefer = _field([board.candidate(row) for row in report["leaderboard"]], wanted, bargain)
     arena = report["arena"]
     pairs = {frozenset(pair) for pair in arena.get("pairs", arena["tied"])}
-    found = choose(
-        field, lambda a, b: frozenset((a.name, b.name)) in pairs, wanted.limits, prefer, _bargain(report, wanted)
-    )
+    found = choose(field, lambda a, b: frozenset((a.name, b.name)) in pairs, wanted.limits, prefer, bargain)
     if found is None:
         fastest = min(field, key=lambda c: c.lean_ms)
         raise OptionError(
@@ -72,8 +69,17 @@ def chosen(report: Mapping[str, Any], wanted: Wanted) -> Pick:
     return found
 
 
+def _field(field: list[Candidate], wanted: Wanted, bargain: Bargain) -> tuple[list[Candidate], str]:
+    """The models to choose from, and by which preference."""
+    if wanted.pick is not None:
+        return _named(field, wanted)
+    if bargain.is_timed and wanted.is_plain:  # then a preference is another word for the pick that stands in the report
+        return _marked(field, NAMES.get(wanted.prefer, "")) or field, wanted.prefer
+    return field, wanted.prefer
+
+
 def _named(field: list[Candidate], wanted: Wanted) -> tuple[list[Candidate], str]:
-    """The models to choose from and the preference, where a name was given."""
+    """The same, where a name was given."""
     pick = str(wanted.pick)
     if alone := [one for one in field if one.name == pick]:
         return alone, wanted.prefer
@@ -83,8 +89,12 @@ def _named(field: list[Candidate], wanted: Wanted) -> tuple[list[Candidate], str
             f"pick={pick!r} is no model of this run and no named pick.{near(pick, known)} Named picks are "
             f"{', '.join(NAMES)}; names of models stand in the leaderboard."
         )
-    marked = [one for one in field if NAMES[pick] in one.picks]
-    return (marked if marked and wanted.is_plain else field), PICKS[NAMES[pick]]
+    marked = _marked(field, NAMES[pick]) if wanted.is_plain else []
+    return marked or field, PICKS[NAMES[pick]]
+
+
+def _marked(field: list[Candidate], pick: str) -> list[Candidate]:
+    return [one for one in field if pick in one.picks]
 
 
 def _bargain(report: Mapping[str, Any], wanted: Wanted) -> Bargain:
