@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import automl
 from automl import Result
 from automl.doors.cli import main
-from automl.errors import AutomlError, OptionError
 from automl.ensemble.frontier import PICKS
+from automl.errors import AutomlError, OptionError
 from automl.options import Options
 from automl.refit import costs, timing
 from automl.report import draw
