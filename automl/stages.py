@@ -39,7 +39,7 @@ from automl.report.sections.decision import verdict_json
 from automl.report.sections.looked import SamplesJson
 from automl.runtime import invoice, workplace
 from automl.runtime.batches import hearing
-from automl.runtime.clock import CHOSEN_S, REFIT_SHARE, Clock
+from automl.runtime.clock import CHOSEN_S, TEST_ROW_S, Clock
 from automl.runtime.context import RunContext
 from automl.runtime.folder import RunFolder
 from automl.runtime.interrupt import Interrupt
@@ -256,7 +256,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     if earlier:
         decision = earlier.check(ready.shared.key, decision)
     if ready.shared.folds.kind == "forward" or ready.metric.own:  # what follows the search takes longer:
-        clock.finish_share = REFIT_SHARE  # no fold has seen the newest rows, or a user's function is asked often
+        clock.keep_for_refits()  # no fold has seen the newest rows, or a user's function is asked often
     elif mixture.drawn(dataset.decoded) or mixture.worded(dataset.decoded):
         clock.keep_for_looks()
     if already is not None:
@@ -270,7 +270,7 @@ def _read(data: Any, options: Options, clock: Clock, listener: Watcher, pool: Po
     if len(ablate.parts(ready.shared.raw)) > 1:
         clock.keep_for_parts()
     if held is not None:
-        clock.keep_for_test(len(held) * taken_over.row_s)
+        clock.keep_for_test(len(held) * max(taken_over.row_s, TEST_ROW_S))
     _introduce(dataset, profile, audit, ready, listener)
     if taken_over is not transfer.NO_WEIGHTS:
         listener.say("; ".join(part for part in (f"transfer: {taken_over.told}", taken_over.advice) if part))

@@ -60,6 +60,16 @@ class Worker:
         return self.job.hard_s + (self.begun.at_s if self.begun else self.given_s + BIRTH_S)
 
 
+@dataclass(frozen=True)
+class Death:
+    """How a worker ended that nobody had asked to."""
+
+    how: str
+    cpu_s: float = 0.0
+    peak_mb: float = 0.0
+    is_killed: bool = False  # by a signal that the system sends where memory ran out, as others may
+
+
 class Crew:
     """The processes: a nursery, its workers, the shelf they read from."""
 
@@ -102,7 +112,7 @@ class Crew:
             while news := self._control.recv(NEWS.size, socket.MSG_DONTWAIT):
                 pid, status, cpu_s, peak_mb = NEWS.unpack(news)
                 if pid:
-                    self._deaths[pid] = (_how_it_ended(status), cpu_s, peak_mb)
+                    self._deaths[pid] = Death(_how_it_ended(status), cpu_s, peak_mb, _is_killed(status))
                 else:
                     self.loaded = max(self.loaded, status)
         except BlockingIOError:
@@ -111,12 +121,12 @@ class Crew:
             return False
         return False
 
-    def death_of(self, pid: int) -> tuple[str, float, float]:
-        """How a worker ended, its CPU seconds and peak memory, as far as the nursery can tell by now."""
+    def death_of(self, pid: int) -> Death:
+        """How a worker ended, as far as the nursery can tell by now."""
         ends_s = time.monotonic() + _NEWS_S
         while self.read_news() and pid not in self._deaths and (left_s := ends_s - time.monotonic()) > 0:
             connection.wait([self._control], left_s)
-        return self._deaths.pop(pid, ("died", 0.0, 0.0))
+        return self._deaths.pop(pid, Death("died"))
 
     def restart(self) -> bool:
         """Replace a dead nursery and all workers; False, and an empty crew, if that was done before."""
@@ -134,7 +144,7 @@ class Crew:
             self.shelf.close()
 
     def _start(self) -> None:
-        self._deaths: dict[int, tuple[str, float, float]] = {}
+        self._deaths: dict[int, Death] = {}
         self.loaded = min(1, len(self._preload))  # no worker is born before the first import
         self._control, theirs = socket.socketpair()
         start = {
@@ -177,6 +187,10 @@ class Crew:
         except subprocess.TimeoutExpired:
             self._nursery.kill()  # it was importing
             self._nursery.wait()
+
+
+def _is_killed(status: int) -> bool:
+    return os.waitstatus_to_exitcode(status) == -signal.SIGKILL
 
 
 def _how_it_ended(status: int) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Self
 from cluster.crew import BIRTH_S, Crew, Worker
 from cluster.devices import Gpu, working_gpus
 from cluster.interrupts import interrupts_held
-from cluster.memory import free_mb
+from cluster.memory import free_mb, kills
 from cluster.meter import used_by
 from cluster.nursery import Born, Errand
 from cluster.pool import Cost, Job, Node, Outcome, Ref, Status
@@ -53,6 +53,7 @@ class LocalPool:
         self.shares_disk = True
         self._queue: deque[_Queued] = deque()
         self._outcomes: list[Outcome] = []
+        self._kills = kills()  # of processes, for want of memory, as far as they were told
         self._crew = Crew(workers, preload, env or {})
         self._finalizer = weakref.finalize(self, self._crew.close)  # also at the end of the interpreter
 
@@ -248,9 +249,18 @@ class LocalPool:
     def _bury(self, worker: Worker) -> None:
         """A worker died by itself."""
         if worker.job is not None:
-            how, cpu_s, peak_mb = self._crew.death_of(worker.pid)
-            self._end_in(worker, Status.LOST, f"{worker.name} {how}", (cpu_s, peak_mb))
+            death = self._crew.death_of(worker.pid)
+            is_memory = death.is_killed and self._memory_ran_out()
+            used = death.cpu_s, death.peak_mb
+            self._end_in(worker, Status.LOST, f"{worker.name} {death.how}", used, is_memory=is_memory)
         self._crew.replace(worker)
+
+    def _memory_ran_out(self) -> bool:
+        """Whether the system has killed for want of memory since that was last asked, and once more than was told."""
+        if kills() <= self._kills:
+            return False
+        self._kills += 1
+        return True
 
     def _outlive_nursery(self) -> None:
         """Without the nursery there are no workers: end what is left, start over once, then give up."""
@@ -262,7 +272,9 @@ class LocalPool:
         while self._queue:
             self._end(self._queue.popleft().job, Status.LOST, f"{why} twice; its last words are on stderr")
 
-    def _end_in(self, worker: Worker, status: Status, error: str, used: tuple[float, float]) -> None:
+    def _end_in(
+        self, worker: Worker, status: Status, error: str, used: tuple[float, float], *, is_memory: bool = False
+    ) -> None:
         """End a worker's job, if it has one, charging it what its worker used since it began."""
         if worker.job is None:
             return
@@ -270,7 +282,9 @@ class LocalPool:
         if worker.begun is not None:
             cpu_s = max(0.0, used[0] - worker.begun.cpu_s)
             cost = Cost(cpu_s, time.monotonic() - worker.begun.at_s, used[1])
-        self._outcomes.append(Outcome(worker.job.id, status, error=error, cost=cost, worker=worker.name))
+        self._outcomes.append(
+            Outcome(worker.job.id, status, error=error, cost=cost, worker=worker.name, is_memory=is_memory)
+        )
         worker.job = worker.begun = None
 
     def _end(self, job: Job, status: Status, error: str) -> None:

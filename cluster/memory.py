@@ -25,6 +25,17 @@ def free_mb() -> float:
     return max(0.0, free)
 
 
+def kills() -> int:
+    """Processes that the system has killed so far because memory ran out; 0 where it does not tell."""
+    for place in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")):
+        try:
+            told = dict(line.split() for line in place.read_text().splitlines())
+            return int(told["oom_kill"])
+        except (OSError, ValueError, KeyError):  # another system, or an older one
+            continue
+    return 0
+
+
 def is_out_of_memory(problem: BaseException) -> bool:
     """Whether memory ran out, of the machine or of its GPU; whatever the library, none has to be loaded to ask."""
     if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":

@@ -314,3 +314,31 @@ def test_a_long_fold_that_starts_alone_gets_all_threads() -> None:
     race.look(race.allocator.next(100.0), 1.0, 1.0, fit_s=20.0)
     assert race.allocator.threads(1, left_s=60.0) == 2
     assert race.allocator.threads(1, left_s=6000.0) == 1
+
+
+def test_no_further_configuration_of_a_family_is_tried_while_only_a_probe_of_it_has_ended() -> None:
+    """On many slots every full look may be under way when a slot is free: it waits for them."""
+    race = Race([family("a"), family("b")])
+    for name in "ab":
+        step = race.allocator.next(100.0)
+        assert isinstance(step, Start)
+        begun = race.look(step, 1.0)
+        begun.folds.clear()
+        begun.running.add(0)
+        number = len(race.attempts) + 1
+        plan = Plan(
+            number=number, family=name, params={}, seed=0, because="probe", features={"share": 1 / 9}, is_quick=True
+        )
+        race.attempts[number] = Attempt(plan, {0: fold(0, 0.5)})
+    assert race.allocator.next(100.0) is None
+    race.attempts[1].running.clear()
+    race.attempts[1].folds[0] = fold(0, 0.5)
+    assert race.allocator.next(100.0) is not None
+
+
+def test_a_network_beside_models_of_numbers_has_the_threads_of_its_course() -> None:
+    """One that is tried again on half of the rows is none of the allocator's families."""
+    race = Race([family("a")])
+    plan = Plan(number=1, family="convnet", params={}, seed=0, because="again")
+    race.attempts[1] = Attempt(plan, threads=2)
+    assert race.allocator.threads(1, 100.0) == 2

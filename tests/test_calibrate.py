@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
 from automl.ensemble.blend import blend, deal, honest_error
-from automl.ensemble.calibrate import Chosen, tune, tuned, tuned_error
+from automl.ensemble.calibrate import Chosen, _judge, tune, tuned, tuned_error
 from automl.records import Calibration
 from automl.scoring import metrics
 from automl.scoring.readout import calibrated, decided
@@ -268,3 +269,28 @@ def test_certainty_on_few_rows_gets_a_floor():
     surprised = calibrated(np.roll(sure[:1], 1, axis=1), readout)[0, y[0]]
     assert -math.log(surprised) < 10
     assert metrics.get("log_loss").error(y, promised) < 0.01
+
+
+def test_rules_for_labels_of_many_classes_need_no_table_of_tables() -> None:
+    """A thousand classes are allowed: every answer by every label by every class would take gigabytes."""
+    random = np.random.default_rng(0)
+    classes, rows = 1_000, 1_500
+    y = random.integers(0, classes, rows)
+    p = random.random((rows, classes)) + 20 * np.eye(classes)[y] * random.integers(0, 2, rows)[:, None]
+    p /= p.sum(axis=1, keepdims=True)
+    tracemalloc.start()
+    tuned_error(metrics.get("f1_macro"), y, p, None)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1e9
+
+
+@pytest.mark.parametrize("metric", [*LABELS[1:], "accuracy", "f1_weighted"])
+def test_a_table_of_answers_and_labels_errs_as_its_rows_do(metric: str) -> None:
+    """Expected answers are judged by their table alone."""
+    random = np.random.default_rng(1)
+    table = random.random((4, 4))
+    answers, told = np.divmod(np.arange(16), 4)
+    judge = _judge(metrics.get(metric), 4)
+    assert judge is not None
+    assert judge(table) == pytest.approx(metrics.get(metric).errors(answers, np.eye(4)[told])(table.ravel()))

@@ -62,3 +62,10 @@ def test_only_folds_in_common_count_and_some_are_easier() -> None:
     assert levelled(lucky, [BASELINE, best, lucky]) == pytest.approx(0.07 + 0.01)
     assert levelled(best, [BASELINE, best, lucky]) == pytest.approx(0.07)
     assert levelled(attempt(3), [BASELINE, best]) == float("inf")
+
+
+def test_a_fold_that_no_leader_did_tells_nothing() -> None:
+    """Probes lead nothing: one may have done the first fold before any trial has."""
+    probe, leader = attempt(2, 0.3), attempt(1, 0.2, folds=(1,))
+    assert times_behind([probe], [leader, BASELINE], against(100)) == {}
+    assert times_behind([probe], [BASELINE], against(100)) == {}

@@ -389,3 +389,20 @@ def test_the_meter_counts_every_thread_and_this_job_only(pool: LocalPool) -> Non
     small = run(pool, "cluster.contracts:square", 1).cost.peak_mb
     assert large > 300
     assert small < large - 200 or not Path("/proc/self/clear_refs").exists()
+
+
+def test_a_kill_for_want_of_memory_is_told_apart_from_any_other(
+    pool: LocalPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system counts them: what died by the same signal and was not counted is given again as it was."""
+    told = iter([0, 1, 1])
+    monkeypatch.setattr("cluster.local.kills", lambda: next(told))
+    pool._kills = 0
+    ends = [run(pool, f"{__name__}:die_of_nine") for _ in range(3)]
+    assert [end.status for end in ends] == [Status.LOST] * 3
+    assert [end.is_memory for end in ends] == [False, True, False]
+
+
+def die_of_nine(_: object, __: None) -> None:
+    """As the system ends what takes too much."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -98,3 +98,21 @@ def test_a_fit_whose_imports_took_its_time_is_not_cut_after_a_round() -> None:
     assert until_of_fit(106.0, began=100.0, started=104.0) == 106.0
     assert until_of_fit(100.4, began=100.0, started=100.3) == pytest.approx(100.7)
     assert until_of_fit(math.inf, began=100.0, started=900.0) == math.inf
+
+
+def test_encoded_folds_are_kept_as_far_as_memory_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many workers share one machine: none keeps more than a part of what is left."""
+    monkeypatch.setattr(trial, "free_mb", lambda: 1e-6)
+    trial._cache.clear()
+    options = Options(target="churned", budget="5 trials")
+    dataset = load(CUSTOMERS, options)
+    profile, _ = examine(dataset, options)
+    shared = prepare(dataset, profile, options, core_s=float("inf")).shared
+    jobs = [FoldJob(family="lightgbm", params={}, features={"recipe": "plain"}, seed=0, fold=k) for k in range(2)]
+    for job in jobs:
+        _encode(shared, job)
+    assert len(trial._cache) == 1
+    monkeypatch.setattr(trial, "free_mb", lambda: 1e6)
+    _encode(shared, jobs[0])
+    assert len(trial._cache) == 2
+    trial._cache.clear()

@@ -145,6 +145,10 @@ def test_a_short_cycle_tips_a_tie_to_the_one_that_is_cheaper_to_train() -> None:
         "cannot be told apart from the best, mlp, and takes 2 s of CPU to train instead of 30, again and again"
     )
     assert cheapest_to_train(found, field, never) is found
+    small = [candidate("mlp", 0.9, fit_s=1, size_mb=3), candidate("linear", 0.895, fit_s=2, size_mb=0.5)]
+    repeated = cheapest_to_train(Pick(small[0], "", Limits(20.0)), small, always, is_timed=False)
+    assert repeated.candidate.name == "linear"  # where trials are counted no clock decides
+    assert "has 0.5 MB instead of 3, again and again" in repeated.because
     assert cheapest_to_train(Pick(field[1], "", Limits(20.0)), field, always).candidate.name == "linear"
 
 

@@ -9,7 +9,7 @@ far less than the one that happened to score best on the rows seen. Both are jud
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from automl.ensemble.blend import BlendPart, mix
 from automl.records import Calibration
 from automl.scoring.folds import make_folds
-from automl.scoring.losses import FLOOR
+from automl.scoring.losses import FLOOR, TableRule
 from automl.scoring.metrics import Metric, sample_rows
 from automl.scoring.readout import calibrated, decided
 
@@ -31,6 +31,7 @@ FIRST_FLOOR = 0.01
 SURPRISES = 0.5  # rows' worth of belief that something thought impossible happens
 STEEP = (0.1, 10.0)  # slopes that can be believed
 LEVELS = 32  # thresholds that are compared, twice: evenly over the rows, and over the rows of the rarer class
+MOST_OWN = 100  # classes of which a user's function is asked about every answer by every label
 OWN_LEVELS = 4  # the same at least where each look asks a user's function
 POWERS = np.linspace(0.0, 1.2, 13)  # of several classes, the label weights are the classes' shares to minus these
 TUNED_PARTS, TUNED_ROWS = 3, 3_000  # of a fold, to learn its rule for labels: a few milliseconds
@@ -252,8 +253,10 @@ def _is_fit(metric: Metric, y: np.ndarray, raw: np.ndarray, sure: np.ndarray, we
 def _label_weights(metric: Metric, shown: np.ndarray, chances: np.ndarray, weight: np.ndarray) -> tuple[float, ...]:
     """The weights under which the probabilities shown, were the chances true, would score best."""
     classes = shown.shape[1]
-    answers, told = np.divmod(np.arange(classes**2), classes)
-    judge = metric.errors(answers, np.eye(classes)[told])
+    judge = _judge(metric, classes)
+    if judge is None:
+        return tuple(1.0 / classes for _ in range(classes))
+    tables: Iterable[np.ndarray]
     if classes == 2:
         levels = max(OWN_LEVELS, metric.own.rounds // 5) if metric.own else LEVELS
         thresholds, tables = _by_threshold(shown[:, 1], chances[:, 1], weight, levels)
@@ -261,11 +264,22 @@ def _label_weights(metric: Metric, shown: np.ndarray, chances: np.ndarray, weigh
     else:
         shares = np.maximum((chances * weight[:, None]).mean(axis=0), 1.0 / len(shown))
         weights = shares[None, :] ** -POWERS[:, None]
-        tables = [_table(chances * weight[:, None], (shown * each).argmax(axis=1)) for each in weights]
-    errors = np.array([judge(np.asarray(table).ravel()) for table in tables])
+        tables = (_table(chances * weight[:, None], (shown * each).argmax(axis=1)) for each in weights)
+    errors = np.array([judge(table) for table in tables])
     least = np.flatnonzero(errors <= errors.min() + 1e-12)
     chosen = weights[least[len(least) // 2]]
     return tuple(float(each) for each in chosen / chosen.sum())
+
+
+def _judge(metric: Metric, classes: int) -> Callable[[np.ndarray], float] | None:
+    """The metric's error by a table of answers and labels; None where a user's function would see too long a one."""
+    if isinstance(metric.rule, TableRule):
+        return metric.rule.error_of
+    if classes > MOST_OWN:
+        return None
+    answers, told = np.divmod(np.arange(classes**2), classes)
+    errors = metric.errors(answers, np.eye(classes)[told])
+    return lambda table: errors(table.ravel())
 
 
 def _by_threshold(

@@ -49,6 +49,7 @@ class HeldOutComparison:
     predictions: Mapping[int, np.ndarray]  # trial number -> held-out predictions of all rows here
     blocks: np.ndarray | None = None  # an id per row, equal for rows that are redrawn together; None: each by itself
     later: tuple[int, ...] = ()  # folds of later deals of the same rows, which some have done as well
+    is_forward: bool = False  # whether each fold learned from what was before it, the first one from most
 
     @property
     def rivals(self) -> list[Trial]:
@@ -85,6 +86,7 @@ def enter(trials: Sequence[Trial], ready: Prepared) -> HeldOutComparison:
         predictions=predictions,
         blocks=blocks,
         later=later,
+        is_forward=shared.folds.kind == "forward",
     )
 
 
@@ -238,7 +240,7 @@ def _ladder(comparison: HeldOutComparison, rivals: Sequence[Trial], limits: Limi
     top = limits.tightened(EVERYDAY)
     rungs = [NO_LIMITS, *(Limits(top.row_ms / 4**k, top.size_mb) for k in range(RUNGS))]
     made: list[Candidate] = []
-    prices = np.array([_cost(t) for t in rivals]).reshape(-1, 2)
+    prices = np.array([_cost(t, 1 if comparison.is_forward else FOLDS_KEPT) for t in rivals]).reshape(-1, 2)
     spent = None  # by the blend above
     for rung in rungs:
         limit = np.array([rung.row_ms, rung.size_mb])
@@ -270,9 +272,9 @@ def _ladder(comparison: HeldOutComparison, rivals: Sequence[Trial], limits: Limi
     return made
 
 
-def _cost(trial: Trial) -> tuple[float, float]:
+def _cost(trial: Trial, most: int = FOLDS_KEPT) -> tuple[float, float]:
     """Milliseconds for a row and megabytes, with the folds that a rung is to leave room for."""
-    folds = list(trial.folds.values())[:FOLDS_KEPT]
+    folds = list(trial.folds.values())[:most]
     return 1e3 * sum(fold.row_s for fold in folds), sum(fold.size_mb for fold in folds)
 
 
@@ -321,7 +323,8 @@ def _candidate(
     rung: Limits = NO_LIMITS,
 ) -> Candidate:
     members = [t for t in comparison.trials if t.plan.number in weights]
-    fold_plan = [list(t.folds.values()) for t in members]
+    most = 1 if comparison.is_forward else None  # of models that learned up to some moment the newest one alone
+    fold_plan = [list(t.folds.values())[:most] for t in members]
     count = trim(fold_plan, [weights[t.plan.number] for t in members], rung)
     kept = [fold for bag, most in zip(fold_plan, count, strict=True) for fold in bag[:most]]
     firsts = [bag[0] for bag in fold_plan]
@@ -334,7 +337,7 @@ def _candidate(
         lean_ms=1e3 * sum(fold.row_s for fold in firsts),
         lean_mb=sum(fold.size_mb for fold in firsts),
         within_ms=rung.row_ms,
-        kept={t.plan.number: n for t, n, bag in zip(members, count, fold_plan, strict=True) if n < len(bag)},
+        kept={t.plan.number: n for t, n in zip(members, count, strict=True) if n < len(t.folds)},
         readout=readout,
     )  # fmt: skip
 

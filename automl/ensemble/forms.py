@@ -1,18 +1,22 @@
 """Cheaper forms of candidates: a bag whose members are each fitted once on all rows, and a student of a blend.
 
 A bag is scored by its folds' models, each alone on the rows that it did not see. That is the score of one model, too,
-so it is promised for the model that is fitted once; what averaging the folds adds to the bag is not in any score.
+so it is promised for the model that is fitted once; what averaging the folds adds to the bag is not in any score. Where
+rows were dealt anew a row's prediction is the mean of two models: the form as one model is judged by the first deal.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 import search_spaces
-from automl.ensemble.candidates import BLEND, HeldOutComparison, alone
+from automl.ensemble.candidates import BLEND, HeldOutComparison, alone, mixture
 from automl.ensemble.frontier import error
-from automl.records import Candidate, Fold, Trial
+from automl.records import Candidate, Fold, Score, Trial
 from automl.scoring.folds import Folds
 from search_spaces.spec import BASELINE
 
@@ -29,7 +33,7 @@ def is_bag(trial: Trial, dealt: Folds) -> bool:
 
 
 def fitted_once(
-    field: Sequence[Candidate], trials: Sequence[Trial], dealt: Folds, *, is_timed: bool
+    field: Sequence[Candidate], comparison: HeldOutComparison, trials: Sequence[Trial], dealt: Folds, *, is_timed: bool
 ) -> list[Candidate]:
     """The form as one model of each bag that is worth a look: the best, the blends, and the fastest of the others.
 
@@ -52,7 +56,8 @@ def fitted_once(
         if cost(one) < least:
             least = cost(one)
             listed.append(one)
-    return [_once(one, trials) for one in bags if len(one.weights) > 1 or one in listed]  # a blend of one is listed
+    wanted = [one for one in bags if len(one.weights) > 1 or one in listed]  # a blend of one is listed
+    return [replace(_once(one, trials), score=_score_of_one(one, comparison)) for one in wanted]
 
 
 def student(trial: Trial, teacher: Candidate, comparison: HeldOutComparison, until: float) -> Candidate:
@@ -69,6 +74,21 @@ def student(trial: Trial, teacher: Candidate, comparison: HeldOutComparison, unt
         batch_ms=1e3 * fold.batch_s, size_mb=fold.size_mb, lean_ms=1e3 * fold.row_s, lean_mb=fold.size_mb,
         readout=readout, made_from=teacher.name,
     )  # fmt: skip
+
+
+def _score_of_one(one: Candidate, comparison: HeldOutComparison) -> Score:
+    """The score without later deals of the rows: worse by what their mean adds, where it adds something."""
+    members = [t for t in comparison.trials if t.plan.number in one.weights]
+    if not any(k in t.folds for t in members for k in comparison.later):
+        return one.score
+    first = {t.plan.number: np.concatenate([t.folds[k].predictions for k in comparison.folds]) for t in members}
+    alone = replace(comparison, predictions={**comparison.predictions, **first})
+    metric, y, weight = comparison.metric, comparison.y, comparison.weight
+    errors = [metric.error(y, mixture(one, each), weight) for each in (comparison, alone)]
+    if not all(map(math.isfinite, errors)):
+        return one.score
+    more = metric.to_score(max(errors)) - metric.to_score(errors[0])
+    return replace(one.score, value=one.score.value + more, low=one.score.low + more, high=one.score.high + more)
 
 
 def _once(one: Candidate, trials: Sequence[Trial]) -> Candidate:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TICK_S = 0.1
+LIVES = 3  # of the job that tries a saved model, should its worker die
 PORTION_MB = 64.0  # of files that travel with one question
 
 Packed = Mapping[str, bytes]  # the files of a saved model, by their place in its folder
@@ -53,6 +54,17 @@ def ask_each(jobs: Sequence[Job], context: RunContext, until: float = math.inf) 
                 ended[one] = Outcome(one, status, error=why)
             break
     return [ended[job.id] for job in jobs]
+
+
+def ask_lastingly(job: Job, context: RunContext) -> Outcome:
+    """How a job ended that tries the saved model; again where its worker died or memory ran out."""
+    for _ in range(LIVES):
+        outcome = ask(job, context)
+        if outcome.status in (Status.DONE, Status.LATE) or context.is_deserted:
+            break
+        if outcome.status is Status.FAILED and not outcome.is_memory:  # what others held may be free by now
+            break
+    return outcome
 
 
 def ask_with(parts: Callable[[], Any], job: Job, context: RunContext) -> Outcome:

@@ -69,7 +69,7 @@ def make(inputs: FinishInputs, field: Sequence[Candidate]) -> tuple[FinishInputs
     Students are made only while there is time for them.
     """
     clock, dealt = inputs.context.clock, inputs.ready.shared.folds
-    once = fitted_once(field, inputs.trials, dealt, is_timed=clock.is_timed)
+    once = fitted_once(field, inputs.comparison, inputs.trials, dealt, is_timed=clock.is_timed)
     whole = [*field, *once]
     asked = _asked(inputs, field)
     if isinstance(asked, str):

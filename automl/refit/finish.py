@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from automl.data.prepare import Prepared, alike, take_held
-from automl.data.target import encode_target
+from automl.data.prepare import Prepared
 from automl.decision.verdict import SHORT_CYCLE_S
 from automl.ensemble import rivalry
 from automl.ensemble.candidates import HeldOutComparison
@@ -37,24 +36,21 @@ from automl.explain.cells import places
 from automl.model import artifact
 from automl.options import Options
 from automl.records import Candidate, Dataset, Member, Profile, Score, Trial
-from automl.refit import conforming, costs, picks
-from automl.refit.asking import ask, portions, reached
+from automl.refit import conforming, costs, picks, tested
+from automl.refit.asking import ask_lastingly, portions, reached
 from automl.refit.conforming import Conforming
-from automl.refit.measure import Answered, Probe, Used, together
+from automl.refit.measure import Probe, Used
 from automl.refit.members import Refitter, formed, lean, sum_ms
 from automl.refit.reading import ReadingCost, measure_reading
 from automl.runtime.clock import WRITTEN_S, Clock
 from automl.runtime.context import RunContext
 from automl.runtime.workplace import load_rates
-from automl.scoring import metrics
-from automl.scoring.readout import decided
 from automl.search.trial import ALL_ROWS
-from cluster.pool import Job, Outcome, Status
+from cluster.pool import Job, Status
 from search_spaces.spec import BASELINE
 
 MEASURED_ROWS = 1_000
 LEAST_USE_S = 1.5  # a model that was saved late is still tried this long
-LIVES = 3  # of the job that tries a saved model, should its worker die
 REPEATING = 0.25  # of the time that is left, at most, to repeat calls of a saved model
 TRIES = 5  # models that are saved, measured and found too slow before the fastest is taken
 NOISE = 0.2  # of what reading a row takes: two measurements of it differ by that, and no limit of ours is that exact
@@ -129,7 +125,7 @@ def finish(inputs: FinishInputs, field: Sequence[Candidate], options: Options) -
     measured = {"row_ms": used.row_ms, "batch_ms": used.batch_ms, "size_mb": size}
     if math.isnan(used.row_ms):  # no time was left to try it: the sum of its parts
         measured |= {"row_ms": found.candidate.row_ms + reading.row_ms, "batch_ms": found.candidate.batch_ms}
-    test, untested = _test(found.candidate, inputs, options)
+    test, untested = tested.score(found.candidate, used, inputs, options)
     if untested:
         inputs.context.watcher.say(f"note: no score on the test data: {untested}")
     for trial in inputs.trials:
@@ -185,7 +181,7 @@ def _picking(
         costs = [_slowed(c, _factor(c.name, slower), reading.of(c, inputs.models)) for c in rivals]
         found = choose(costs, tied, inner, options.prefer, bargain) or _nearest(costs, inner, asked)
         if options.retrain_s is not None and options.retrain_s <= SHORT_CYCLE_S:
-            found = cheapest_to_train(found, costs, tied)
+            found = cheapest_to_train(found, costs, tied, is_timed=clock.is_timed)
         return replace(found, candidate=next(c for c in rivals if c.name == found.candidate.name))
 
     return pick
@@ -289,7 +285,7 @@ def _use(inputs: FinishInputs, saved: Path, seconds: float) -> Used:
     with reached(saved, context.pool) as model:
         probe = Probe(str(saved.absolute()), rows, max(0.0, min(seconds, REPEATING * left)))
         job = Job("use", "automl.refit.measure:use", probe, model, hard_s=max(LEAST_USE_S, left))
-        outcome = _ended(job, context)
+        outcome = ask_lastingly(job, context)
     if outcome.status is Status.DONE:
         return cast(Used, outcome.value)
     if outcome.status is Status.LATE or context.is_deserted:
@@ -297,52 +293,3 @@ def _use(inputs: FinishInputs, saved: Path, seconds: float) -> Used:
     raise RunError(
         f"the saved model cannot be used: {outcome.error}. Please report this with {inputs.context.folder.path}."
     )
-
-
-def _ended(job: Job, context: RunContext) -> Outcome:
-    """How a job ended that tries the saved model; again where its worker died or memory ran out."""
-    for _ in range(LIVES):
-        outcome = ask(job, context)
-        if outcome.status in (Status.DONE, Status.LATE) or context.is_deserted:
-            break
-        if outcome.status is Status.FAILED and not outcome.is_memory:  # what others held may be free by now
-            break
-    return outcome
-
-
-def _answered(held: Dataset, inputs: FinishInputs) -> Answered | str:
-    """What the saved model says of other rows, or why that is not known. They were asked for, so worth waiting for."""
-    context, found = inputs.context, []
-    with reached(inputs.model, context.pool) as model:
-        for rows in portions(held.frame, inputs.ready.schema.claims, context.pool):
-            probe = Probe(str(inputs.model), rows)
-            outcome = _ended(Job("test", "automl.refit.measure:answer", probe, model), context)
-            if outcome.status is not Status.DONE:
-                return outcome.error
-            found.append(cast(Answered, outcome.value))
-    return together(found)
-
-
-def _test(chosen: Candidate, inputs: FinishInputs, options: Options) -> tuple[Score | None, str]:
-    """The saved model's score on the rows the user keeps apart, or why there is none: no row ends a run so late."""
-    held = inputs.held
-    if held is None or held.target is None:
-        return None, ""
-    found = _answered(held, inputs)
-    if isinstance(found, str):
-        return None, found
-    metric, answered = inputs.ready.metric, found
-    if not answered.kept.any():
-        return None, f"no row can be read: {answered.told}"
-    if answered.told:
-        held = take_held(held, answered.kept, answered.told)
-        inputs.context.watcher.say(f"note: {held.notes[-1]}")
-    assert held.target is not None
-    y = encode_target(held.target, inputs.profile)
-    told = decided(answered.said, chosen.readout)
-    value = metric.score(y, told, held.weight)
-    if not math.isfinite(value):
-        return None, f"{metric.name} is not defined on these {len(y):,} rows. Give more of them, of every class."
-    blocks, until = alike(held, inputs.profile, options), inputs.context.clock.until - WRITTEN_S
-    low, high = metrics.interval(metric, y, told, weight=held.weight, blocks=blocks, until=until)
-    return Score(metric=metric.name, value=value, low=low, high=high, higher_is_better=metric.higher_is_better), ""

@@ -2,15 +2,15 @@
 
 A finished bag is kept: its fold models together have seen every row and average better than one refit. A trial that
 finished only some of its folds is fitted once more on all rows, when the seconds kept back allow it; so is one whose
-folds look forward in time, since none of them has seen the newest rows. Networks of two folds or more are kept: they
-average better than one on all rows.
+folds look forward in time, since none of them has seen the newest rows; where there is no time for that, the newest
+fold alone is kept. Networks of two folds or more are kept: they average better than one on all rows.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import search_spaces
@@ -84,26 +84,48 @@ class Refitter:
     def refit(self, members: Sequence[Member], *, is_each: bool = False) -> list[Member]:
         """The members, those with unfinished bags refitted where it fits into the time left; `is_each`: all of them."""
         trials = {t.plan.number: t for t in self.trials}
-        wanted = [m.plan.number for m in members if self._fits(m, trials[m.plan.number], is_each=is_each)]
-        refitted = self._run({number: self._job(trials[number]) for number in wanted}) if wanted else set()
+        able = [m for m in members if self._may(m, trials[m.plan.number], is_each=is_each)]
+        wanted = self._in_time(able, trials)
+        refitted = self._run({number: self._job(trials[number], len(wanted)) for number in wanted}) if wanted else set()
         return [replace(m, folds=(ALL_ROWS,)) if m.plan.number in refitted else m for m in members]
 
     def _left(self) -> float:
         return min(self.context.clock.left(SAVED_S), self.until - time.monotonic())
 
-    def _fits(self, member: Member, trial: Trial, *, is_each: bool) -> bool:
-        folds = self.shared.folds
+    def _may(self, member: Member, trial: Trial, *, is_each: bool) -> bool:
+        """Whether it is to be fitted on all rows, time apart."""
         if member.folds == (ALL_ROWS,) or trial.plan.teacher:
             return False
-        if not is_each and is_bag(trial, folds):
-            return False
-        if not self.context.clock.is_timed:
-            return True
-        grown = len(self.shared.y) / max(1, len(folds.train(member.folds[0])))
-        return max(trial.folds[k].fit_s for k in member.folds) * grown * SLACK < self._left()
+        return is_each or not is_bag(trial, self.shared.folds)
 
-    def _job(self, trial: Trial) -> Job:
-        """A fit of it on every row, in the time there is."""
+    def _in_time(self, members: Sequence[Member], trials: Mapping[int, Trial]) -> list[int]:
+        """Numbers of those whose fits end in the time there is, side by side; the heaviest first."""
+        if not self.context.clock.is_timed:
+            return [m.plan.number for m in members]
+        taken: dict[int, float] = {}
+        slots, left_s = self.context.pool.slots, self._left()
+        for member in sorted(members, key=lambda m: -m.weight):
+            number = member.plan.number
+            asked = {**taken, number: self._core_s(member, trials[number])}
+            alone_s = max(s / self._threads(trials[n], len(asked)) for n, s in asked.items())
+            if max(alone_s, sum(asked.values()) / slots) * SLACK < left_s:
+                taken = asked
+        return list(taken)
+
+    def _core_s(self, member: Member, trial: Trial) -> float:
+        """Predicted seconds of one core for all rows: a fold's, on as many cores as it kept busy."""
+        grown = len(self.shared.y) / max(1, len(self.shared.folds.train(member.folds[0])))
+        busy = max(1.0, trial.spent.cpu_s / trial.spent.wall_s) if trial.spent.wall_s > 0 else 1.0
+        return max(trial.folds[k].fit_s for k in member.folds) * grown * busy
+
+    def _threads(self, trial: Trial, jobs: int) -> int:
+        """Its share of the slots that so many fits at once leave free; one where runs repeat."""
+        if not self.context.clock.is_timed or not search_spaces.get(trial.plan.family).is_threaded:
+            return 1
+        return max(1, self.context.pool.slots // jobs)
+
+    def _job(self, trial: Trial, jobs: int) -> Job:
+        """A fit of it on every row beside the others, in the time there is."""
         plan, payload = trial.plan, on_all_rows(trial)
         ref, hard_s = self.context.ref, max(0.1, self._left())
         return Job(
@@ -112,6 +134,7 @@ class Refitter:
             payload,
             (ref,),
             gpus=share_of_gpu(search_spaces.get(plan.family), self.context.pool.nodes()),  # as its folds were
+            threads=self._threads(trial, jobs),
             hard_s=hard_s,
         )
 
@@ -130,7 +153,7 @@ class Refitter:
                     parts = {"learner": outcome.value.parts, "features": outcome.value.features}
                     self.context.folder.save_parts(number, ALL_ROWS, parts)
                     done.add(number)
-                self._take(number, outcome)
+                self._take(number, jobs[number].threads, outcome)
                 if outcome.status is Status.LOST and outcome.job_id == jobs[number].id:
                     again = replace(jobs[number], id=self.context.journal.name(number, ALL_ROWS))
                     self._give(number, again)
@@ -139,12 +162,13 @@ class Refitter:
             self.context.pool.cancel(job_id)
         for outcome in self.context.pool.wait(GOODBYE_S) if waiting else ():
             if outcome.job_id in waiting:
-                self._take(waiting[outcome.job_id], outcome)
+                number = waiting[outcome.job_id]
+                self._take(number, jobs[number].threads, outcome)
         return done
 
     def _give(self, number: int, job: Job) -> None:
         self.context.journal.started(number, ALL_ROWS, job)
         self.context.pool.submit(job)
 
-    def _take(self, number: int, outcome: Outcome) -> None:
-        self.context.journal.ended(number, ALL_ROWS, 1, outcome, {"stage": "refit"})
+    def _take(self, number: int, threads: int, outcome: Outcome) -> None:
+        self.context.journal.ended(number, ALL_ROWS, threads, outcome, {"stage": "refit"})

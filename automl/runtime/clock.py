@@ -10,7 +10,8 @@ from automl.options import Budget
 
 FINISH_SHARE = 0.06  # of the budget, kept for ensemble, refit, saving and the report
 REFIT_SHARE = 0.2  # kept back instead where every member must be refitted at the end
-FINISH_S = (1.8, 60.0)  # bounds of both
+FINISH_S = (1.8, 60.0)  # bounds of the first
+REFIT_S = 600.0  # most of the second: fits of minutes take as long at the end
 # Of these, seconds that a stage keeps back for those after it:
 CHOSEN_S = 0.8  # after the candidates: fitting no more, saving the model, the report
 SAVED_S = 1.0  # after refits: saving the model, the report
@@ -24,7 +25,7 @@ PICKS_S, PICKS_SHARE = 5.0, 0.02  # to save and measure the named picks; at most
 STUDENT_S, STUDENT_SHARE = 60.0, 0.1  # for one model that learns from the blend; at most that share of the budget
 STUDENT_FROM_S = 20.0  # budgets below have no time for it
 FOUND_SHARE = 0.03  # of the budget, for all that is found out of the returned model when it is saved
-TEST_SHARE = 0.3  # of the budget at most, to read test files by a network trained before
+TEST_SHARE, TEST_ROW_S = 0.3, 1e-5  # of the budget at most, to score the model on test rows; a quick one takes so long
 LEAST_ASKED_S = 0.3  # below it, no worker is asked for more
 
 
@@ -43,7 +44,8 @@ class Clock:
         self.budget = budget
         self.started = time.monotonic() if started is None else started
         self.limit_s = budget.time_s  # from the start to the promised return
-        self.finish_share = FINISH_SHARE
+        self.finish_share, self.is_refitted = FINISH_SHARE, False
+        self.test_s = 0.0  # kept back for the rows that the returned model is scored on
         self.explain_s = 0.0  # kept back to explain what is returned
         self.student_s = 0.0  # kept back for models that learn from others
         self.found_s = 0.0  # kept back to find out how good it is where
@@ -87,9 +89,8 @@ class Clock:
         if self.limit_s is None:
             return 0.0
         low, high = FINISH_S
-        return min(
-            min(max(self.finish_share * self.limit_s, low), high) + self.student_s + self.found_s, 0.5 * self.limit_s
-        )
+        kept_s = min(max(self.finish_share * self.limit_s, low), REFIT_S if self.is_refitted else high)
+        return min(kept_s + self.student_s + self.found_s + self.test_s, 0.5 * self.limit_s)
 
     @property
     def students_until(self) -> float:
@@ -104,6 +105,10 @@ class Clock:
     def left(self, kept_s: float = 0.0) -> float:
         """Seconds until the promised return, less those kept back."""
         return self.until - kept_s - time.monotonic()
+
+    def keep_for_refits(self) -> None:
+        """Keep back what it takes to fit every member once more on all rows."""
+        self.finish_share, self.is_refitted = self.finish_share + REFIT_SHARE - FINISH_SHARE, True
 
     def keep_for_looks(self) -> None:
         """Keep back what it takes to see where the model looks, too."""
@@ -139,7 +144,7 @@ class Clock:
     def keep_for_test(self, seconds: float) -> None:
         """Keep back what it takes to read the rows that the final model is scored on."""
         if self.limit_s is not None:
-            self.finish_share += min(TEST_SHARE, seconds / self.limit_s)
+            self.test_s += min(TEST_SHARE * self.limit_s, seconds)
 
     @property
     def search_left(self) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -163,20 +164,25 @@ def unexplained(y: np.ndarray, p: np.ndarray) -> Errors:
 # --- labels ---------------------------------------------------------------------------------------------------------
 
 
-def table_of(formula: Callable[[np.ndarray], float]) -> Rule:
+@dataclass(frozen=True)
+class TableRule:
     """A score of the weighted shares of true (rows) by predicted (columns) classes; 0 / 0 counts as 0 in it."""
 
-    def rule(y: np.ndarray, p: np.ndarray) -> Errors:
+    formula: Callable[[np.ndarray], float]
+
+    def __call__(self, y: np.ndarray, p: np.ndarray) -> Errors:
+        """The error of predictions."""
         classes = p.shape[1]
         cell = y * classes + p.argmax(axis=1)
 
         def error(w: np.ndarray) -> float:
-            table = np.bincount(cell, w, minlength=classes**2).reshape(classes, classes)
-            return 1.0 - formula(table / table.sum())
+            return self.error_of(np.bincount(cell, w, minlength=classes**2).reshape(classes, classes))
 
         return error
 
-    return rule
+    def error_of(self, table: np.ndarray) -> float:
+        """The error that a table of weights makes."""
+        return 1.0 - self.formula(table / table.sum())
 
 
 def f1s(table: np.ndarray) -> np.ndarray:
@@ -187,7 +193,7 @@ def f1s(table: np.ndarray) -> np.ndarray:
 
 def f1_of(positive: int) -> Rule:
     """1 - F1 of this class."""
-    return table_of(lambda table: float(f1s(table)[positive]))
+    return TableRule(lambda table: float(f1s(table)[positive]))
 
 
 def f1_macro(table: np.ndarray) -> float:

@@ -83,7 +83,9 @@ class Allocator:
     def threads(self, number: int, left_s: float) -> int:
         """Threads for a trial's next fold where no other runs: all of them for a long one, so that it is known soon."""
         attempt = self._attempts[number]
-        family = next(f for f in self._families if f.name == attempt.plan.family)
+        family = next((f for f in self._families if f.name == attempt.plan.family), None)
+        if family is None:  # not of these: its threads are those of its course
+            return attempt.threads
         fold_s = attempt.fold_s or self._fold_s(family) * attempt.share
         is_long = fold_s > max(LONG_FOLD_S, ALONE_SHARE * left_s * self._load.slots) and self._load.goal == 1
         return (self._load.widest or self._load.slots) if is_long and family.is_threaded else 1
@@ -359,8 +361,8 @@ class Allocator:
         return [a for a in self._attempts.values() if a.plan.family == family.name]
 
     def _is_hopeless(self, family: Family) -> bool:
-        """Nothing to tune, nothing but trouble so far, or errors far above the best."""
-        mine = self._of(family)
+        """Nothing to tune, nothing seen yet but trouble or a probe, or errors far above the best."""
+        mine = [a for a in self._of(family) if not a.is_probe]
         behind = self._gaps([a for a in mine if math.isfinite(a.error)]).values()
         is_far = bool(mine) and min(behind, default=math.inf) > HOPELESS
         return not family.space or is_far or (len(mine) >= 2 and all(a.trouble for a in mine))

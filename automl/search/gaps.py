@@ -15,14 +15,14 @@ from automl.search.steps import Attempt, Load
 def times_behind(attempts: Sequence[Attempt], leaders: Iterable[Attempt], load: Load) -> dict[int, float]:
     """By number: how many times the best error of the leaders on the same folds each has, luck apart.
 
-    Leaders are of the attempts, or number 0, which knows the error without a model.
+    Leaders are of the attempts, or number 0, which knows the error without a model. What no leader did tells nothing.
     """
     leaders = list(leaders)
     best = _least([a for a in leaders if a.plan.number])
     worst = _least([a for a in leaders if not a.plan.number])
     found = {}
     for attempt in attempts:
-        if attempt.folds:
+        if attempt.folds and attempt.folds.keys() <= best.keys():
             at = [k for k in attempt.folds if worst.get(k, math.inf) < math.inf]
             least, most = _mean([best[k] for k in attempt.folds]), _mean([worst[k] for k in at])
             found[attempt.plan.number] = _times(attempt.error, least, most, load, len(attempt.folds))

@@ -189,6 +189,7 @@ class Runner:
                     recipe=recipe,
                     share=share,
                     parent=plan.number,
+                    course=attempt.course,
                 )
             )
 

@@ -25,11 +25,12 @@ from automl.scoring.metrics import sample_rows
 from automl.search.steps import TIMED_S
 from automl.training import learners
 from cluster import devices
+from cluster.memory import free_mb
 from cluster.pool import Grant, Partial
 from search_spaces.spec import Family, Learner, Matrix, Rows, Run
 
 ALL_ROWS = -1  # the "fold" that holds nothing out: a refit
-CACHE_BYTES = 1_500_000_000  # encoded folds a worker keeps
+CACHE_BYTES, CACHE_SHARE = 1_500_000_000, 1 / 16  # of encoded folds a worker keeps; of the memory that is still free
 ROW_REPEATS = 3
 MOST_TIMED = 256  # rows by which a batch is priced on the CPU, where those held out were predicted on a GPU
 LEAST_FIT_S = 1.0  # of a fit whose preparation took longer than it should
@@ -189,7 +190,8 @@ def _encode(shared: Shared, job: FoldJob) -> Encoded:
         features,
     )
     _cache[key] = encoded
-    while sum(kept.nbytes for kept in _cache.values()) > CACHE_BYTES and len(_cache) > 1:
+    room = min(CACHE_BYTES, CACHE_SHARE * 1e6 * free_mb())
+    while sum(kept.nbytes for kept in _cache.values()) > room and len(_cache) > 1:
         _cache.popitem(last=False)
     return encoded
 
