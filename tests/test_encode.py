@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.errors import SchemaError
+from automl.modalities.files.read import MISSING
 from automl.modalities.mixture import learn_schema, schema_from_json
+from automl.modalities.parse import MISSING_WORDS
 from automl.modalities.table import encode as encoding
 from automl.modalities.table.encode import encode, learn_coding
 from automl.modalities.table.kinds import describe
+from automl.modalities.text.codec import as_text
 from automl.plain import as_json
 from automl.records import Column, Kind, Profile
 
@@ -132,3 +135,10 @@ def test_columns_of_numbers_are_read_together_as_each_alone(monkeypatch: pytest.
     alone = encode(frame, codings)
     np.testing.assert_array_equal(together.numbers, alone.numbers)
     np.testing.assert_array_equal(together.codes, alone.codes)
+
+
+@pytest.mark.parametrize("word", sorted(MISSING))
+def test_words_for_a_missing_cell_are_missing_in_every_kind_of_column(word: str) -> None:
+    """Readers of files drop them in training; in rows to predict they stay texts, and mean the same."""
+    assert word.strip().lower() in MISSING_WORDS
+    assert as_text(f" {word} ") == ""

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import automl
 from automl import Result
+from automl.data.source import open_source
 from automl.doors.cli import main
+from automl.doors.serving.cells import RowReader
 from automl.errors import InputError, OptionError, SchemaError
 from automl.model.evaluate import CELLS, evaluate
 from automl.records import Calibration
@@ -260,3 +262,54 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert "automl evaluate runs/churn later.csv" in told
     assert "none that the model" in " ".join(told.split())
+
+
+def test_a_file_is_scored_as_it_is_predicted(tmp_path: Path) -> None:
+    """Few rows tell neither their decimal mark nor that a category called NA is one: the model knows both."""
+    random = np.random.default_rng(0)
+    size = random.normal(10, 3, 300)
+    kind = random.choice(["NA", "x", "y"], 300)
+    price = 2 * size + 5 * (kind == "NA")
+    comma = tmp_path / "comma.csv"
+    lines = [f"{a:.2f};{b:.2f}".replace(".", ",") for a, b in zip(size, price, strict=True)]
+    comma.write_text("\n".join(["size;price", *lines]) + "\n")
+    options = {"budget": "1 trials", "families": "linear", "verbose": 0, "workers": 1}
+    run = automl.fit(comma, target="price", run_dir=tmp_path / "commas", **options)
+    one = tmp_path / "one.csv"
+    one.write_text("size;price\n12,345;24,690\n")
+    near = abs(24.69 - float(run.model.predict(one).iloc[0]))
+    assert near < 10
+    told = run.evaluate(one).set_index("metric")["value"]
+    assert told["mae"] == pytest.approx(near, rel=1e-6)
+    reader = RowReader(run.model.schema)
+    assert reader.plain({"size": ["12,345"]}, 1).numbers[0, 0] == pytest.approx(12.345)
+    frame = pd.DataFrame({"size": size, "kind": kind, "price": price})
+    words = automl.fit(frame, target="price", run_dir=tmp_path / "words", **options)
+    named = tmp_path / "named.csv"
+    frame[frame["kind"] == "NA"].head(20).to_csv(named, index=False)
+    said = np.asarray(words.model.predict(named))
+    truth = frame[frame["kind"] == "NA"].head(20)["price"].to_numpy()
+    rmse = words.evaluate(named).set_index("metric")["value"]["rmse"]
+    assert rmse == pytest.approx(float(np.sqrt(np.mean((said - truth) ** 2))), rel=1e-6)
+
+
+def test_answers_without_a_name_may_stand_beside_a_column_called_target(tmp_path: Path) -> None:
+    """They get a name that no column has."""
+    frame = table()
+    source = open_source((pd.DataFrame({"target": [1, 2], "x": [3, 4]}), np.array([0, 1])))
+    assert (source.labels_name, source.names) == ("target 2", ["target", "x"])
+    X = frame.drop(columns=frame.columns[-1]).rename(columns={frame.columns[0]: "target"})
+    automl.fit(
+        (X, np.arange(len(X)) % 2), budget="1 trials", families="linear", verbose=0, workers=1, run_dir=tmp_path / "run"
+    )
+
+
+def test_a_model_that_cannot_be_written_is_told_in_a_line(
+    weighted: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file where a folder should be, as a full disk."""
+    (tmp_path / "file.txt").write_text("x")
+    assert main(["save", str(weighted.folder), str(tmp_path / "file.txt" / "model")]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "cannot be written to" in told[0]

@@ -15,7 +15,7 @@ from panels_made import sales
 
 import automl
 from automl import Result
-from automl.doors.cli import main
+from automl.doors.cli import main, streams
 from automl.errors import AutomlError
 
 pytestmark = pytest.mark.usefixtures("lasting_workers")
@@ -295,3 +295,37 @@ def test_one_series_of_whole_numbers_needs_no_name_and_goes_on_after_its_run(tmp
     told = json.loads((went_on.folder / "report.json").read_text())
     assert told["forecasts"]["season"] == 7
     assert len(told["trials"]) > 1
+
+
+def test_files_of_what_became_known_are_read_as_the_run_read_its_own(tmp_path: Path) -> None:
+    """Series that look like numbers keep their names, numbers their groups of digits; what is none is refused."""
+    days = pd.date_range("2024-01-01", periods=80)
+    frame = pd.DataFrame({
+        "date": [*days, *days], "shop": ["007"] * 80 + ["A1"] * 80,
+        "sales": [*(1_000 + 10 * np.arange(80) % 70), *(1_500 + 10 * np.arange(80) % 70)],
+    })  # fmt: skip
+    run = automl.fit(
+        frame, target="sales", time_column="date", series_id="shop", horizon=5, budget="1 trials",
+        run_dir=tmp_path / "run", **OPTIONS,
+    )  # fmt: skip
+    new = tmp_path / "later.csv"
+    new.write_text('date,shop,sales\n2024-03-21,007,"1,020"\n2024-03-22,007,980\n2024-03-23,007,\n')
+    known = run.model.updated(new)
+    found = known.forecast(1)
+    assert dict(zip(found["shop"], found["date"].dt.strftime("%m-%d"), strict=True)) == {"007": "03-23", "A1": "03-21"}
+    history = next(one.codec for one in known.schema.decoders).history
+    at = history.names.index("007")
+    assert history.values[history.starts[at] :][80:82].tolist() == [1_020.0, 980.0]
+    new.write_text("date,shop,sales\n2024-03-21,007,many\n")
+    with pytest.raises(AutomlError, match="column 'sales' holds numbers, got 'many'"):
+        run.model.updated(new)
+
+
+def test_a_table_of_lines_keeps_dates_and_all_digits(tmp_path: Path) -> None:
+    """What was written is read back as it was: dates as text, small numbers as they are, nothing as null."""
+    frame = pd.DataFrame({
+        "date": pd.to_datetime(["2024-05-15", None]), "p": [1e-12, 0.1 + 0.2], "name": ["a", None],
+    })  # fmt: skip
+    streams.write_table(frame, tmp_path / "out.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert lines == [{"date": "2024-05-15", "p": 1e-12, "name": "a"}, {"date": None, "p": 0.1 + 0.2, "name": None}]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.data import spelling
 from automl.data.reading import as_claimed, as_learned, labels_from_text
 from automl.data.source import named, open_source
 from automl.errors import InputError
@@ -26,8 +27,8 @@ def table_of(data: Any, manifest: Mapping[str, Any], what: str) -> pd.DataFrame:
     target, schema = str(manifest["target"]), manifest["schema"]
     kinds = {one["column"]["name"]: one["column"]["kind"] for one in schema.get("codings", ())}
     claims = claims_of(schema)
-    verbatim = [name for name, kind in kinds.items() if kind in (Kind.CATEGORY, Kind.STRING, Kind.DATE)]
-    source = open_source(data, (target, *verbatim, *claims), decimal=schema.get("decimal", "."))
+    spelled = spelling.of_saved(manifest)
+    source = open_source(data, (target, *spelled.verbatim), decimal=spelled.decimal, kept=spelled.kept)
     frame, _ = named(source.table)
     frame = frame.rename(columns=as_claimed(source.claims, claims)).reset_index(drop=True)
     if source.labels is not None:

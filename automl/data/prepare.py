@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import search_spaces
+from automl.data import spelling
 from automl.data.counted import find_same, share_of_distinct
 from automl.data.reading import load_held
 from automl.data.target import class_weights, encode_target
@@ -88,7 +89,7 @@ def prepare(
     if dataset.target is None:
         raise ValueError("a data set without answers cannot be prepared for training")
     y = encode_target(dataset.target, profile)
-    schema = learn_schema(dataset.frame, profile, dataset.decoded)
+    schema = learn_schema(dataset.frame, profile, dataset.decoded, dataset.decimal)
     schema = replace(schema, decimal=dataset.decimal)
     raw = _encoded(dataset, schema)
     panel = mixture.panel(raw)
@@ -167,7 +168,7 @@ def read_held(options: Options, dataset: Dataset) -> Dataset | None:
         time_column = options.time_column if options.is_forecast else None
         asked = replace(options, time_column=time_column, group_column=None)  # folds alone need these
         steps = mixture.steps_of(dataset.decoded)
-        return load_held(test, asked, mixture.whole_names(dataset), dataset.claims, steps)
+        return load_held(test, asked, mixture.whole_names(dataset), dataset.claims, steps, spelling.of_data(dataset))
 
 
 def check_held(held: Dataset, profile: Profile, schema: Schema) -> Dataset:

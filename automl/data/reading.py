@@ -16,6 +16,7 @@ import numpy as np
 from automl.data.folded import cases, folded
 from automl.data.names import NAMELESS, spelled
 from automl.data.source import NESTED, Source, named, open_source
+from automl.data.spelling import PLAIN_SPELLING, Spelling
 from automl.data.weights import given_weights, weights_of
 from automl.errors import InputError, OptionError, SchemaError
 from automl.messages import near, shown
@@ -175,12 +176,15 @@ def load_held(
     names: Sequence[str],
     claims: Mapping[str, str] | None = None,
     steps: mixture.LongTable | None = None,
+    spelling: Spelling = PLAIN_SPELLING,
 ) -> Dataset:
     """Read any number of rows with answers, to score a model on that learned from columns of these names.
 
-    `claims`: those among them that had to be decoded; `steps`: of a long table, what makes its rows a case.
+    `claims`: those among them that had to be decoded; `steps`: of a long table, what makes its rows a case; `spelling`:
+    how a file is read.
     """
-    source = open_source(data, () if options.target is None else (str(options.target),))
+    targets = () if options.target is None else (str(options.target),)
+    source = open_source(data, (*targets, *spelling.verbatim), decimal=spelling.decimal, kept=spelling.kept)
     asked = replace(options, weight=options.weight_column)  # weights as values are of other rows
     held = load(source, asked, min_rows=1, claims=claims, steps=steps)
     known = as_learned(list(held.frame.columns), names, has_names=source.has_names)

@@ -6,6 +6,7 @@ are for and what their cells hold is decided in reading.py.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
+UNNAMED = "target"  # answers that came without a name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +56,19 @@ class Source:
         return replace(self, table=table, left_out=tuple(name for name in self.names if name in others))
 
 
-def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True, decimal: str = ".") -> Source:
+def open_source(
+    data: Any,
+    targets: Sequence[str] = (),
+    *,
+    to_learn: bool = True,
+    decimal: str = ".",
+    kept: Sequence[str] = (),
+) -> Source:
     """The table of any source that is accepted, its index left behind; what is open already stays as it is.
 
     `targets`: columns whose texts stay as a file spells them. Without `to_learn` the folders in a folder mean nothing:
-    every file in it is a row. `decimal`: the mark of a file's numbers, where they do not tell it.
+    every file in it is a row, and words for a missing cell stay in the columns `targets`, as they always do in those of
+    `kept`. `decimal`: the mark of a file's numbers, where they do not tell it.
     """
     if isinstance(data, Source):
         return data
@@ -66,7 +76,7 @@ def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True
         path = remote.fetch(data) if isinstance(data, str) and remote.is_url(data) else Path(data)
         if os.path.isdir(path):  # noqa: PTH112  # False, not an error, for a name too long to be one
             return _of_folder(path, targets, to_learn)
-        table = read_file(path, targets, decimal, keeps_words=not to_learn)
+        table = read_file(path, targets, decimal, kept=kept if to_learn else targets)
         return Source(name=path.name.partition(".")[0] or "data", table=table, base=path.absolute().parent)
     if not isinstance(data, tuple):
         frame, has_names, claims = _as_rows(data)
@@ -77,10 +87,17 @@ def open_source(data: Any, targets: Sequence[str] = (), *, to_learn: bool = True
     labels, name = as_column(data[1])
     if len(labels) != len(frame):
         raise InputError(f"X has {len(frame)} rows, but y has {len(labels)}. Give one answer for each row.")
-    target = str(next(iter(targets), None) or name or "target")
+    target = str(next(iter(targets), None) or name or _unused(UNNAMED, frame))
     return Source(
         name="data", table=Table(frame), labels=labels, labels_name=target, has_names=has_names, claims=claims
     )
+
+
+def _unused(name: str, frame: pd.DataFrame) -> str:
+    """A name for answers that have none, which no column has."""
+    taken = set(map(str, frame.columns))
+    others = (f"{name} {number}" for number in itertools.count(2))
+    return name if name not in taken else next(one for one in others if one not in taken)
 
 
 def _as_rows(data: Any) -> tuple[pd.DataFrame, bool, dict[str, str]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING_WORDS = frozenset(  # in a column of numbers or dates these say that nothing is known
-    {"", "?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "missing", "unknown"}
+    {"", "?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "<na>", "null", "none", "missing", "unknown"}
     | {"inf", "+inf", "-inf", "infinity", "-infinity"}
 )
 WORD_PAIRS = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("off", "on"), ("0", "1"))  # no, yes

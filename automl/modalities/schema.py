@@ -311,12 +311,17 @@ def _decoder(entry: Mapping[str, Any], weights: Mapping[MediaKind, bytes] | None
     return Decoder(column_from_json(entry["column"]), codec)
 
 
-def learn_schema(frame: pd.DataFrame, profile: Profile, decoded: Mapping[str, Decoded] | None = None) -> Schema:
-    """Fix the encoding of every used column of the training data; `decoded`: those that were."""
+def learn_schema(
+    frame: pd.DataFrame, profile: Profile, decoded: Mapping[str, Decoded] | None = None, decimal: str = "."
+) -> Schema:
+    """Fix the encoding of every used column of the training data; `decoded`: those that were.
+
+    `decimal`: the mark of the numbers in the file that it came from, for numbers that come as text one day.
+    """
     known, used = {} if decoded is None else decoded, set(profile.used)
     seen = [column for column in profile.columns if column.name in used]
     return Schema(
-        tuple(learn_coding(frame[column.name], column) for column in seen if column.name not in known),
+        tuple(learn_coding(frame[one.name], _marked(one, decimal)) for one in seen if one.name not in known),
         tuple(Decoder(column, known[column.name].codec) for column in seen if column.name in known),
         tuple(column.name for column in profile.columns if column.name not in used),
         all_names(frame.columns, {name: one.codec for name, one in known.items()}),
@@ -326,3 +331,8 @@ def learn_schema(frame: pd.DataFrame, profile: Profile, decoded: Mapping[str, De
 def all_names(names: Iterable[Any], codecs: Mapping[str, Codec]) -> tuple[str, ...]:
     """These columns, each followed by those that its cells took in."""
     return tuple(each for name in map(str, names) for each in (getattr(codecs.get(name), "columns", ()) or (name,)))
+
+
+def _marked(column: Column, decimal: str) -> Column:
+    """A column of numbers with the mark of its file, unless its own texts told another."""
+    return replace(column, decimal=decimal) if column.kind == Kind.NUMBER and column.decimal == "." else column

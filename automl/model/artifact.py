@@ -10,7 +10,8 @@ import hashlib
 import importlib.metadata
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,11 +179,12 @@ def copy(source: Path, target: Path, *, is_lean: bool = False) -> Path:
     told = manifest.read(source)
     if is_lean:
         leave_out(told)
-    for name in told["files"]:
-        place = inside(target, name, ArtifactError)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(_checked(source, name, told["files"][name]))
-    (target / manifest.NAME).write_bytes((source / manifest.NAME).read_bytes())
+    with _writing(target):
+        for name in told["files"]:
+            place = inside(target, name, ArtifactError)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(_checked(source, name, told["files"][name]))
+        (target / manifest.NAME).write_bytes((source / manifest.NAME).read_bytes())
     if is_lean:
         strip(target)
     return target
@@ -202,6 +204,17 @@ def check_lean(source: Path) -> None:
     leave_out(manifest.read(source))
 
 
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """A place where nothing can be written is refused in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"the model cannot be written to {str(target)!r}: {error.strerror or error}. Name another folder."
+        ) from error
+
+
 def _refuse_full(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ArtifactError(f"{str(target)!r} exists and is not empty. Name another folder for the model.")
@@ -216,10 +229,11 @@ def pack(folder: Path) -> dict[str, bytes]:
 def spread(files: Mapping[str, bytes], target: Path) -> Path:
     """The files of `pack` as a saved model; a folder that holds something is refused."""
     _refuse_full(target)
-    for name, content in files.items():
-        place = inside(target, name, ArtifactError)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
+    with _writing(target):
+        for name, content in files.items():
+            place = inside(target, name, ArtifactError)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
     return target
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from automl.data import spelling
 from automl.data.reading import load_held
 from automl.data.target import COMMA_FACT, counted_by_class, encode_target
 from automl.modalities import mixture
@@ -128,8 +129,9 @@ def _read(data: Any, manifest: Mapping[str, Any]) -> Dataset:
     schema = manifest.get("schema", {})
     names, claims = schema.get("names", ()), claims_of(schema)
     steps = mixture.steps_in(schema)
-    dataset = load_held(data, options, names, claims, steps)
-    return dataset if dataset.test is None else load_held(dataset.test, options, names, claims, steps)
+    spelled = spelling.of_saved(manifest)
+    dataset = load_held(data, options, names, claims, steps, spelled)
+    return dataset if dataset.test is None else load_held(dataset.test, options, names, claims, steps, spelled)
 
 
 def profile_of(manifest: Mapping[str, Any]) -> Profile:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.data.reading import load_features
+from automl.data.reading import labels_from_text, load_features
+from automl.data.source import open_source
 from automl.errors import InputError, OptionError
 from automl.messages import shown
+from automl.modalities.files.read import MISSING
+from automl.modalities.parse import by_value, parse_numbers, spell, value_of
 from automl.model.certain import numbers_known
 
 if TYPE_CHECKING:
@@ -139,14 +142,51 @@ def codec_of(model: Model) -> PanelCodec:
 
 def table_of(model: Model, rows: Any) -> pd.DataFrame:
     """Rows of series as a table with the columns that tell them apart and when they are."""
-    frame = load_features(rows)
-    fields = codec_of(model).fields
+    codec = codec_of(model)
+    fields, decimal = codec.fields, model.schema.decimal
+    source = open_source(rows, (fields.target, *fields.series), to_learn=False, decimal=decimal)
+    frame = load_features(source)
     for name in (fields.time, *fields.series):
         if name not in frame.columns:
             raise InputError(
                 f"column {shown(name)} is not among these rows. It tells which step of which series each is."
             )
+    if fields.target in frame.columns and frame[fields.target].dtype.kind not in "iufb":
+        frame = frame.assign(**{fields.target: _values(frame[fields.target], source.table.decimal or decimal)})
+    known = () if codec.history is None else codec.history.identities
+    for place, name in enumerate(fields.series):
+        frame = frame.assign(**{name: _as_known(frame[name], [one.keys[place] for one in known])})
     return frame
+
+
+def _values(cells: pd.Series, decimal: str) -> pd.Series:
+    """The target's texts as training reads them; refused where one is no number."""
+    import pandas as pd
+
+    said = cells.map(lambda cell: None if str(cell).strip() in MISSING else cell).dropna()
+    read, _ = labels_from_text(said.astype(str).rename(str(cells.name)), decimal)
+    if read.dtype.kind not in "iufb":
+        numbers = parse_numbers(read.tolist(), decimal)
+        if (odd := np.flatnonzero(~np.isfinite(numbers))).size:
+            got = read.iloc[int(odd[0])]
+            raise InputError(f"column {shown(str(cells.name))} holds numbers, got {shown(got)}. Mend the cell.")
+        read = pd.Series(numbers, index=read.index)
+    return read.reindex(cells.index)
+
+
+def _as_known(cells: pd.Series, keys: Sequence[Any]) -> pd.Series:
+    """Names of series as training spelled them: a file of few rows spells 7 where another one had 007."""
+    texts = {spell(key): key for key in keys}
+    by_number = by_value(list(texts))
+
+    def known(cell: Any) -> Any:
+        text = spell(cell)
+        if text in texts or (found := by_number.get(value_of(text) or "")) is None:
+            return texts.get(text, cell)
+        return texts[found]
+
+    read = {cell: known(cell) for cell in cells.dropna().unique().tolist()}
+    return cells.map(lambda cell: read.get(cell, cell)) if read else cells
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.data import spelling
 from automl.data.source import Source, open_source
 from automl.errors import ArtifactError, InputError
 from automl.messages import one_line
@@ -144,7 +145,10 @@ def _names(model: Model, watch: Watched) -> list[Any]:
 def _answers(model: Model, data: Any, labels: str | None, notes: list[str]) -> AnsweredRows | None:
     """Rows with their answers, where they came along; what is wrong with those nobody asked for is a note."""
     target = str(model.manifest["target"])
-    source: Source = open_source(data, (labels or target,))
+    spelled = spelling.of_saved({**model.manifest, "target": labels or target})
+    source: Source = open_source(
+        data, (labels or target, *spelled.verbatim), decimal=spelled.decimal, kept=spelled.kept
+    )
     if labels is None and source.labels is None and target not in source.names:
         return None
     try:

@@ -33,14 +33,29 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def write_table(predictions: Any, target: Path) -> None:
     """A frame as the file's ending says."""
-    writers = {".csv": predictions.to_csv, ".parquet": predictions.to_parquet, ".jsonl": predictions.to_json}
+    writers = {".csv": _write_csv, ".parquet": _write_parquet, ".jsonl": _write_lines}
     writer = writers.get(target.suffix.lower())
     if writer is None:
         raise InputError(f"output must end in {', '.join(writers)}, got {target.name!r}.")
     try:
-        if target.suffix.lower() == ".jsonl":
-            writer(target, orient="records", lines=True)
-        else:
-            writer(target, index=False)
+        writer(predictions, target)
     except OSError as error:
         raise InputError(f"{str(target)!r} cannot be written: {error.strerror or error}. Name another file.") from error
+
+
+def _write_csv(frame: Any, target: Path) -> None:
+    frame.to_csv(target, index=False)
+
+
+def _write_parquet(frame: Any, target: Path) -> None:
+    frame.to_parquet(target, index=False)
+
+
+def _write_lines(frame: Any, target: Path) -> None:
+    """An object for each row, with all digits of its numbers and times as text; what is missing is null."""
+    from pandas.api.types import is_datetime64_any_dtype
+
+    times = {name: frame[name].astype(str) for name in frame.columns if is_datetime64_any_dtype(frame[name].dtype)}
+    cells = frame.assign(**times).astype(object).where(frame.notna(), None)
+    with target.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(as_json(row), ensure_ascii=False) + "\n" for row in cells.to_dict(orient="records"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,13 +167,20 @@ def _content(column: str, cell: Any) -> bytes | None:
 def answered(data: Any, target: str | None) -> Iterator[tuple[str, Parcel]]:
     """Rows with their answers as one body and its media type: a file as it is, anything else as Parquet or zip."""
     from automl.data.source import open_source
-    from automl.modalities.files.read import READABLE
+    from automl.modalities.files.read import COMPRESSED, READABLE, unpacked
 
     if isinstance(data, str | Path) and Path(data).is_file() and not _is_sendable(Path(data)):
         suffixes = {suffix.lower() for suffix in Path(data).suffixes}
         if not suffixes & {".json", ".jsonl", ".ndjson"}:
             raise InputError(f"{shown(str(data))} is no table that can be read. Give {READABLE}.")
         data = open_source(data, to_learn=False).table.frame  # JSON of lines is read here: its cells have types
+    elif isinstance(data, str | Path) and Path(data).suffix.lower() in COMPRESSED:  # no body may be packed
+        with tempfile.TemporaryDirectory() as folder:
+            plain = Path(folder) / Path(data).stem
+            plain.write_bytes(unpacked(Path(data)))
+            with parcel_of(plain, target) as parcel:
+                yield _kind_of(parcel.name), parcel
+        return
     with parcel_of(data, target) as parcel:
         kind = ZIP if isinstance(data, str | Path) and Path(data).is_dir() else _kind_of(parcel.name)
         yield kind, parcel

@@ -42,14 +42,13 @@ class Table:
     decimal: str | None = None  # mark of the numbers in a delimited file; None where cells came with their types
 
 
-def read_file(path: Path, verbatim: Collection[str] = (), decimal: str = ".", *, keeps_words: bool = False) -> Table:
+def read_file(path: Path, verbatim: Collection[str] = (), decimal: str = ".", *, kept: Collection[str] = ()) -> Table:
     """Read a table file; in delimited text the columns `verbatim` are read as text, so that labels stay as written.
 
-    `decimal`: the mark of its numbers, where they do not tell it. `keeps_words`: in the columns `verbatim` words for a
-    missing cell stay, since a model may know them as labels.
+    `decimal`: the mark of its numbers, where they do not tell it. In the columns `kept` words for a missing cell stay,
+    since a model may know them as labels.
     """
-    wanted = {name.strip() for name in verbatim}
-    kept = wanted if keeps_words else set()
+    wanted, kept = ({name.strip() for name in names} for names in (verbatim, kept))
     try:
         suffix = _format(path)
         if suffix == ".parquet":
@@ -79,6 +78,14 @@ def _format(path: Path) -> str:
         state = "is not a regular file" if path.exists() else f"does not exist in {shown(str(path.parent))}"
         raise InputError(f"it {state}. Give the path of a table: {READABLE}.")
     return suffix
+
+
+def unpacked(path: Path) -> bytes:
+    """All bytes of a file that is packed, whatever with; refused where it is damaged."""
+    try:
+        return _content(path, of_lines=False)
+    except _UNREADABLE as error:
+        raise InputError(f"cannot read {shown(path.name)}: {one_line(error)}. Check that the file is whole.") from error
 
 
 def _content(path: Path, of_lines: bool) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from automl.modalities import encoders
 from automl.modalities.encoders.checkpoint import Checkpoint
 from automl.modalities.encoders.described import as_plain, beside, said_names
+from automl.modalities.files.read import MISSING
 from automl.modalities.text import statistics
 from search_spaces.spec import Media, MediaKind
 from search_spaces.text.terms import MOST_CHARACTERS
@@ -51,9 +52,9 @@ def codec_from_json(plain: Mapping[str, Any], weights: bytes | None = None) -> T
 
 
 def as_text(cell: Any) -> str:
-    """What a cell says."""
+    """What a cell says; words that readers of files take for a missing cell say nothing, wherever they come from."""
     if isinstance(cell, str):
-        return str(cell)  # a plain one: NumPy has strings of its own
+        return "" if cell.strip() in MISSING else str(cell)  # a plain one: NumPy has strings of its own
     if isinstance(cell, bytes | bytearray):
         return bytes(cell).decode("utf-8", "replace")
     if cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and math.isnan(cell)):
