@@ -44,6 +44,12 @@ def whole(value: Any, name: str, low: int, high: int) -> int:
     return int(value)
 
 
+def texts(values: Any, name: str) -> tuple[str, ...]:
+    """A list of texts."""
+    need(isinstance(values, list | tuple) and all(isinstance(one, str) for one in values), f"{name} are not all texts")
+    return tuple(values)
+
+
 def finite(value: Any, name: str, low: float = -math.inf, high: float = math.inf) -> float:
     """A number within bounds."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

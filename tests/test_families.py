@@ -387,6 +387,28 @@ def test_bends_follow_a_curve_that_a_line_cannot() -> None:
     assert errors[1] < 0.05 * errors[0]
 
 
+@pytest.mark.parametrize("metric", ["rmse", "mae"])
+def test_a_ridge_of_more_columns_than_rows_is_solved_row_by_row_alike(
+    metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of numbers of a picture and some dozen pictures: the same slopes, from a much smaller system."""
+    family, random = family_of("linear"), np.random.default_rng(0)
+    x = random.normal(size=(60, 90)).astype(np.float32)
+    rows = Rows(
+        Matrix(x, np.empty((60, 0), dtype=np.int32), ()), x[:, :3].sum(axis=1) + random.normal(size=60),
+        random.uniform(0.5, 2.0, 60),
+    )  # fmt: skip
+    run = replace(a_run("regression"), metric=metric)
+    said = []
+    for is_by_rows in (True, False):
+        if not is_by_rows:
+            monkeypatch.setattr(DenseEncoder, "columns", property(lambda _self: 0))
+        learner = family.build(config_of(family, penalty=3.0, bends=0))
+        learner.fit(rows, None, run)
+        said.append(learner.predict(rows.X))
+    np.testing.assert_allclose(said[0], said[1], rtol=1e-4, atol=1e-4)
+
+
 # --- shared parts ----------------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from automl.modalities.table import encode
 from automl.modalities.table.encode import Coding, coding_as_json, coding_from_json, column_from_json, learn_coding
 from automl.plain import as_json
 from automl.records import Codec, Column, Decoded, Drawn, Kind, Profile
+from search_spaces.checked import texts
 from search_spaces.spec import Media, MediaKind
 
 if TYPE_CHECKING:
@@ -281,8 +282,8 @@ def schema_from_json(plain: Mapping[str, Any], weights: Mapping[MediaKind, bytes
     return Schema(
         tuple(coding_from_json(entry) for entry in plain["codings"] if not entry.get("sense")),
         tuple(_decoder(entry, weights) for entry in plain.get("decoders", old)),
-        tuple(plain["ignored"]),
-        tuple(plain.get("names", ())),
+        texts(plain["ignored"], "ignored columns"),
+        texts(plain.get("names", ()), "names of columns"),
         plain.get("decimal", "."),
     )
 

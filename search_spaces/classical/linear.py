@@ -102,8 +102,11 @@ def _ridge(
 ) -> tuple[np.ndarray, bool]:
     """Normal equations summed up block by block; the blocks seen before the deadline decide.
 
-    `before`: an earlier solution; rows weigh the less the farther it misses them.
+    `before`: an earlier solution; rows weigh the less the farther it misses them. Of more columns than rows the same is
+    solved row by row, which takes the less the fewer there are.
     """
+    if encoder.columns > len(rows):
+        return _ridge_by_rows(encoder, rows, penalty, before), False
     order = np.random.default_rng(run.seed).permutation(len(rows))  # sorted rows, cut short, would mislead
     gram: Any = 0.0
     moment: Any = 0.0
@@ -125,6 +128,21 @@ def _ridge(
     free_intercept = np.full(len(gram), penalty * (heavy / len(rows) if before is not None else 1.0))
     free_intercept[-1] = 1e-9
     return np.linalg.solve(gram + np.diag(free_intercept), moment)[:, None], is_cut
+
+
+def _ridge_by_rows(encoder: DenseEncoder, rows: Rows, penalty: float, before: np.ndarray | None) -> np.ndarray:
+    """The solution of `_ridge` as a sum over rows; the intercept, which no penalty holds, is that of the means."""
+    table = encoder.encode(rows.X).full().astype(np.float64)
+    share = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight, dtype=np.float64)
+    if before is not None:
+        nearness = 1 / np.maximum(np.abs(rows.y - table @ before[:-1, 0] - before[-1, 0]), LEAST_MISS)
+        share, penalty = share * nearness, penalty * float(nearness.sum()) / len(rows)
+    centre, middle = share @ table / share.sum(), float(share @ rows.y / share.sum())
+    root = np.sqrt(share)
+    system = (table - centre) * root[:, None]
+    told = np.linalg.solve(system @ system.T + penalty * np.eye(len(rows)), root * (rows.y - middle))
+    slopes = system.T @ told
+    return np.append(slopes, middle - centre @ slopes)[:, None]
 
 
 def _logistic(encoder: DenseEncoder, rows: Rows, penalty: float, run: Run) -> tuple[np.ndarray, bool]:
@@ -202,7 +220,7 @@ FAMILY = Family(
     space=SPACE,
     build=Linear,
     load=load,
-    needs=Needs(rows=(10, 5_000_000), columns=(1, 2_000), classes=200),
+    needs=Needs(rows=(10, 5_000_000), columns=(1, 6_000), classes=200),
     portfolio=PORTFOLIO,
     price=Price(0.1, 1.5, 0.7),
     is_threaded=False,

@@ -23,7 +23,7 @@ from automl.modalities.table.words import Words, are_words, learn_words
 from search_spaces.checked import need, places, table, whole
 from search_spaces.spec import Matrix
 
-MOST_COLUMNS = 10_000_000
+MOST_COLUMNS, MOST_LISTED = 10_000_000, 100_000  # that a saved model may speak of; entries of one of its lists
 WORD_ARRAYS = ("idf", "directions", "flagged")  # of Words, as they are saved
 LABEL_ARRAYS = ("table", "worths", "centre")  # of LabelNumbers
 
@@ -155,6 +155,8 @@ def unpack(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Featur
         need(len({whole(column, "column", 0, MOST_COLUMNS) for column in columns}) == len(columns), "a column twice")
         return KeyMeans(key, table(arrays, entry["table"], (key.size, len(columns) or None), "f"), columns)
 
+    for name in ("known", "words", "labels", "coded", "means", "combinations"):
+        need(len(facts[name]) <= MOST_LISTED, f"{len(facts[name]):,} {name}")
     return Features(
         known=tuple(table(arrays, name, (None,), "b") for name in facts["known"]),
         words=tuple(_read_words(entry, arrays) for entry in facts["words"]),
