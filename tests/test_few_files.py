@@ -124,9 +124,9 @@ def test_networks_that_predicted_every_file_or_several_folds_are_kept_as_they_ar
     for folds, is_refitted in ((1, True), (2, False), (5, False)):
         one = trial(ready, 3, "convnet", range(folds))
         refitter = Refitter([one], ready.shared, context)  # type: ignore[arg-type]
-        assert refitter._fits(Member(one.plan, 1.0, tuple(one.folds)), one, is_each=False) is is_refitted
+        assert refitter._may(Member(one.plan, 1.0, tuple(one.folds)), one, is_each=False) is is_refitted
     svm = trial(ready, 1, "svm", range(5))
     refitter = Refitter([svm], ready.shared, context)  # type: ignore[arg-type]
-    assert not refitter._fits(Member(svm.plan, 1.0, tuple(svm.folds)), svm, is_each=False)
+    assert not refitter._may(Member(svm.plan, 1.0, tuple(svm.folds)), svm, is_each=False)
     two = replace(svm, folds={k: svm.folds[k] for k in range(2)})
-    assert refitter._fits(Member(two.plan, 1.0, tuple(two.folds)), two, is_each=False)
+    assert refitter._may(Member(two.plan, 1.0, tuple(two.folds)), two, is_each=False)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from automl.ensemble.blend import most_candidates
@@ -165,10 +166,17 @@ class NetworkScheduler:
         for family in self.families:
             mine = self._of(family)
             room_s -= max((a.fold_s or family.price.fit_s(self.load.size) for a in mine), default=0.0)
-            price_s = family.price.fit_s(self.load.size)
+            price_s = self._likely_s(family)
             if not mine and price_s < min(room_s, NUMBERS_SHARE * self.all_s) and price_s < left_s / 2:
                 return family
         return None
+
+    def _likely_s(self, family: Family) -> float:
+        """Predicted seconds of a fit: the prior, or less as far as those seen took less that had time for all rows."""
+        most_s = NUMBERS_SHARE * self.all_s
+        seen = [(a.fold_s, f.price.fit_s(self.load.size)) for f in self.families for a in self._of(f) if a.folds]
+        ratios = [took_s / price_s for took_s, price_s in seen if price_s < most_s]
+        return min(1.0, median(ratios) if ratios else 1.0) * family.price.fit_s(self.load.size)
 
     def _numbers_lead(self) -> bool:
         """Whether a model of numbers is better than all networks after a long course."""
