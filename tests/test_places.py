@@ -181,6 +181,7 @@ LIKE_A_FOLDER = re.compile(rf"(?:^|.*\.)_?{FOLDERS}(?:\(.*\))?")
 # Every join with a name that is no constant, and whose it is. A name from outside belongs into `inside` instead.
 OURS = {
     "automl/doors/cli/verbs.py": (2, "two names in the code"),
+    "automl/doors/client/rows.py": (1, "the user's file unpacked, in a folder of our own, by its name without folders"),
     "automl/doors/client/uploading.py": (1, "a file of a folder that the user gave"),
     "automl/doors/service/models/described.py": (2, "a manifest's names, of which only the sizes are looked at"),
     "automl/doors/service/models/shelf.py": (

@@ -183,8 +183,9 @@ def load_held(
     `claims`: those among them that had to be decoded; `steps`: of a long table, what makes its rows a case; `spelling`:
     how a file is read.
     """
-    targets = () if options.target is None else (str(options.target),)
-    source = open_source(data, (*targets, *spelling.verbatim), decimal=spelling.decimal, kept=spelling.kept)
+    # where no target is named, the first name of all would be taken for it
+    verbatim = () if options.target is None else (str(options.target), *spelling.verbatim)
+    source = open_source(data, verbatim, decimal=spelling.decimal, kept=spelling.kept)
     asked = replace(options, weight=options.weight_column)  # weights as values are of other rows
     held = load(source, asked, min_rows=1, claims=claims, steps=steps)
     known = as_learned(list(held.frame.columns), names, has_names=source.has_names)

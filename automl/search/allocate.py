@@ -83,12 +83,12 @@ class Allocator:
     def threads(self, number: int, left_s: float) -> int:
         """Threads for a trial's next fold where no other runs: all of them for a long one, so that it is known soon."""
         attempt = self._attempts[number]
-        family = next((f for f in self._families if f.name == attempt.plan.family), None)
-        if family is None:  # not of these: its threads are those of its course
-            return attempt.threads
-        fold_s = attempt.fold_s or self._fold_s(family) * attempt.share
-        is_long = fold_s > max(LONG_FOLD_S, ALONE_SHARE * left_s * self._load.slots) and self._load.goal == 1
-        return (self._load.widest or self._load.slots) if is_long and family.is_threaded else 1
+        if (family := next((f for f in self._families if f.name == attempt.plan.family), None)) is None:
+            return attempt.threads  # those of its course, for it is none of these families
+        if self._load.goal > 1 or not family.is_threaded:
+            return 1
+        fold_s, long_s = attempt.fold_s or self._fold_s(family) * attempt.share, ALONE_SHARE * left_s * self._load.slots
+        return (self._load.widest or self._load.slots) if fold_s > max(LONG_FOLD_S, long_s) else 1
 
     def whole_trial(self) -> Start:
         """The next configuration when only trials are counted; all its folds will run."""
