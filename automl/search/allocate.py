@@ -306,9 +306,8 @@ class Allocator:
         if place < len(configs):
             told = f"portfolio {place} of {len(configs) - 1}"
             return Start(family=family, given=configs[place], because=_joined(told, because), recipe=recipes[0])
-        given = None if family.space else configs[0]
         told = because or "search: the ensemble wants more of its family"
-        return Start(family=family, given=given, because=told, recipe=recipes[0])
+        return Start(family=family, given=None if family.space else configs[0], because=told, recipe=recipes[0])
 
     def _recipes(self, family: Family) -> list[str]:
         """Those of the family that make something of this table, the most promising first."""
