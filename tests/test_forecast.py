@@ -316,6 +316,9 @@ def test_files_of_what_became_known_are_read_as_the_run_read_its_own(tmp_path: P
     history = next(one.codec for one in known.schema.decoders).history
     at = history.names.index("007")
     assert history.values[history.starts[at] :][80:82].tolist() == [1_020.0, 980.0]
+    other = pd.DataFrame({"date": days[-3:], "shop": "7", "sales": [1.0, 2.0, 3.0]})
+    assert set(run.model.updated(other).forecast(1)["shop"]) == {"007", "A1", "7"}  # as texts they are two
+    assert set(run.model.updated(other.assign(shop=7)).forecast(1)["shop"]) == {"007", "A1"}  # a number was read
     new.write_text("date,shop,sales\n2024-03-21,007,many\n")
     with pytest.raises(AutomlError, match="column 'sales' holds numbers, got 'many'"):
         run.model.updated(new)

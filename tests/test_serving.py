@@ -29,6 +29,7 @@ from automl.model.predictor import FittedPart, Model
 from automl.options import Options
 from automl.plain import as_json
 from automl.records import Profile
+from automl.refit import tested
 from automl.training import learners
 from search_spaces.spec import TABLE, Rows, Run
 
@@ -382,6 +383,27 @@ def test_a_run_ends_well_whatever_its_test_rows_do(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "run" / "report.json").read_text())["verdict"]["untested"]
     assert told.startswith("hit is not defined on these 3 rows.")
     assert "No score on your test data: hit is not" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_more_test_rows_than_there_is_time_for_are_scored_in_part_and_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The score is that of the rows that were drawn, with their own answers."""
+    monkeypatch.setattr(tested, "LEAST_ROWS", 20)
+    monkeypatch.setattr(tested, "SLACK", 1e12)
+    frame = table()
+    held = pd.concat([frame] * 3, ignore_index=True)
+    run = automl.fit(
+        frame, target="y", test=held, budget="6s", families="linear", run_dir=tmp_path / "run", workers=1, verbose=1
+    )
+    told = capsys.readouterr().err
+    assert f"test data: {len(held) - 20:,} of {len(held):,} rows were left out: the budget has time for 20" in told
+    report = json.loads((run.folder / "report.json").read_text())
+    some = np.zeros(len(held), dtype=bool)
+    some[np.random.default_rng(0).choice(len(held), 20, replace=False)] = True
+    metric = report["verdict"]["test"]["metric"]
+    alone = run.evaluate(held[some]).set_index("metric")["value"][metric]
+    assert report["verdict"]["test"]["value"] == pytest.approx(alone, rel=1e-6)
 
 
 def test_test_rows_need_neither_names_nor_what_folds_alone_need() -> None:

@@ -144,7 +144,8 @@ def table_of(model: Model, rows: Any) -> pd.DataFrame:
     """Rows of series as a table with the columns that tell them apart and when they are."""
     codec = codec_of(model)
     fields, decimal = codec.fields, model.schema.decimal
-    source = open_source(rows, (fields.target, *fields.series), to_learn=False, decimal=decimal)
+    verbatim = (fields.target, *fields.series, *model.schema.verbatim)
+    source = open_source(rows, verbatim, to_learn=False, decimal=decimal)
     frame = load_features(source)
     for name in (fields.time, *fields.series):
         if name not in frame.columns:
@@ -175,15 +176,22 @@ def _values(cells: pd.Series, decimal: str) -> pd.Series:
 
 
 def _as_known(cells: pd.Series, keys: Sequence[Any]) -> pd.Series:
-    """Names of series as training spelled them: a file of few rows spells 7 where another one had 007."""
+    """Names of series as training spelled them.
+
+    Where it read numbers, the text 007 is the number 7; where it read texts, a reader that saw few rows took them for
+    numbers, but another text is another series.
+    """
     texts = {spell(key): key for key in keys}
     by_number = by_value(list(texts))
 
     def known(cell: Any) -> Any:
         text = spell(cell)
-        if text in texts or (found := by_number.get(value_of(text) or "")) is None:
-            return texts.get(text, cell)
-        return texts[found]
+        if text in texts:
+            return texts[text]
+        value = value_of(text) or ""
+        found = texts.get(value) if isinstance(cell, str) else texts.get(by_number.get(value, ""))
+        is_other = found is None or (isinstance(cell, str) and isinstance(found, str))
+        return cell if is_other else found
 
     read = {cell: known(cell) for cell in cells.dropna().unique().tolist()}
     return cells.map(lambda cell: read.get(cell, cell)) if read else cells

@@ -168,14 +168,18 @@ def answered(data: Any, target: str | None) -> Iterator[tuple[str, Parcel]]:
     """Rows with their answers as one body and its media type: a file as it is, anything else as Parquet or zip."""
     from automl.data.source import open_source
     from automl.modalities.files.read import COMPRESSED, READABLE, unpacked
+    from automl.runtime import remote
 
-    if isinstance(data, str | Path) and Path(data).is_file() and not _is_sendable(Path(data)):
+    if isinstance(data, str) and remote.is_url(data):
+        data = remote.fetch(data)
+    is_file = isinstance(data, str | Path) and Path(data).is_file()
+    if is_file and not _is_sendable(Path(data)):
         suffixes = {suffix.lower() for suffix in Path(data).suffixes}
         if not suffixes & {".json", ".jsonl", ".ndjson"}:
             raise InputError(f"{shown(str(data))} is no table that can be read. Give {READABLE}.")
         data = open_source(data, to_learn=False).table.frame  # JSON of lines is read here: its cells have types
-    elif isinstance(data, str | Path) and Path(data).suffix.lower() in COMPRESSED:  # no body may be packed
-        with tempfile.TemporaryDirectory() as folder:
+    elif is_file and Path(data).suffix.lower() in COMPRESSED:  # no body may be packed
+        with tempfile.TemporaryDirectory(prefix="automl-") as folder:
             plain = Path(folder) / Path(data).stem
             plain.write_bytes(unpacked(Path(data)))
             with parcel_of(plain, target) as parcel:
