@@ -293,6 +293,21 @@ def test_a_file_is_scored_as_it_is_predicted(tmp_path: Path) -> None:
     assert rmse == pytest.approx(float(np.sqrt(np.mean((said - truth) ** 2))), rel=1e-6)
 
 
+def test_a_column_of_texts_keeps_its_own_decimal_mark_in_a_file_of_commas(tmp_path: Path) -> None:
+    """What the file's mark could not read told another one: 3.5 % is no 35 %, and no gap."""
+    random = np.random.default_rng(1)
+    rate = random.uniform(1, 9, 200).round(1)
+    lines = [f"{a:.1f} %;{f'{random.normal():.2f}'.replace('.', ',')};{f'{3 * a:.2f}'.replace('.', ',')}" for a in rate]
+    file = tmp_path / "mixed.csv"
+    file.write_text("\n".join(["rate;noise;price", *lines]) + "\n")
+    run = automl.fit(
+        file, target="price", budget="1 trials", families="linear", verbose=0, workers=1, run_dir=tmp_path / "run"
+    )
+    marks = {coding.column.name: coding.column.decimal for coding in run.model.schema.codings}
+    assert marks == {"rate": ".", "noise": ","}
+    assert run.evaluate(file).set_index("metric")["value"]["r2"] > 0.95
+
+
 def test_answers_without_a_name_may_stand_beside_a_column_called_target(tmp_path: Path) -> None:
     """They get a name that no column has."""
     frame = table()

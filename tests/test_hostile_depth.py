@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_hostile import read, rows, saved
+from hostile_made import read, rows, saved
 
 from search_spaces.classical import _ubjson, _xgboost_file
 

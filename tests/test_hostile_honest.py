@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from test_hostile import read, rows, saved
+from hostile_made import read, rows, saved
 
 import search_spaces
 from automl.training import learners

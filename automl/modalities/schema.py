@@ -322,7 +322,11 @@ def learn_schema(
     known, used = {} if decoded is None else decoded, set(profile.used)
     seen = [column for column in profile.columns if column.name in used]
     return Schema(
-        tuple(learn_coding(frame[one.name], _marked(one, decimal)) for one in seen if one.name not in known),
+        tuple(
+            learn_coding(frame[one.name], _marked(one, frame[one.name], decimal))
+            for one in seen
+            if one.name not in known
+        ),
         tuple(Decoder(column, known[column.name].codec) for column in seen if column.name in known),
         tuple(column.name for column in profile.columns if column.name not in used),
         all_names(frame.columns, {name: one.codec for name, one in known.items()}),
@@ -334,6 +338,7 @@ def all_names(names: Iterable[Any], codecs: Mapping[str, Codec]) -> tuple[str, .
     return tuple(each for name in map(str, names) for each in (getattr(codecs.get(name), "columns", ()) or (name,)))
 
 
-def _marked(column: Column, decimal: str) -> Column:
-    """A column of numbers with the mark of its file, unless its own texts told another."""
-    return replace(column, decimal=decimal) if column.kind == Kind.NUMBER and column.decimal == "." else column
+def _marked(column: Column, cells: pd.Series, decimal: str) -> Column:
+    """A column whose numbers were read with the mark of their file, with that mark; texts told their own."""
+    is_read = column.kind == Kind.NUMBER and cells.dtype.kind in "iuf"
+    return replace(column, decimal=decimal) if is_read else column
